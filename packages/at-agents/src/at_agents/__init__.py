@@ -1,0 +1,1 @@
+"""Decisions of auto-tundra about beads, agents and landings, as pure functions."""

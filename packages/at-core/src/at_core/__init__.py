@@ -1,0 +1,1 @@
+"""Types, event vocabulary, store, configuration and API client of auto-tundra."""

@@ -1,0 +1,1 @@
+"""The daemon of auto-tundra: store writer, API, executor, supervisor."""

@@ -1,0 +1,1 @@
+"""Durable sessions for command-line agents: holder, journal, headless terminal, drivers."""
