@@ -1,0 +1,103 @@
+"""Errors of at-core, one small tree. Each carries the exit code and the hint that a face prints with it.
+
+The exit codes are those of the command contract: 1 failed or refused, 2 usage, 3 only a person can go on,
+4 not found, 69 the daemon cannot be reached, 75 try later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class AtError(Exception):
+    """Something a user can act on: `message` is one line, `hint` the command to run next, `code` a stable word."""
+
+    code = "failed"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AtError):
+    """The call itself is wrong."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class NotFound(AtError):
+    """No such thing under that name."""
+
+    code = "not_found"
+    exit_code = 4
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(f"no {kind} is called {name!r}", hint)
+
+
+class Ambiguous(AtError):
+    """A prefix or title fits several things."""
+
+    code = "ambiguous"
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, candidates: Iterable[str]) -> None:
+        found = ", ".join(sorted(candidates)[:5])
+        super().__init__(f"{name!r} fits more than one {kind}: {found}", "give more of the id")
+
+
+class Refused(AtError):
+    """Understood, and not done, for a stated reason."""
+
+    code = "refused"
+
+
+class NeedsPerson(AtError):
+    """Only a person's act lets this go on."""
+
+    code = "needs_person"
+    exit_code = 3
+
+
+class TryLater(AtError):
+    """Not now; the same call may succeed later."""
+
+    code = "try_later"
+    exit_code = 75
+
+
+class DaemonUnreachable(AtError):
+    """No daemon answers and none could be started."""
+
+    code = "unreachable"
+    exit_code = 69
+
+
+class TransitionRefused(Refused):
+    """A bead cannot go from one state to the other."""
+
+    code = "transition_refused"
+
+    def __init__(self, current: str, wanted: str) -> None:
+        super().__init__(f"a bead cannot go from {current} to {wanted}", "at show BEAD")
+        self.current = current
+        self.wanted = wanted
+
+
+class Conflict(AtError):
+    """Somebody else changed the record first (compare-and-set on its revision failed)."""
+
+    code = "conflict"
+    exit_code = 75
+
+    def __init__(self, kind: str, identity: str) -> None:
+        super().__init__(f"{kind} {identity} was changed meanwhile", "try again")
+
+
+class StoreError(AtError):
+    """The store could not do it: a full disk, a file that is no store, a newer format."""
+
+    code = "store"
