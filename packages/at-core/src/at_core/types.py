@@ -182,7 +182,7 @@ class Record:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """The record back; raises `ValueError` or `KeyError` on a document that is none. Unknown keys are ignored."""
-        parsers = _parsers(cls)
+        parsers = _parsers(cls)  # type: ignore[arg-type]  # a class is hashable
         return cls(**{name: parsers[name](value) for name, value in document.items() if name in parsers})
 
 
