@@ -26,3 +26,32 @@ class LaunchRefused(SessionError):
         self.reason = reason
         self.hint = hint
         super().__init__(f"{cli} cannot be started: {reason}; {hint}")
+
+
+class TerminalError(SessionError):
+    """The headless terminal cannot do what was asked."""
+
+
+class EngineMissing(TerminalError):
+    """The package behind a terminal engine is not installed."""
+
+    def __init__(self, engine: str, package: str) -> None:
+        self.engine = engine
+        self.package = package
+        super().__init__(f"the terminal engine {engine} needs the package {package}, which is not installed")
+
+
+class SnapshotRejected(TerminalError):
+    """Bytes given as a terminal snapshot are not one, or are damaged."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"not a usable terminal snapshot: {reason}")
+
+
+class SnapshotUnavailable(TerminalError):
+    """The terminal's state cannot be written down at this point of the stream."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"no terminal snapshot can be taken here: {reason}")
