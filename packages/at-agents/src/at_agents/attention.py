@@ -1,0 +1,119 @@
+"""What a person must look at, and how a bead's wait ends: decided here for every face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from at_agents.decisions import World
+from at_agents.landing import is_proved, may_land
+from at_agents.lifecycle import short
+from at_core.types import BeadStatus
+from at_core.vocabulary import AgentFact, BeadFact
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One thing for a person. `kind` is a word of the command contract."""
+
+    kind: str
+    agent: str | None
+    bead: str
+    reason: str
+    reset_at: str | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether nothing more will happen to a bead by itself, and the exit code that says how it stands."""
+
+    settled: bool
+    exit_code: int
+
+
+_KIND_OF_BLOCK = {
+    "checkout": "checkout",
+    "trust": "unknown",
+    "settings": "unknown",
+    "gate": "failed",
+    "land": "failed",
+    "target": "failed",
+}
+
+
+def attention(world: World) -> list[Attention]:
+    """All that this bead wants from a person now, most blocking first."""
+    bead, agent = str(world.bead.id), world.agent.name if world.agent else None
+    found = [
+        Attention(
+            "question" if ask.kind == "question" else "approval",
+            agent,
+            bead,
+            ask.what,
+            None,
+            f"at answer {str(ask.id)[:8]} TEXT"
+            if ask.kind == "question"
+            else f"at approve {str(ask.id)[:8]}",
+        )
+        for ask in world.asks
+    ]
+    if login := world.agent_facts.get(AgentFact.LOGIN):
+        found.append(Attention("login", agent, bead, login["message"], None, login["how"]))
+    if (limit := world.agent_facts.get(AgentFact.LIMIT)) and world.bead.status is BeadStatus.SLUNG:
+        found.append(Attention("limit", agent, bead, limit["message"], limit.get("reset_at")))
+    if world.bead.status is BeadStatus.REVIEW and (blocked := world.facts.get(BeadFact.BLOCKED)):
+        kind = _KIND_OF_BLOCK.get(blocked["kind"], "unknown")
+        found.append(Attention(kind, agent, bead, blocked["reason"], None, blocked.get("hint", "")))
+    if world.bead.status in (BeadStatus.FAILED, BeadStatus.ESCALATED):
+        outcome = world.facts.get(BeadFact.OUTCOME) or {}
+        found.append(
+            Attention("failed", agent, bead, outcome.get("reason", ""), None, outcome.get("hint", ""))
+        )
+    return found
+
+
+def settled(world: World) -> Settled:
+    """How `run --wait` ends; it waits through approvals, questions and limits."""
+    match world.bead.status:
+        case BeadStatus.DONE:
+            return Settled(True, 0)
+        case BeadStatus.FAILED:
+            return Settled(True, 1)
+        case BeadStatus.ESCALATED:
+            return Settled(True, 3)
+        case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):
+            return Settled(True, 3)
+        case BeadStatus.REVIEW if is_proved(world) and may_land(world) is None:
+            return Settled(True, 0)
+        case _:
+            return Settled(False, 0)
+
+
+def reasons(world: World) -> list[str]:
+    """Why the bead stands where it stands, in plain sentences."""
+    facts, status = world.facts, world.bead.status
+    if status in (BeadStatus.FAILED, BeadStatus.ESCALATED):
+        return [str((facts.get(BeadFact.OUTCOME) or {}).get("reason", ""))]
+    said: list[str] = []
+    if status is BeadStatus.SLUNG and (outcome := facts.get(BeadFact.OUTCOME)):
+        said.append(f"sent back: {outcome['reason']}")
+    if status is BeadStatus.REVIEW:
+        said.extend(_review_reasons(world))
+    if merged := facts.get(BeadFact.MERGED):
+        said.append(f"merged as {merged['merge'][:12]}")
+    if override := facts.get(BeadFact.OVERRIDE):
+        said.append(f"{override['by']} overrode the proof")
+    return said
+
+
+def _review_reasons(world: World) -> list[str]:
+    if blocked := world.facts.get(BeadFact.BLOCKED):
+        return [blocked["reason"]]
+    if not is_proved(world):
+        return ["its evidence is being gathered"]
+    gates = (world.facts.get(BeadFact.RULES) or {}).get("gates", ())
+    words = f"{len(gates)} gate(s) passed on its exact tree" if gates else "the repository has no gates"
+    said = [f"proved: it has commits, {words}, and the merge is clean"]
+    if may_land(world) is None:
+        said.append(f"it waits for: at land {short(world)}")
+    return said

@@ -1,0 +1,177 @@
+"""What a decision looks at and what it may ask for.
+
+Every reconciler is a pure function of a `World` (what was decided and observed about one bead and its agent, and the
+time) and gives actions. It is level-triggered: it may be called at any moment, any number of times, and asks for what
+is missing and nothing else. Intents and messages carry keys made from what they are for, so asking twice is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from at_core.types import (
+    Agent,
+    Ask,
+    Bead,
+    BeadStatus,
+    GateResult,
+    Intent,
+    IntentState,
+    Message,
+    MessageKind,
+    SessionRecord,
+)
+from at_core.vocabulary import AgentFact, BeadFact, EventType
+
+
+class IntentKind(StrEnum):
+    """Acts on the world outside the store."""
+
+    PREPARE = "prepare"
+    SPAWN = "spawn"
+    SEND = "send"
+    ANSWER = "answer"
+    WRITE = "write"
+    INTERRUPT = "interrupt"
+    STOP = "stop"
+    COLLECT = "collect"
+    GATE = "gate"
+    FORECAST = "forecast"
+    LAND = "land"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Put an intent on record; one that has the same key, in whatever state, is left as it is."""
+
+    key: str
+    kind: IntentKind
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Take the bead to another status, for a reason that is kept."""
+
+    to: BeadStatus
+    event: EventType
+    kind: str = ""
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Queue text for the agent; the id is derived from its cause, so it is queued once."""
+
+    id: UUID
+    kind: MessageKind
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Keep a fact about the bead or the agent; a value of None forgets it."""
+
+    name: BeadFact | AgentFact
+    value: Any
+    source: str = "daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Write an event to the audit log."""
+
+    event: EventType
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Look again at this moment."""
+
+    at: datetime
+
+
+Action = Do | Move | Say | Put | Tell | WakeAt
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The bounds within which decisions are made; seconds are awake seconds unless said otherwise."""
+
+    max_crashes: int = 3
+    max_rounds: int = 3
+    crash_backoff_seconds: tuple[float, ...] = (1.0, 5.0, 30.0)
+    silence_seconds: float = 600.0
+    limit_retry_seconds: float = 900.0
+    gate_output_characters: int = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Awake:
+    """A reading of the clock that stands still while the machine sleeps: seconds since boot, and which boot."""
+
+    seconds: float
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age."""
+
+    bead: Bead
+    facts: Mapping[str, Any]
+    now: datetime
+    awake: Awake
+    agent: Agent | None = None
+    agent_facts: Mapping[str, Any] = field(default_factory=dict)
+    session: SessionRecord | None = None
+    messages: tuple[Message, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    intent: Callable[[str], Intent | None] = lambda key: None
+    gates: Callable[[str], Mapping[tuple[str, str], GateResult]] = lambda tree: {}
+    room: bool = True
+    policy: Policy = field(default_factory=Policy)
+
+    def failure(self, key: str) -> str | None:
+        """Why the intent of that key failed for good, if it did."""
+        intent = self.intent(key)
+        return (intent.error or "it failed") if intent and intent.state is IntentState.FAILED else None
+
+    @property
+    def generation(self) -> int:
+        """How often the bead was begun anew."""
+        return int((self.facts.get(BeadFact.ORDER) or {}).get("generation", 0))
+
+    @property
+    def open_messages(self) -> tuple[Message, ...]:
+        """Messages whose delivery is not at its end."""
+        return tuple(m for m in self.messages if m.answered_at is None and m.failed is None)
+
+    @property
+    def process(self) -> Mapping[str, Any]:
+        """What is known of the agent's process; empty before its first start."""
+        return self.agent_facts.get(AgentFact.PROCESS) or {}
+
+    @property
+    def running(self) -> bool:
+        """Whether a process of the agent is held."""
+        return self.process.get("state") == "running"
+
+    @property
+    def turn(self) -> Mapping[str, Any]:
+        """The agent's newest turn; empty before its first."""
+        return self.agent_facts.get(AgentFact.TURN) or {}
+
+
+def derived_id(*parts: object) -> UUID:
+    """An id that is the same whenever it is made for the same cause."""
+    return uuid5(NAMESPACE_OID, ":".join(str(part) for part in parts))

@@ -1,0 +1,237 @@
+"""Decisions about a bead in review: gather evidence, run gates, send back, let it merge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from at_agents import prompts
+from at_agents.decisions import Action, Do, IntentKind, Move, Put, Say, Tell, World, derived_id
+from at_agents.lifecycle import short
+from at_core.types import BeadStatus, GateResult, MessageKind
+from at_core.vocabulary import BeadFact, EventType
+
+TARGET_IN_CLONE = "refs/at/target"
+"""Where an agent finds the target in its own clone when its branch has to be brought up to it."""
+
+
+def reconcile_review(world: World) -> list[Action]:
+    """What a bead in review needs now. At most one step is asked for at a time, but for gates, which are all asked for."""
+    if world.facts.get(BeadFact.MERGED):
+        return [Move(BeadStatus.DONE, EventType.BEAD_LANDED)]
+    if not (branch := _current_branch(world)):
+        return _collect(world)
+    if not branch["commits"]:
+        return [_no_change(world)]
+    if not (forecast := current_forecast(world)):
+        return _forecast(world)
+    if blocked := _rules_block(world):
+        return _blocked(world, blocked)
+    if steps := _gates(world, branch["tree"]):
+        return steps
+    if not forecast["clean"]:
+        paths = forecast["conflicts"]
+        body = prompts.conflict(forecast["target_name"], TARGET_IN_CLONE, paths)
+        return _send_back(
+            world, "conflict", f"it conflicts with {forecast['target_name']} in {', '.join(paths[:5])}", body
+        )
+    return _announce(world, branch, forecast) + _land(world, branch, forecast)
+
+
+def is_proved(world: World) -> bool:
+    """Commits exist, every gate passed on exactly that tree, and the merge onto the target is clean."""
+    branch = _current_branch(world)
+    if world.facts.get(BeadFact.MERGED):
+        return True
+    if branch is None or not branch["commits"] or _rules_block(world):
+        return False
+    forecast = current_forecast(world)
+    return _all_passed(world, branch["tree"]) and forecast is not None and bool(forecast["clean"])
+
+
+def current_forecast(world: World) -> Mapping[str, Any] | None:
+    """The forecast for the present head and the newest look at the target."""
+    forecast = world.facts.get(BeadFact.FORECAST)
+    branch = _current_branch(world)
+    if not forecast or not branch or forecast["head"] != branch["head"] or forecast["look"] < look(world):
+        return None
+    return dict(forecast)
+
+
+def look(world: World) -> int:
+    """Number of the newest look at the target that somebody asked for."""
+    return int((world.facts.get(BeadFact.LOOK) or {}).get("number", 0))
+
+
+def evidence_gates(world: World) -> list[GateResult]:
+    """Results of the gates that count: those on the branch's tree, then those on the merged one."""
+    branch = _current_branch(world)
+    if branch is None:
+        return []
+    trees = [branch["tree"]]
+    forecast = current_forecast(world)
+    if forecast and forecast["clean"] and forecast["tree"] not in trees:
+        trees.append(forecast["tree"])
+    return [result for tree in trees for _, result in _results(world, tree) if result is not None]
+
+
+def may_land(world: World) -> str | None:
+    """Who lets this bead merge: `person`, `order` (--land) or `rule` (the trusted file), or nobody."""
+    allowed = world.facts.get(BeadFact.LAND_ALLOWED)
+    branch = _current_branch(world)
+    if allowed and branch and allowed["head"] in (None, branch["head"]):
+        return "person"
+    wish = (world.facts.get(BeadFact.ORDER) or {}).get("land")
+    if wish is True:
+        return "order"
+    rules = world.facts.get(BeadFact.RULES) or {}
+    return (
+        "rule"
+        if wish is None and rules.get("landing") == "auto" and rules.get("state") == "trusted"
+        else None
+    )
+
+
+def gate_key(rig: str, name: str, command: str, tree: str) -> str:
+    """The same gate on the same tree is one intent, whichever bead asks."""
+    return f"gate:{rig}:{name}:{hashlib.sha256(command.encode()).hexdigest()[:12]}:{tree}"
+
+
+def _current_branch(world: World) -> Mapping[str, Any] | None:
+    branch = world.facts.get(BeadFact.BRANCH)
+    handed = world.facts.get(BeadFact.HANDED_IN) or {}
+    return dict(branch) if branch and branch["round"] == handed.get("round") else None
+
+
+def _collect(world: World) -> list[Action]:
+    number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0))
+    key = f"collect:{world.bead.id}:{world.generation}:{number}"
+    if error := world.failure(key):
+        reason = f"its work could not be collected: {error}"
+        return [Move(BeadStatus.FAILED, EventType.BEAD_FAILED, "collect", reason, f"at retry {short(world)}")]
+    return [Do(key, IntentKind.COLLECT, {"round": number})]
+
+
+def _no_change(world: World) -> Move:
+    denied = tuple(world.turn.get("denied") or ())
+    refused = f" ({', '.join(denied[:3])} was refused)" if denied else ""
+    said = " although the agent said that it is done" if world.turn.get("text") else ""
+    reason = f"no change was made{refused}: the turn ended{said}, and the branch has no commit and no uncommitted file"
+    return Move(
+        BeadStatus.FAILED, EventType.BEAD_FAILED, "no_change", reason, f"at retry {short(world)} -m TEXT"
+    )
+
+
+def _rules_block(world: World) -> dict[str, str] | None:
+    rules = world.facts.get(BeadFact.RULES) or {}
+    state = rules.get("state")
+    if state == "untrusted":
+        return {
+            "kind": "trust",
+            "reason": "the repository's .auto-tundra.toml is not trusted, so its gates do not run",
+            "hint": "at trust",
+        }
+    if state == "broken":
+        return {
+            "kind": "trust",
+            "reason": f"the repository's .auto-tundra.toml is wrong: {rules.get('error')}",
+            "hint": "mend it on the target branch",
+        }
+    return None
+
+
+def _blocked(world: World, blocked: Mapping[str, str]) -> list[Action]:
+    return [] if world.facts.get(BeadFact.BLOCKED) == blocked else [Put(BeadFact.BLOCKED, dict(blocked))]
+
+
+def _results(world: World, tree: str) -> Iterator[tuple[Mapping[str, Any], GateResult | None]]:
+    known = world.gates(tree)
+    for gate in (world.facts.get(BeadFact.RULES) or {}).get("gates", ()):
+        yield gate, known.get((gate["name"], gate["run"]))
+
+
+def _all_passed(world: World, tree: str) -> bool:
+    return all(result is not None and result.ok for _, result in _results(world, tree))
+
+
+def _gates(world: World, tree: str) -> list[Action]:
+    steps: list[Action] = []
+    for gate, result in _results(world, tree):
+        if result is not None and not result.ok:
+            reason = f"the gate {gate['name']!r} failed on tree {tree[:12]}"
+            body = prompts.gate_failed(result, world.policy.gate_output_characters)
+            return _send_back(world, "gate", reason, body)
+        if result is None:
+            key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
+            if error := world.failure(key):
+                blocked = {
+                    "kind": "gate",
+                    "reason": f"the gate {gate['name']!r} could not run: {error}",
+                    "hint": "at doctor",
+                }
+                return _blocked(world, blocked)
+            steps.append(Do(key, IntentKind.GATE, {**gate, "tree": tree, "head": _head_of(world, tree)}))
+    return steps
+
+
+def _head_of(world: World, tree: str) -> str | None:
+    branch = _current_branch(world)
+    return str(branch["head"]) if branch and branch["tree"] == tree else None
+
+
+def _forecast(world: World) -> list[Action]:
+    branch = _current_branch(world)
+    head = branch["head"] if branch else ""
+    key = f"forecast:{world.bead.id}:{head}:{look(world)}"
+    if error := world.failure(key):
+        return _blocked(
+            world, {"kind": "target", "reason": f"the target could not be read: {error}", "hint": "at land"}
+        )
+    return [Do(key, IntentKind.FORECAST, {"head": head, "look": look(world)})]
+
+
+def _announce(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> list[Action]:
+    said = {"head": branch["head"], "target": forecast["target"]}
+    if world.facts.get(BeadFact.ANNOUNCED) == said:
+        return []
+    return [Put(BeadFact.ANNOUNCED, said), Tell(EventType.BEAD_PROVED, {**said, "tree": branch["tree"]})]
+
+
+def _land(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> list[Action]:
+    by = may_land(world)
+    if branch["settings_changed"] and by in ("order", "rule"):
+        reason = "it changes .auto-tundra.toml, so a person must look at it and let it land"
+        return _blocked(world, {"kind": "settings", "reason": reason, "hint": f"at land {short(world)}"})
+    if by is None:
+        return []
+    if steps := _gates(world, forecast["tree"]):
+        return steps
+    key = f"land:{world.bead.id}:{branch['head']}:{forecast['target']}:{look(world)}"
+    if error := world.failure(key):
+        return _blocked(
+            world,
+            {"kind": "land", "reason": f"it could not be merged: {error}", "hint": f"at land {short(world)}"},
+        )
+    return [
+        Do(
+            key,
+            IntentKind.LAND,
+            {"head": branch["head"], "target": forecast["target"], "tree": forecast["tree"], "by": by},
+        )
+    ]
+
+
+def _send_back(world: World, kind: str, reason: str, body: str) -> list[Action]:
+    count = int((world.facts.get(BeadFact.ROUNDS) or {}).get("count", 0)) + 1
+    if count > world.policy.max_rounds:
+        reason = f"{reason}, after it was sent back {count - 1} times"
+        return [
+            Move(BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, f"at retry {short(world)} -m TEXT")
+        ]
+    number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0))
+    return [
+        Put(BeadFact.ROUNDS, {"count": count}),
+        Say(derived_id(world.bead.id, "back", world.generation, number), MessageKind.SEND_BACK, body),
+        Move(BeadStatus.SLUNG, EventType.BEAD_SENT_BACK, kind, reason),
+    ]

@@ -1,0 +1,197 @@
+"""Decisions about an agent's process while its bead is at work: start, send, wait, start again, give up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from at_agents import prompts
+from at_agents.decisions import Action, Do, IntentKind, Move, Put, Say, Tell, WakeAt, World, derived_id
+from at_core.types import BeadStatus, Message, MessageKind, parse_time
+from at_core.vocabulary import AgentFact, BeadFact, EventType
+
+
+def reconcile_work(world: World) -> list[Action]:
+    """What a slung bead needs now: its folder, its process, its messages, or a verdict about its last turn."""
+    if world.facts.get(BeadFact.FOLDER) is None:
+        return _folder(world)
+    if world.agent is None:
+        return []
+    if login := world.agent_facts.get(AgentFact.LOGIN):
+        return [_failed("login", login["message"], login["how"])]
+    if world.agent_facts.get(AgentFact.STOPPED):
+        return []
+    if (limit := world.agent_facts.get(AgentFact.LIMIT)) and not world.open_messages:
+        return _limited(world, limit)
+    return _with_process(world) if world.running else _without_process(world)
+
+
+def reconcile_rest(world: World) -> list[Action]:
+    """What is left of a bead that is at its end: end its process, then clear its folder once the work is merged."""
+    actions: list[Action] = []
+    if world.running and world.session is not None:
+        return [stop(world.session.id, "the bead is at its end")]
+    if world.bead.status is BeadStatus.DONE and world.facts.get(BeadFact.FOLDER) and not _override(world):
+        actions.append(
+            Do(f"remove:{world.bead.id}:{world.generation}", IntentKind.REMOVE, {"reason": "landed"})
+        )
+    return actions
+
+
+def stop(session: str, reason: str) -> Do:
+    """End one session politely; the same session is ended once."""
+    return Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": reason})
+
+
+def after_exit(world: World, code: int | None, signal: int | None, asked: bool) -> list[Action]:
+    """What the end of a process means: which messages will get no answer, and whether it was a crash."""
+    turn = dict(world.turn)
+    actions: list[Action] = []
+    if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages):
+        actions.append(Put(AgentFact.TURN, turn | {"state": "cut"}, "holder"))
+        if not asked:
+            actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
+    elif not asked and world.bead.status is BeadStatus.SLUNG and world.open_messages:
+        actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
+    return actions
+
+
+def lost_message(message: Message) -> str:
+    """Why a message whose process is gone gets no answer."""
+    if message.accepted_at:
+        return "the process ended in its turn"
+    return "the process ended before it acknowledged this message"
+
+
+def _folder(world: World) -> list[Action]:
+    key = f"prepare:{world.bead.id}:{world.generation}"
+    if error := world.failure(key):
+        return [_failed("folder", f"its folder could not be made: {error}", f"at retry {short(world)}")]
+    return [Do(key, IntentKind.PREPARE, {})]
+
+
+def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
+    try_at = parse_time(limit["try_at"])
+    if world.now < try_at:
+        return [WakeAt(try_at)]
+    return [
+        Put(AgentFact.LIMIT, None),
+        Say(derived_id(world.bead.id, "limit", limit["try_at"]), MessageKind.NUDGE, prompts.limit_over()),
+    ]
+
+
+def _with_process(world: World) -> list[Action]:
+    if world.turn.get("state") == "working":
+        return _silence(world)
+    waiting = [m for m in world.open_messages if m.sent_at is None]
+    if any(m.sent_at for m in world.open_messages):
+        return _silence(world)
+    if waiting:
+        first = waiting[0]
+        key = f"send:{first.id}"
+        if error := world.failure(key):
+            return [
+                _failed("send", f"the prompt could not be delivered: {error}", f"at retry {short(world)}")
+            ]
+        return [Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})]
+    return _verdict(world)
+
+
+def _without_process(world: World) -> list[Action]:
+    cut = world.turn.get("state") == "cut"
+    if not world.open_messages and not cut:
+        return _verdict(world)
+    crashes = world.agent_facts.get(AgentFact.CRASHES) or {}
+    if int(crashes.get("count", 0)) > world.policy.max_crashes:
+        times = crashes["count"]
+        reason = (
+            f"the agent ended {times} times in its turn without being asked to, last with {crashes['last']}"
+        )
+        return [
+            Move(
+                BeadStatus.ESCALATED, EventType.BEAD_ESCALATED, "crashed", reason, f"at retry {short(world)}"
+            )
+        ]
+    attempt = int(world.process.get("attempt", 0)) + 1
+    key = f"spawn:{_agent(world)}:{attempt}"
+    if error := world.failure(key):
+        return [_failed("start", error, "at doctor")]
+    actions: list[Action] = []
+    if cut and not world.open_messages:
+        actions.append(Say(derived_id(world.bead.id, "go-on", attempt), MessageKind.NUDGE, prompts.go_on()))
+    if not world.room and world.intent(key) is None:
+        return actions
+    not_before = parse_time(crashes["try_at"]) if crashes.get("try_at") else None
+    actions.append(Do(key, IntentKind.SPAWN, {"attempt": attempt}, not_before))
+    return actions
+
+
+def _verdict(world: World) -> list[Action]:
+    turn = world.turn
+    if turn.get("state") != "ended":
+        return []
+    if turn.get("outcome") == "completed":
+        return hand_in(world, "agent")
+    if turn.get("outcome") == "interrupted":
+        return []
+    failure = turn.get("failure") or "other"
+    if failure == "limit":
+        return []
+    return [_failed(failure, turn.get("error") or "the turn failed", f"at retry {short(world)}")]
+
+
+def hand_in(world: World, by: str) -> list[Action]:
+    """Take the bead to review, one round further."""
+    number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0)) + 1
+    return [
+        Put(BeadFact.HANDED_IN, {"by": by, "round": number}, by),
+        Put(BeadFact.OUTCOME, None),
+        Move(BeadStatus.REVIEW, EventType.BEAD_HANDED_IN),
+    ]
+
+
+def _silence(world: World) -> list[Action]:
+    if world.asks or world.session is None:
+        return []
+    sign = world.agent_facts.get(AgentFact.SIGN_OF_LIFE) or {}
+    if sign.get("boot") != world.awake.boot or sign.get("session") != world.session.id:
+        return []
+    quiet = world.awake.seconds - float(sign["awake"])
+    left = world.policy.silence_seconds - quiet
+    if left > 0:
+        return [WakeAt(world.now + timedelta(seconds=left))]
+    reason = f"no sign of life for {world.policy.silence_seconds:.0f} s"
+    key = f"stop:{world.session.id}"
+    if world.intent(key) is not None:
+        return []
+    return [
+        Tell(EventType.AGENT_SILENT, {"seconds": quiet}),
+        Do(key, IntentKind.STOP, {"session": world.session.id, "reason": reason, "crash": True}),
+    ]
+
+
+def _one_more_crash(world: World, code: int | None, signal: int | None) -> dict[str, Any]:
+    count = int((world.agent_facts.get(AgentFact.CRASHES) or {}).get("count", 0)) + 1
+    waits = world.policy.crash_backoff_seconds
+    wait = waits[min(count, len(waits)) - 1]
+    last = f"signal {signal}" if signal else f"exit code {code}" if code is not None else "no exit status"
+    try_at = world.now + timedelta(seconds=wait)
+    return {"count": count, "last": last, "try_at": try_at.isoformat()}
+
+
+def _failed(kind: str, reason: str, hint: str) -> Move:
+    return Move(BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, hint)
+
+
+def _override(world: World) -> bool:
+    return world.facts.get(BeadFact.OVERRIDE) is not None and world.facts.get(BeadFact.MERGED) is None
+
+
+def _agent(world: World) -> str:
+    return str(world.agent.id) if world.agent else ""
+
+
+def short(world: World) -> str:
+    """The bead's short id, as it is shown in commands to run next."""
+    return str(world.bead.id)[:8]
