@@ -34,7 +34,7 @@ def main() -> None:
     )
     yardstick = microseconds(lambda: plain.format(record))
     for name, function in (("text", lines.text), ("json", lines.json)):
-        value = microseconds(lambda function=function: function(record))  # type: ignore[misc]
+        value = microseconds(lambda function=function: function(record))
         print(
             json.dumps(
                 {

@@ -1,0 +1,64 @@
+# Two commands on a fresh clone: make demo, make test. Needed: Python >= 3.11 with venv, git, make.
+
+.DELETE_ON_ERROR:
+.ONESHELL:
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := $(sort $(wildcard packages/*/pyproject.toml))
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help install demo test lint lock bench full
+help:
+	@echo "make demo    install into $(VENV) if needed, then show the product at work (no key, no model, no CLI)"
+	@echo "make test    install into $(VENV) if needed, then lint and run the fast tests"
+	@echo "make lint    the checks alone"
+	@echo "make lock    renew requirements/dev.txt from requirements/dev.in"
+	@echo "make bench   measure against the named yardsticks"
+	@echo "make full    every nox session"
+
+demo: $(STAMP)
+	@$(BIN)/at demo
+
+test: $(STAMP) lint
+	@$(BIN)/python -m pytest -q -m "not crash and not clis" packages tests/workshop
+
+lint: $(STAMP)
+	@$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/python tools/forbidden.py
+
+lock: $(STAMP)
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate requirements/dev.in --output-file requirements/dev.txt
+
+bench full: $(STAMP)
+	@$(BIN)/nox -s $@
+
+install: $(STAMP)
+
+# An existing virtual environment is kept and completed. Third parties come from the lock with their hashes; our own
+# packages are linked in place, without a look at the index: the build backend is in the lock too.
+$(STAMP): requirements/dev.txt $(PACKAGES)
+	@if ! $(BIN)/python -c "" 2>/dev/null; then
+		python=""
+		for candidate in python3.13 python3.12 python3.11 python3 python3.14 python; do
+			if "$$candidate" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
+				python="$$candidate"
+				break
+			fi
+		done
+		if [ -z "$$python" ]; then
+			echo "auto-tundra needs Python 3.11 or newer with its venv module; none was found on PATH." >&2
+			exit 1
+		fi
+		echo "Making $(VENV) with $$("$$python" --version) and installing into it; later calls skip this."
+		"$$python" -m venv $(VENV)
+	fi
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	$(PIP) install --no-build-isolation --no-deps $(patsubst %/pyproject.toml,--editable %,$(PACKAGES))
+	touch $@
