@@ -97,6 +97,17 @@ class Conflict(AtError):
         super().__init__(f"{kind} {identity} was changed meanwhile", "try again")
 
 
+class Duplicate(Refused):
+    """One of that name or id exists already."""
+
+    code = "duplicate"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is a {kind} called {name!r} already")
+        self.kind = kind
+        self.name = name
+
+
 class StoreError(AtError):
     """The store could not do it: a full disk, a file that is no store, a newer format."""
 

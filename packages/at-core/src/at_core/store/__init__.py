@@ -1,0 +1,18 @@
+"""The embedded store: one SQLite file, one writer, records of `at_core.types` in and out.
+
+`Store` opens it, `Tx` is what a transaction can do. Needs the extra `store` (SQLAlchemy, alembic).
+
+database.py   opening a file: modes, lock, pragmas, format        writer.py   the one writer thread, group commit
+schema.py     the tables                                          migrations/ how a file comes to that schema
+statement.py  SQL compiled once from SQLAlchemy Core              mapping.py  records to rows and back
+tx.py         everything a transaction can do, from one module per aggregate (beads.py, agents.py, …)
+"""
+
+from at_core.store.kpi import local_day_start
+from at_core.store.leases import Lease
+from at_core.store.status import Counts
+from at_core.store.store import Store
+from at_core.store.tx import Tx
+from at_core.store.usage import UsageTotals
+
+__all__ = ["Counts", "Lease", "Store", "Tx", "UsageTotals", "local_day_start"]

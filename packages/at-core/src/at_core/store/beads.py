@@ -1,0 +1,172 @@
+"""Beads in the store."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, select, tuple_, update
+
+from at_core.errors import Conflict, NotFound
+from at_core.store import schema
+from at_core.store.identity import id_range
+from at_core.store.insertion import insert_new, upsert
+from at_core.store.mapping import Mapping
+from at_core.store.statement import Row, Rows, Statement, Value, columns
+from at_core.types import Bead, BeadStatus
+
+_table = schema.beads
+_c = _table.c
+_beads = Mapping(Bead, _table)
+_order = (_c.rank, _c.created_at, _c.number)
+
+_BY_ID = Statement(_beads.select.where(_c.id == bindparam("id")))
+_BY_RANGE = Statement(
+    _beads.select.where(_c.id >= bindparam("low"), _c.id < bindparam("high")).order_by(_c.number.desc())
+)
+_BY_TITLE = Statement(_beads.select.where(_c.title == bindparam("title")).order_by(_c.number.desc()))
+_PLACE = Statement(select(*_order).where(_c.id == bindparam("id")))
+_UPSERT = Statement(upsert(_table, _beads.names, "id"))
+_REMOVE = Statement(delete(_table).where(_c.id == bindparam("id")))
+_SAVE = Statement(
+    update(_table)
+    .where(_c.id == bindparam("old_id"), _c.revision == bindparam("old_revision"))
+    .values(columns(_beads.names))
+)
+
+
+def _page(*, in_rig: bool, after: bool) -> Statement:
+    """A page of one status in its order, with the columns of the order behind those of the record."""
+    page = select(*_beads.columns, *_order).where(_c.status == bindparam("status"))
+    if in_rig:
+        page = page.where(_c.rig == bindparam("rig"))
+    if after:
+        page = page.where(tuple_(*_order) > tuple_(*(bindparam(column.name) for column in _order)))
+    return Statement(page.order_by(*_order).limit(bindparam("limit")))
+
+
+_PAGES = {(rig, after): _page(in_rig=rig, after=after) for rig in (False, True) for after in (False, True)}
+_WIDTH = len(_beads.names)
+_METADATA = _beads.names.index("metadata")
+
+
+# A record is a pure function of its row, and lists show the same rows again and again. Rows with metadata are left
+# out: a dict can be changed by whoever holds it.
+_remembered: Callable[[Row], Bead] = lru_cache(maxsize=8192)(_beads.decode)
+
+
+def _bead(row: Row) -> Bead:
+    return _remembered(row) if row[_METADATA] is None else _beads.decode(row)
+
+
+class Beads(Rows):
+    """What a transaction can do with beads."""
+
+    __slots__ = ()
+
+    def add_bead(self, bead: Bead) -> None:
+        """Add a new one. Raises `Duplicate` if its id is taken."""
+        insert_new(self, _beads, bead, str(bead.id))
+
+    def put_bead(self, bead: Bead) -> None:
+        """Add it or replace the one of that id, whatever its state and revision."""
+        self._run(_UPSERT, *_beads.encode(bead))
+
+    def bead(self, id: UUID) -> Bead | None:
+        """The bead of that id."""
+        row = self._one(_BY_ID, str(id))
+        return None if row is None else _bead(row)
+
+    def find_beads(self, text: str, rig: str | None = None) -> list[Bead]:
+        """By whole id, else by a prefix of at least four hexadecimal digits, else by exact title, newest first."""
+        found: list[Bead] = []
+        if (span := id_range(text)) is not None:
+            found = [_bead(row) for row in self._all(_BY_RANGE, *span)]
+        if not found:
+            found = [_bead(row) for row in self._all(_BY_TITLE, text)]
+        return found if rig is None else [bead for bead in found if bead.rig == rig]
+
+    def beads(
+        self,
+        status: BeadStatus | Collection[BeadStatus] | None = None,
+        rig: str | None = None,
+        limit: int | None = None,
+        after: UUID | None = None,
+    ) -> list[Bead]:
+        """Beads by priority, then lane, both descending, then age; of these statuses (None: all) and that rig.
+
+        `after` is the id of the last bead of the page before. Raises `NotFound` if that bead is gone.
+        """
+        place: tuple[Value, ...] = ()
+        if after is not None:
+            row = self._one(_PLACE, str(after))
+            if row is None:
+                raise NotFound("bead", str(after))
+            place = row
+        page = _PAGES[rig is not None, after is not None]
+        scope: tuple[Value, ...] = place if rig is None else (rig, *place)
+        most = -1 if limit is None else limit
+        # One indexed page per status, merged: a filter over the common order would read past every done bead.
+        parts = [self._all(page, one._value_, *scope, most) for one in _statuses(status)]
+        if len(parts) == 1:
+            return [_bead(row[:_WIDTH]) for row in parts[0]]
+        rows = islice(merge(*parts, key=lambda row: row[_WIDTH:]), limit)
+        return [_bead(row[:_WIDTH]) for row in rows]
+
+    def save_bead(self, bead: Bead) -> Bead:
+        """Replace the stored bead if its revision is still `bead.revision`; returns it with the next revision.
+
+        Checks no transition. Raises `Conflict` when it was changed meanwhile, `NotFound` when it is gone.
+        """
+        saved = dataclasses.replace(bead, revision=bead.revision + 1)
+        identity = str(bead.id)
+        if not self._run(_SAVE, *_beads.encode(saved), identity, bead.revision):
+            if self.bead(bead.id) is None:
+                raise NotFound("bead", identity)
+            raise Conflict("bead", identity)
+        return saved
+
+    def move_bead(self, id: UUID, to: BeadStatus, at: datetime, **changes: Any) -> Bead:
+        """Move it along the transition table and set its times; `changes` are further fields of the bead.
+
+        Back in the backlog it has no times. A bead that review sends back keeps the time it was first slung.
+        Raises `NotFound`, `TransitionRefused`.
+        """
+        bead = self.bead(id)
+        if bead is None:
+            raise NotFound("bead", str(id))
+        bead.status.require_transition_to(to)
+        return self.save_bead(
+            dataclasses.replace(bead, **{"status": to, "updated_at": at, **_times(bead, to, at), **changes})
+        )
+
+    def remove_bead(self, id: UUID) -> None:
+        """Remove it. Raises `NotFound`."""
+        if not self._run(_REMOVE, str(id)):
+            raise NotFound("bead", str(id))
+
+
+def _statuses(status: BeadStatus | Collection[BeadStatus] | None) -> list[BeadStatus]:
+    if status is None:
+        return list(BeadStatus)
+    return [status] if isinstance(status, BeadStatus) else sorted(set(status))
+
+
+def _times(bead: Bead, to: BeadStatus, at: datetime) -> dict[str, datetime | None]:
+    match to:
+        case BeadStatus.BACKLOG:
+            return {"hooked_at": None, "slung_at": None, "done_at": None}
+        case BeadStatus.HOOKED:
+            return {"hooked_at": at}
+        case BeadStatus.SLUNG:
+            return {"slung_at": bead.slung_at or at}
+        case BeadStatus.DONE:
+            return {"done_at": at}
+        case _:
+            return {}
