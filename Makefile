@@ -1,9 +1,5 @@
 # Two commands on a fresh clone: make demo, make test. Needed: Python >= 3.11 with venv, git, make.
 
-.DELETE_ON_ERROR:
-.ONESHELL:
-SHELL := /bin/sh
-.SHELLFLAGS := -eu -c
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -29,8 +25,8 @@ test: $(STAMP) lint
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .
-	$(BIN)/ruff format --check --quiet .
-	$(BIN)/python tools/forbidden.py
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python tools/forbidden.py
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -44,21 +40,14 @@ install: $(STAMP)
 # An existing virtual environment is kept and completed. Third parties come from the lock with their hashes; our own
 # packages are linked in place, without a look at the index: the build backend is in the lock too.
 $(STAMP): requirements/dev.txt $(PACKAGES)
-	@if ! $(BIN)/python -c "" 2>/dev/null; then
-		python=""
-		for candidate in python3.13 python3.12 python3.11 python3 python3.14 python; do
-			if "$$candidate" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
-				python="$$candidate"
-				break
-			fi
-		done
-		if [ -z "$$python" ]; then
-			echo "auto-tundra needs Python 3.11 or newer with its venv module; none was found on PATH." >&2
-			exit 1
-		fi
-		echo "Making $(VENV) with $$("$$python" --version) and installing into it; later calls skip this."
-		"$$python" -m venv $(VENV)
-	fi
-	$(PIP) install --require-hashes --requirement requirements/dev.txt
-	$(PIP) install --no-build-isolation --no-deps $(patsubst %/pyproject.toml,--editable %,$(PACKAGES))
-	touch $@
+	@if $(BIN)/python -c "" 2>/dev/null; then exit 0; fi; \
+	for python in python3.13 python3.12 python3.11 python3 python3.14 python; do \
+		if "$$python" -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then \
+			echo "Making $(VENV) with $$("$$python" --version) and installing into it; later calls skip this."; \
+			exec "$$python" -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "auto-tundra needs Python 3.11 or newer with its venv module; none was found on PATH." >&2; exit 1
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-build-isolation --no-deps $(patsubst %/pyproject.toml,--editable %,$(PACKAGES))
+	@touch $@

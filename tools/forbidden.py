@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 EXEMPTIONS: Final = Path(__file__).with_name("exemptions.toml")
 
@@ -150,9 +150,12 @@ def processes(source: Source, tree: ast.AST) -> Iterator[Finding]:
 def shells(source: Source, tree: ast.AST) -> Iterator[Finding]:
     """`shell=` with anything but False, in shipped code and tests alike."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "shell":
-            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
-                yield Finding(source.path, node.value.lineno, "shell", "shell=")
+        if isinstance(node, ast.keyword) and node.arg == "shell" and not _is_false(node.value):
+            yield Finding(source.path, node.value.lineno, "shell", "shell=")
+
+
+def _is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
 
 
 def sleeps(source: Source, tree: ast.AST) -> Iterator[Finding]:
@@ -177,21 +180,19 @@ def broad_handlers(source: Source, tree: ast.AST) -> Iterator[Finding]:
     """`except Exception` that swallows needs `noqa: BLE001 - reason` on its line, of at least three words."""
     lines = source.text.splitlines()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ExceptHandler) and _is_broad(node.type):
-            raises = any(
-                isinstance(each, ast.Raise) for statement in node.body for each in ast.walk(statement)
-            )
-            if not raises and not _REASON.search(lines[node.lineno - 1]):
-                yield Finding(source.path, node.lineno, "broad-except", "no reason on its line")
-        elif (
-            isinstance(node, ast.Call)
-            and (_dotted(node.func) or [""])[-1] == "suppress"
-            and any(map(_is_broad, node.args))
-        ):
-            if not _REASON.search(lines[node.lineno - 1]):
-                yield Finding(
-                    source.path, node.lineno, "broad-except", "suppress without a reason on its line"
-                )
+        if _swallows_all(node) and not _REASON.search(lines[node.lineno - 1]):
+            yield Finding(source.path, node.lineno, "broad-except", "no reason on its line")
+
+
+def _swallows_all(node: ast.AST) -> TypeGuard[ast.ExceptHandler | ast.Call]:
+    if isinstance(node, ast.ExceptHandler):
+        raises = any(isinstance(each, ast.Raise) for statement in node.body for each in ast.walk(statement))
+        return _is_broad(node.type) and not raises
+    return (
+        isinstance(node, ast.Call)
+        and (_dotted(node.func) or [""])[-1] == "suppress"
+        and any(map(_is_broad, node.args))
+    )
 
 
 def _is_broad(caught: ast.expr | None) -> bool:
@@ -217,16 +218,18 @@ def standard_library_only(source: Source, tree: ast.AST) -> Iterator[Finding]:
     if place is None:
         return
     own = "at_telemetry" if place == "at_telemetry/" else "__future__"
+    for line, module in _imported_modules(tree):
+        top = module.partition(".")[0]
+        if top not in sys.stdlib_module_names and top != own:
+            yield Finding(source.path, line, "standard-library", module)
+
+
+def _imported_modules(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        modules: list[str] = []
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or "." * node.level]
-        for module in modules:
-            top = module.partition(".")[0]
-            if top not in sys.stdlib_module_names and top != own:
-                yield Finding(source.path, node.lineno, "standard-library", module)
+            yield node.lineno, "." * node.level + (node.module or "")
 
 
 def stored_labels(source: Source, tree: ast.AST) -> Iterator[Finding]:

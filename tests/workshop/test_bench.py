@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from bench import Measured, parse, table
+
+
+@pytest.mark.parametrize(
+    ("measured", "ratio", "verdict"),
+    [
+        (Measured("a", 12, "ms", yardstick=10, limit=1.3), "1.20 ×", "ok"),
+        (Measured("a", 14, "ms", yardstick=10, limit=1.3), "1.40 ×", "missed"),
+        (Measured("a", 14, "ms", yardstick=10), "1.40 ×", "-"),
+        (Measured("a", 30, "ms", limit=30), "", "ok"),
+        (Measured("a", 31, "ms", limit=30), "", "missed"),
+        (Measured("a", 9_999, "1/s", limit=10_000, higher_is_better=True), "", "missed"),
+        (Measured("a", 10_001, "1/s", limit=10_000, higher_is_better=True), "", "ok"),
+    ],
+)
+def test_verdict(measured: Measured, ratio: str, verdict: str) -> None:
+    row = measured.row()
+    assert (row[3], row[5]) == (ratio, verdict)
+
+
+@pytest.mark.parametrize("line", ["", "hello", "{", "[]", '{"name": "a"}', '{"value": 1}'])
+def test_other_lines_are_no_figures(line: str) -> None:
+    assert parse(line) is None
+
+
+def test_a_figure_may_carry_more_than_the_table_shows() -> None:
+    assert parse('{"name": "a", "value": 1.5, "rounds": 20}') == Measured("a", 1.5)
+
+
+def test_columns_are_aligned() -> None:
+    first, second = table([Measured("a long name", 1)]).splitlines()
+    assert first.index("value") == second.index("1")
