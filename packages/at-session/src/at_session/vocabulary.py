@@ -89,10 +89,21 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLost:
+    """The CLI does not know the session that it was told to resume; it exits, and a new session is needed."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptAccepted:
-    """The CLI acknowledged a prompt by the id that it was sent with."""
+    """The CLI acknowledged a prompt by the id that it was sent with.
+
+    `repeated` says that the CLI had this prompt already, so that no new turn comes of it.
+    """
 
     message_id: str
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +213,7 @@ class Unparsed:
 
 DriverEvent = (
     SessionStarted
+    | SessionLost
     | PromptAccepted
     | TurnStarted
     | Text

@@ -106,7 +106,7 @@ def _event(report: Object) -> DriverEvent | None:
         case "hello":
             return SessionStarted(text_of(report.get("session")), model="demo")
         case "accepted":
-            return PromptAccepted(text_of(report.get("prompt")))
+            return PromptAccepted(text_of(report.get("prompt")), repeated=report.get("repeated") is True)
         case "turn_started":
             return TurnStarted(text_of(report.get("prompt")))
         case "text":

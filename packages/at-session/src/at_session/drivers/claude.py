@@ -1,0 +1,359 @@
+"""Driver of Claude Code over its stream-json protocol: one long-lived process, approvals on standard input.
+
+Source: the CLI's own help and lines of claude 2.1.197; what was found is kept in `docs/findings-clis.md`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from at_session.drivers import claude_asks, claude_result, jsonlines
+from at_session.drivers.jsonlines import Object, count_of, encode, number_of, object_of, objects_of, text_of
+from at_session.errors import LaunchRefused
+from at_session.vocabulary import (
+    Allow,
+    AskClosed,
+    Capabilities,
+    Decision,
+    DriverEvent,
+    DriverState,
+    FailureKind,
+    Launch,
+    LaunchRequest,
+    Limited,
+    LoginRefused,
+    PromptAccepted,
+    Retrying,
+    SessionLost,
+    SessionStarted,
+    Text,
+    ToolEnded,
+    ToolStarted,
+    Transport,
+    TurnStarted,
+    Unparsed,
+    UsageReported,
+    Write,
+)
+
+SOURCE = "claude result line"
+LOGIN_HINT = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
+_PROTOCOL = (
+    "-p",
+    "--input-format",
+    "stream-json",
+    "--output-format",
+    "stream-json",
+    "--verbose",
+    # Without these a long answer is silent until its end, and a cut answer cannot be told from a whole one.
+    "--include-partial-messages",
+    "--replay-user-messages",
+    "--permission-prompt-tool",
+    "stdio",
+)
+_MODES = {Allow.ASK: "default", Allow.EDITS: "acceptEdits", Allow.ALL: "bypassPermissions"}
+_NO_CONVERSATION = "No conversation found with session ID"
+_DELTA = b'{"type":"stream_event","event":{"type":"content_block_'
+_PROMPTS_KEPT = 100
+
+Events = list[DriverEvent | Write]
+
+
+class ClaudeDriver:
+    """Claude Code, structured.
+
+    A prompt's message id travels as the line's `uuid`. The CLI echoes it, keeps it in its transcript and takes no
+    prompt with a uuid that it has already, also after a resume: handing a prompt over again does no harm.
+    """
+
+    cli = "claude"
+    capabilities = Capabilities(
+        chooses_session_id=True,
+        resumes=True,
+        acknowledges_prompts=True,
+        asks_over_protocol=True,
+        reports_cost=True,
+        queues_prompts=True,
+        exits_on_eof=True,
+        login_hint=LOGIN_HINT,
+        draws_on="the login of `claude` or ANTHROPIC_API_KEY, as `claude -p` does",
+    )
+
+    def __init__(self, state: DriverState | None = None) -> None:
+        self.state = state if state is not None else DriverState()
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self.state.values
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    def launch(self, request: LaunchRequest) -> Launch:
+        """Say how to start the CLI and forget what belonged to an earlier process.
+
+        Raises LaunchRefused where the CLI is known to refuse: everything allowed, as root, outside a sandbox.
+        """
+        if request.allow is Allow.ALL and os.geteuid() == 0 and request.env.get("IS_SANDBOX") != "1":
+            reason = "it lets nobody skip permissions as root"
+            raise LaunchRefused(
+                self.cli, reason, "allow `edits`, or set IS_SANDBOX=1 inside a sandbox of yours"
+            )
+        argv = [request.binary or self.cli, *_PROTOCOL, "--permission-mode", _MODES[request.allow]]
+        if request.session_id is not None:
+            known = request.resume and has_conversation(request.env, request.session_id)
+            argv += ["--resume" if known else "--session-id", request.session_id]
+        if request.model is not None:
+            argv += ["--model", request.model]
+        if request.instructions:
+            argv += ["--append-system-prompt", request.instructions]
+        self.state.values.clear()
+        # A CLI that replaces itself while agents run would be another program at the next resume.
+        env = {"DISABLE_AUTOUPDATER": "1", **request.env}
+        return Launch(argv=(*argv, *request.args), env=env, cwd=request.cwd, transport=Transport.PIPE)
+
+    def open(self) -> list[Write]:
+        """No handshake: the CLI takes prompts at once."""
+        return []
+
+    def prompt(self, message_id: str, text: str) -> list[Write]:
+        """One user line; its uuid is the message id, or is derived from it."""
+        uuid = _uuid(message_id)
+        names: dict[str, str] = self._values.setdefault("names", {})
+        if uuid not in names:
+            self._values.setdefault("waiting", []).append(uuid)
+            names[uuid] = message_id
+            for oldest in list(names)[:-_PROMPTS_KEPT]:
+                del names[oldest]
+        content: list[Object] = [{"type": "text", "text": text}]
+        if text.lstrip().startswith("/"):
+            # The CLI looks for a slash command in the last text block only, and drops an empty one.
+            content.append({"type": "text", "text": ""})
+        line = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": content}}
+        return [Write(f"prompt:{message_id}", encode(line))]
+
+    def decide(self, request_id: str, decision: Decision) -> list[Write]:
+        """Answer an open ask; nothing to write if it is not open any more."""
+        ask = object_of(self._asks.get(request_id))
+        if not ask:
+            return []
+        response = claude_asks.answer(text_of(ask.get("tool")), object_of(ask.get("input")), decision)
+        body = {"subtype": "success", "request_id": request_id, "response": response}
+        return [Write(f"answer:{request_id}", encode({"type": "control_response", "response": body}))]
+
+    def interrupt(self, interrupt_id: str) -> list[Write]:
+        """Ask the CLI to end its turn. With no turn running it only acknowledges."""
+        line = {"type": "control_request", "request_id": interrupt_id, "request": {"subtype": "interrupt"}}
+        return [Write(f"interrupt:{interrupt_id}", encode(line))]
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def feed(self, stream: str, data: bytes) -> Events:
+        """Events of the CLI's lines."""
+        events: Events = []
+        for line in jsonlines.split_lines(self.state, stream, data):
+            if stream == "stdout" and line.startswith(_DELTA):
+                continue
+            if _NO_CONVERSATION.encode() in line and not line.startswith(b"{"):
+                events.append(SessionLost(line.decode("utf-8", "replace").rpartition(" ")[2]))
+            elif stream == "stderr":
+                events.append(jsonlines.unparsed(line.decode("utf-8", "replace"), stream))
+            else:
+                parsed = jsonlines.parse(line)
+                events += [parsed] if isinstance(parsed, Unparsed) else self._line(parsed or {})
+        return events
+
+    def _line(self, line: Object) -> Events:
+        match line.get("type"):
+            case "system":
+                return self._system(line)
+            case "assistant":
+                return self._assistant(line)
+            case "user":
+                return self._user(line)
+            case "control_request":
+                return self._control_request(line)
+            case "control_response":
+                return self._close_ask(text_of(object_of(line.get("response")).get("request_id")))
+            case "control_cancel_request":
+                return self._close_ask(text_of(line.get("request_id")), withdrawn=True)
+            case "stream_event":
+                self._follow_message(line)
+            case "rate_limit_event":
+                return self._rate_limit(object_of(line.get("rate_limit_info")))
+            case "result":
+                return self._result(line)
+        return []
+
+    def _system(self, line: Object) -> Events:
+        match line.get("subtype"):
+            case "init":
+                return self._turn_begins(line)
+            case "api_retry":
+                return self._retry(line)
+        return []
+
+    def _turn_begins(self, line: Object) -> Events:
+        session = [text_of(line.get("session_id")), text_of(line.get("model"))]
+        events: Events = []
+        if self._values.get("session") != session:
+            self._values["session"] = session
+            version = text_of(line.get("claude_code_version")) or None
+            events.append(SessionStarted(session[0], session[1] or None, version))
+        waiting: list[str] = self._values.setdefault("waiting", [])
+        current = waiting.pop(0) if waiting else None
+        self._values.update(current=current, error="", message=None, login_told=False, limit_told=False)
+        if current is not None:
+            events.append(PromptAccepted(self._name(current)))
+        events.append(TurnStarted(self._name(current) if current is not None else None))
+        return events
+
+    def _retry(self, line: Object) -> Events:
+        error, status = text_of(line.get("error")), line.get("error_status")
+        kind = claude_result.kind_of(error, status)
+        said = f"{error or 'connection error'}{f' ({status})' if isinstance(status, int) else ''}"
+        if kind is FailureKind.LOGIN:
+            # The CLI would go on for more than a minute; no retry of its own cures a refused login.
+            return self._login_refused(said)
+        delay = number_of(line.get("retry_delay_ms"))
+        attempt = count_of(line.get("attempt")) or None
+        return [Retrying(kind, attempt, None if delay is None else delay / 1000, said)]
+
+    def _login_refused(self, message: str) -> Events:
+        if self._values.get("login_told"):
+            return []
+        self._values["login_told"] = True
+        return [LoginRefused(message, LOGIN_HINT)]
+
+    def _assistant(self, line: Object) -> Events:
+        message = object_of(line.get("message"))
+        if message.get("model") == "<synthetic>":
+            # The CLI's own words about an error; the result repeats them.
+            self._values["error"] = text_of(line.get("error"))
+            return []
+        own = line.get("parent_tool_use_id") is None
+        if own and message.get("id") != self._values.get("message"):
+            self._values["message"] = None
+        events: Events = []
+        for block in objects_of(message.get("content")):
+            if block.get("type") == "text" and own:
+                events.append(Text(text_of(block.get("text"))))
+            elif block.get("type") == "tool_use":
+                name = text_of(block.get("name"))
+                what = claude_asks.summary(name, object_of(block.get("input")))
+                events.append(ToolStarted(text_of(block.get("id")), name, what))
+        return events
+
+    def _user(self, line: Object) -> Events:
+        if line.get("isReplay") is True:
+            return self._replay(text_of(line.get("uuid")), seen_before="timestamp" not in line)
+        events: Events = []
+        for block in objects_of(object_of(line.get("message")).get("content")):
+            if block.get("type") == "tool_result":
+                tool_id = text_of(block.get("tool_use_id"))
+                for request_id in [
+                    each for each, ask in self._asks.items() if ask.get("tool_use_id") == tool_id
+                ]:
+                    events += self._close_ask(request_id)
+                events.append(
+                    ToolEnded(tool_id, block.get("is_error") is not True, _output(block.get("content")))
+                )
+        return events
+
+    def _replay(self, uuid: str, *, seen_before: bool) -> Events:
+        """The CLI's echo of a prompt. It comes with the first answer; the turn's beginning has told us already."""
+        waiting: list[str] = self._values.setdefault("waiting", [])
+        if uuid not in waiting:
+            return []
+        waiting.remove(uuid)
+        return [PromptAccepted(self._name(uuid), repeated=seen_before)]
+
+    def _control_request(self, line: Object) -> Events:
+        request_id, request = text_of(line.get("request_id")), object_of(line.get("request"))
+        if request.get("subtype") != "can_use_tool":
+            return [jsonlines.unparsed(str(line))]
+        tool, given = text_of(request.get("tool_name")), object_of(request.get("input"))
+        self._asks[request_id] = {
+            "tool": tool,
+            "input": given,
+            "tool_use_id": text_of(request.get("tool_use_id")),
+        }
+        return [claude_asks.opened(request_id, tool, given)]
+
+    def _close_ask(self, request_id: str, *, withdrawn: bool = False) -> Events:
+        if self._asks.pop(request_id, None) is None:
+            return []
+        return [AskClosed(request_id, withdrawn)]
+
+    def _follow_message(self, line: Object) -> None:
+        event = object_of(line.get("event"))
+        if line.get("parent_tool_use_id") is not None:
+            return
+        if event.get("type") == "message_start":
+            self._values["message"] = object_of(event.get("message")).get("id")
+        elif event.get("type") == "message_stop":
+            self._values["message"] = None
+
+    def _rate_limit(self, info: Object) -> Events:
+        if info.get("status") != "rejected":
+            return []
+        window = text_of(info.get("rateLimitType"))
+        message = f"the usage limit is reached{f' ({window})' if window else ''}"
+        self._values["limit_told"] = True
+        return [Limited(message, claude_result.rfc3339(info.get("resetsAt")))]
+
+    def _result(self, line: Object) -> Events:
+        if "current" not in self._values:
+            # No turn has begun: the CLI could not start, and the line above this one says why.
+            return [jsonlines.unparsed(f"{line.get('subtype')}: {line.get('errors') or line.get('result')}")]
+        events: Events = [
+            event for request_id in list(self._asks) for event in self._close_ask(request_id, withdrawn=True)
+        ]
+        current: str | None = self._values.pop("current", None)
+        error, cut = text_of(self._values.get("error")), self._values.get("message") is not None
+        end = claude_result.turn_ended(line, None if current is None else self._name(current), error, cut)
+        if end.failure is FailureKind.LIMIT and not self._values.get("limit_told"):
+            events.append(Limited(end.error or "", claude_result.reset_in(end.error or "")))
+        if end.failure is FailureKind.LOGIN:
+            events += self._login_refused(end.error or "")
+        model = (self._values.get("session") or [None, None])[1]
+        before = number_of(self._values.get("cost")) or 0.0
+        usage = claude_result.usage(line, model, before)
+        self._values.update(cost=number_of(line.get("total_cost_usd")) or before, error="", message=None)
+        return [*events, UsageReported(usage, SOURCE), end]
+
+    @property
+    def _asks(self) -> dict[str, Object]:
+        asks: dict[str, Object] = self._values.setdefault("asks", {})
+        return asks
+
+    def _name(self, uuid: str) -> str:
+        names: dict[str, str] = self._values.get("names", {})
+        return names.get(uuid, uuid)
+
+
+def has_conversation(env: dict[str, str] | Any, session_id: str) -> bool:
+    """Whether the CLI's transcript of a session holds a prompt. Without one, resuming it fails."""
+    folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(
+        env.get("HOME") or os.path.expanduser("~"), ".claude"
+    )
+    for transcript in Path(folder, "projects").glob(f"*/{session_id}.jsonl"):
+        with transcript.open("rb") as lines:
+            if any(b'"type":"user"' in line for line in lines):
+                return True
+    return False
+
+
+def _uuid(message_id: str) -> str:
+    try:
+        return str(UUID(message_id))
+    except ValueError:
+        return str(uuid5(NAMESPACE_OID, f"at-session:{message_id}"))
+
+
+def _output(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(text_of(block.get("text")) for block in objects_of(content))

@@ -1,0 +1,109 @@
+"""How a turn of Claude ended: its `result` line and its API errors, as typed facts.
+
+`subtype` stays "success" on API errors and `total_cost_usd` grows over the life of a process, so neither is taken at
+its word. Source: lines of claude 2.1.197; `rate_limit_event` as described in public issues of the CLI.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from at_session.drivers.claude_asks import summary
+from at_session.drivers.jsonlines import Object, count_of, number_of, object_of, objects_of, text_of
+from at_session.vocabulary import FailureKind, TurnEnded, TurnOutcome, Usage
+
+# An older form of the limit's message ends in the epoch second of the reset.
+_RESET_IN_TEXT = re.compile(r"limit reached\|(\d{9,13})")
+_KINDS = {
+    "authentication_failed": FailureKind.LOGIN,
+    "oauth_org_not_allowed": FailureKind.LOGIN,
+    "rate_limit": FailureKind.LIMIT,
+    "overloaded": FailureKind.OVERLOADED,
+    "server_error": FailureKind.API,
+    "invalid_request": FailureKind.API,
+}
+_CUT = "the connection was cut in the middle of an answer"
+
+
+def kind_of(error: str, status: object) -> FailureKind:
+    """What an API error means, from the CLI's word for it and the HTTP status."""
+    if status == 529:
+        return FailureKind.OVERLOADED
+    if error in _KINDS:
+        return _KINDS[error]
+    if status in (401, 403):
+        return FailureKind.LOGIN
+    if status == 429:
+        return FailureKind.LIMIT
+    if isinstance(status, int):
+        return FailureKind.API
+    return FailureKind.CONNECTION
+
+
+def turn_ended(result: Object, message_id: str | None, error: str, cut: bool) -> TurnEnded:
+    """The end of a turn. `error` is the CLI's word for its last API error, `cut` says that an answer had no end."""
+    text = text_of(result.get("result"))
+    denials = objects_of(result.get("permission_denials"))
+    denied = tuple(
+        summary(text_of(each.get("tool_name")), object_of(each.get("tool_input"))) for each in denials
+    )
+    if text_of(result.get("terminal_reason")).startswith("aborted"):
+        return TurnEnded(TurnOutcome.INTERRUPTED, message_id, text, denied=denied)
+    if result.get("is_error") is not True and cut:
+        return TurnEnded(TurnOutcome.FAILED, message_id, text, FailureKind.CONNECTION, _CUT, denied)
+    if result.get("is_error") is not True:
+        return TurnEnded(TurnOutcome.COMPLETED, message_id, text, denied=denied)
+    said = (
+        text or "; ".join(str(each) for each in _list(result.get("errors"))) or text_of(result.get("subtype"))
+    )
+    return TurnEnded(TurnOutcome.FAILED, message_id, text, _failure(result, error), said, denied)
+
+
+def usage(result: Object, model: str | None, cost_before: float) -> Usage:
+    """Figures of one turn. Tokens written to the cache were sent and paid, so they count as input."""
+    figures = object_of(result.get("usage"))
+    total = number_of(result.get("total_cost_usd"))
+    written = count_of(figures.get("cache_creation_input_tokens"))
+    return Usage(
+        input_tokens=count_of(figures.get("input_tokens")) + written,
+        cached_tokens=count_of(figures.get("cache_read_input_tokens")),
+        output_tokens=count_of(figures.get("output_tokens")),
+        cost_usd=None if total is None else round(max(0.0, total - cost_before), 9),
+        model=model,
+        duration_ms=count_of(result.get("duration_ms")),
+    )
+
+
+def reset_in(text: str) -> str | None:
+    """The reset time that a limit's message carries, as RFC 3339 UTC."""
+    found = _RESET_IN_TEXT.search(text)
+    return rfc3339(int(found.group(1))) if found else None
+
+
+def rfc3339(epoch: object) -> str | None:
+    """An epoch time in seconds or milliseconds as RFC 3339 UTC; None if it is none."""
+    number = number_of(epoch)
+    if number is None or number <= 0:
+        return None
+    seconds = number / 1000 if number > 1e11 else number
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _failure(result: Object, error: str) -> FailureKind:
+    status = result.get("api_error_status")
+    if result.get("terminal_reason") == "prompt_too_long":
+        return FailureKind.CONTEXT
+    if isinstance(status, int) or error:
+        return kind_of(error, status)
+    said = text_of(result.get("result"))
+    if said.startswith("API Error") or "timed out" in said:
+        return FailureKind.CONNECTION
+    return FailureKind.OTHER
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
