@@ -5,9 +5,12 @@
 A benchmark is a script `packages/*/bench/*.py` or `bench/*.py` that prints one JSON object per line:
 
     {"name": str, "value": number, "unit": str,
-     "yardstick": number | null, "yardstick_name": str | null,   what the value is compared with, measured in the same run
-     "limit": number | null,         the allowed value, or with a yardstick the allowed ratio
-     "higher_is_better": bool}       optional, false when left out
+     "yardstick": number | str | null    what the value is compared with: its figure in the same run, or its name
+     "yardstick_name": str, "ratio": number   both optional; without a ratio it is value by yardstick
+     "limit": number | null, "limit_of": "value" | "ratio", "higher_is_better": bool}
+
+`higher_is_better` left out: for units that end in `/s`. `limit_of` left out: the ratio if there is one and lower is
+better, else the value.
 
 Other lines of a script are shown as they are. Exit code 1 if a limit is missed or a script fails. Nothing is written: a
 figure belongs to the machine and the moment that it was measured on.
@@ -29,43 +32,56 @@ HEADINGS = ("benchmark", "value", "yardstick", "ratio", "limit", "verdict")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One figure; `value` and `yardstick` in `unit`."""
+    """One figure; `value` and a numeric `yardstick` in `unit`."""
 
     name: str
     value: float
     unit: str = ""
-    yardstick: float | None = None
+    yardstick: float | str | None = None
     yardstick_name: str | None = None
+    ratio: float | None = None
     limit: float | None = None
-    higher_is_better: bool = False
+    limit_of: str | None = None
+    higher_is_better: bool | None = None
 
     @property
-    def ratio(self) -> float | None:
-        """Value by yardstick."""
-        return self.value / self.yardstick if self.yardstick else None
+    def against(self) -> float | None:
+        """The ratio: as given, else value by yardstick."""
+        if self.ratio is None and isinstance(self.yardstick, int | float) and self.yardstick:
+            return self.value / self.yardstick
+        return self.ratio
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether more is better."""
+        return self.unit.endswith("/s") if self.higher_is_better is None else self.higher_is_better
+
+    @property
+    def judges_ratio(self) -> bool:
+        """Whether the limit is one of the ratio."""
+        if self.limit_of is not None:
+            return self.limit_of == "ratio"
+        return self.against is not None and not self.wants_more
 
     @property
     def verdict(self) -> str:
         """`ok`, `missed`, or `-` where no limit is set."""
-        if self.limit is None:
+        judged = self.against if self.judges_ratio else self.value
+        if self.limit is None or judged is None:
             return "-"
-        judged = self.value if self.ratio is None else self.ratio
-        met = judged >= self.limit if self.higher_is_better else judged <= self.limit
-        return "ok" if met else "missed"
+        return "ok" if (judged >= self.limit if self.wants_more else judged <= self.limit) else "missed"
 
     def row(self) -> tuple[str, ...]:
         """The cells of the table."""
-        sign = "≥" if self.higher_is_better else "≤"
-        times = "×" if self.ratio is not None else ""
-        yardstick = (
-            "" if self.yardstick is None else f"{self.yardstick:,.4g} ({self.yardstick_name or 'yardstick'})"
-        )
+        named = self.yardstick if isinstance(self.yardstick, str) else self.yardstick_name
+        figure = f"{self.yardstick:,.4g}" if isinstance(self.yardstick, int | float) else ""
+        limit = "" if self.limit is None else f"{'≥' if self.wants_more else '≤'} {self.limit:,g}"
         return (
             self.name,
             f"{self.value:,.4g} {self.unit}".rstrip(),
-            yardstick,
-            "" if self.ratio is None else f"{self.ratio:.2f} ×",
-            "" if self.limit is None else f"{sign} {self.limit:,g} {times}".rstrip(),
+            f"{figure} {f'({named})' if named and figure else named or ''}".strip(),
+            "" if self.against is None else f"{self.against:.2f} ×",
+            f"{limit} ×" if limit and self.judges_ratio else limit,
             self.verdict,
         )
 

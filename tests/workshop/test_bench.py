@@ -13,8 +13,11 @@ from bench import Measured, parse, table
         (Measured("a", 14, "ms", yardstick=10), "1.40 ×", "-"),
         (Measured("a", 30, "ms", limit=30), "", "ok"),
         (Measured("a", 31, "ms", limit=30), "", "missed"),
-        (Measured("a", 9_999, "1/s", limit=10_000, higher_is_better=True), "", "missed"),
-        (Measured("a", 10_001, "1/s", limit=10_000, higher_is_better=True), "", "ok"),
+        (Measured("a", 9_999, "1/s", limit=10_000), "", "missed"),
+        (Measured("a", 10_001, "1/s", yardstick=20_002, limit=10_000), "0.50 ×", "ok"),
+        (Measured("a", 3, "points", limit=2, higher_is_better=True), "", "ok"),
+        (Measured("a", 3, "ms", yardstick="bare PTY", ratio=1.5, limit=2), "1.50 ×", "ok"),
+        (Measured("a", 3, "ms", yardstick=2, limit=2, limit_of="value"), "1.50 ×", "missed"),
     ],
 )
 def test_verdict(measured: Measured, ratio: str, verdict: str) -> None:
@@ -29,6 +32,19 @@ def test_other_lines_are_no_figures(line: str) -> None:
 
 def test_a_figure_may_carry_more_than_the_table_shows() -> None:
     assert parse('{"name": "a", "value": 1.5, "rounds": 20}') == Measured("a", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("measured", "cell"),
+    [
+        (Measured("a", 1, yardstick=2.0), "2"),
+        (Measured("a", 1, yardstick=2.0, yardstick_name="raw"), "2 (raw)"),
+        (Measured("a", 1, yardstick="raw"), "raw"),
+        (Measured("a", 1), ""),
+    ],
+)
+def test_yardstick(measured: Measured, cell: str) -> None:
+    assert measured.row()[2] == cell
 
 
 def test_columns_are_aligned() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 from forbidden import Finding, Source, findings, judge
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SHIPPED = "packages/at-daemon/src/at_daemon/loop.py"
 TEST = "packages/at-daemon/tests/test_loop.py"

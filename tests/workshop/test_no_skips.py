@@ -1,0 +1,33 @@
+"""tools/no_skips.py lets no missing part pass for a success."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("import pytest\n@pytest.mark.xfail(reason='known')\ndef test(): assert False", 0),
+        ("import pytest\ndef test(): pytest.skip('no node here')", 1),
+        ("import pytest\npytest.importorskip('no_such_module')", 1),
+        ("import pytest\ndef test(): pytest.skip('needs macOS: launchd')", 0),
+    ],
+)
+def test_a_skip_fails(text: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "test_planted.py").write_text(text + "\ndef test_another(): assert True\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no_skips", "--rootdir", str(tmp_path), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(TOOLS), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout
+    assert ("no node here" in done.stdout) is ("no node here" in text)
