@@ -9,6 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
+
+PROTOCOL = 1
+"""Counted up when a face of the old kind can no longer talk to a new daemon."""
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Limit of a request's body. A prompt of 2 MB takes up to 12 MB as JSON, where a control character is six bytes."""
 
 
 class Answer(StrEnum):
@@ -33,16 +40,33 @@ class Route:
     query: tuple[tuple[str, type], ...] = ()
     answer: Answer = Answer.JSON
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path's braces."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+Environment: TypeAlias = dict[str, str]
+"""Names and values as the system has them. Unlike all other text it may hold bytes that are no UTF-8, as Python's
+surrogate escapes (PEP 383)."""
+
+
+class Request:
+    """A request's body. Keys that it does not have are refused, and so are numbers without a finite value."""
+
+    __slots__ = ()
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InitRequest:
+class InitRequest(Request):
     """Make the repository at `path` a rig."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustRequest:
+class TrustRequest(Request):
     """Accept the settings file of the repository at `path`; without `hash` only show it."""
 
     path: str
@@ -50,7 +74,7 @@ class TrustRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddRequest:
+class AddRequest(Request):
     """A bead for the backlog."""
 
     path: str
@@ -62,7 +86,7 @@ class AddRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookRequest:
+class HookRequest(Request):
     """A bead (made if no such title or id is there) onto an agent's hook, not started."""
 
     path: str
@@ -72,7 +96,7 @@ class HookRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Request):
     """How a bead is to be worked on. `env` is the whole environment of the caller; it is never stored."""
 
     cli: str | None = None
@@ -80,11 +104,11 @@ class Order:
     base: str | None = None
     land: bool | None = None
     model: str | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: Environment = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlingRequest:
+class SlingRequest(Request):
     """A bead onto an agent's hook, and started. Without `lane` the lane stays."""
 
     path: str
@@ -95,7 +119,7 @@ class SlingRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
+class RunRequest(Request):
     """Add a bead and sling it to a fresh polecat."""
 
     path: str
@@ -106,14 +130,14 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextRequest:
+class TextRequest(Request):
     """Words for an agent or about a bead."""
 
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoneRequest:
+class DoneRequest(Request):
     """Hand a bead in. `by_me` records the person's word in place of proof."""
 
     fail: bool = False
@@ -121,31 +145,31 @@ class DoneRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequest:
+class RetryRequest(Request):
     """Begin again after a failure; `text` is added to what the agent is told."""
 
     text: str = ""
-    env: dict[str, str] = field(default_factory=dict)
+    env: Environment = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequest:
+class ResumeRequest(Request):
     """Start again what was stopped."""
 
-    env: dict[str, str] = field(default_factory=dict)
+    env: Environment = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NudgeRequest:
+class NudgeRequest(Request):
     """Deliver `text`; wait at most `wait_seconds` for proof that it was taken."""
 
     text: str
     wait_seconds: float = 15.0
-    env: dict[str, str] = field(default_factory=dict)
+    env: Environment = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecideRequest:
+class DecideRequest(Request):
     """A person's decision on an ask. `always` also makes a rule for this exact argument list."""
 
     approve: bool
@@ -154,7 +178,7 @@ class DecideRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DownRequest:
+class DownRequest(Request):
     """End the daemon; agents are stopped resumably unless they are to be kept."""
 
     keep_agents: bool = False
@@ -262,7 +286,7 @@ ROUTES: tuple[Route, ...] = (
         "events",
         "GET",
         "/v1/events",
-        "{events: [event], last_seq}.",
+        "{events: [event], last_seq}; `last_seq` is the newest of the whole log, whatever was asked for.",
         query=(("after", int), ("limit", int), ("bead", str), ("agent", str)),
     ),
     Route(

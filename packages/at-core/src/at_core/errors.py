@@ -28,6 +28,16 @@ class UsageError(AtError):
     exit_code = 2
 
 
+class TooLarge(UsageError):
+    """More bytes than are taken at once."""
+
+    code = "too_large"
+
+    def __init__(self, what: str, size: int | None, limit: int) -> None:
+        known = f"{size:,} bytes" if size is not None else "more"
+        super().__init__(f"{what} is too large: {known}, and {limit:,} bytes are the limit")
+
+
 class NotFound(AtError):
     """No such thing under that name."""
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+_SOCKET_PATH_BYTES = 103
+"""What every system takes: `sun_path` is 108 bytes on Linux and 104 on macOS, with the closing zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,56 @@ class Home:
         """The daemon's own log."""
         return self.root / "logs"
 
+    @property
+    def start_lock(self) -> Path:
+        """Held by the one face that is starting the daemon."""
+        return self.run / "start.lock"
+
+    @property
+    def daemon_output(self) -> Path:
+        """What the daemon printed: start-up errors and the interpreter's own last words."""
+        return self.logs / "daemon.out"
+
     def make(self) -> None:
-        """Create the folders that must exist, closed to other users; raises `OSError`."""
+        """Create the folders that must exist, closed to other users.
+
+        Raises `OSError`; `PermissionError` for a folder of somebody else, and for one that is open to others and
+        already holds other things, which is not ours to close.
+        """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close(self.root, known=self.run.exists() or self.config_file.exists())
         for folder in (self.run, self.journal, self.worktrees, self.gates, self.private, self.logs):
             folder.mkdir(mode=0o700, exist_ok=True)
+            _close(folder, known=True)
+
+
+def _close(folder: Path, known: bool) -> None:
+    """Take the rights of other users from `folder`, if it is ours; `known` says that we made what is in it."""
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to another user (uid {found.st_uid})")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        if not known and any(folder.iterdir()):
+            raise PermissionError(
+                f"{folder} is open to other users and holds other things: use a folder of its own"
+            )
+        folder.chmod(0o700)
+
+
+@contextmanager
+def short_socket_path(path: Path) -> Iterator[str]:
+    """A name of `path` that fits a socket address; good while the context lasts.
+
+    A long one goes through a descriptor of its folder, so the working folder stays as it is. Raises `OSError`, also
+    where the system has no `/proc/self/fd` and the path is too long.
+    """
+    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not os.path.isdir(f"/proc/self/fd/{folder}"):
+            raise OSError(f"a socket's path may have {_SOCKET_PATH_BYTES} bytes on this system: {path}")
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

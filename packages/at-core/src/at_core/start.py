@@ -1,0 +1,169 @@
+"""Start on demand: one daemon for a home folder, brought up by whichever face needs it first.
+
+The face holds `run/start.lock` while it starts one, so that twenty faces at once start one child. The child gets a
+pipe and writes one line of JSON to it when it answers, `{"ready": {"pid"}}`, or says why it cannot:
+`{"error": {"code", "message", "hint", "exit_code"}}`. A pipe that closes without a line is a child that died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from at_core.client import error_of
+from at_core.errors import AtError, DaemonUnreachable
+from at_core.paths import Home
+from at_core.wire import connect
+
+START_SECONDS = 5.0
+READY_DESCRIPTOR = 3
+_STEP_SECONDS = 0.02
+_OUTPUT_LIMIT = 1_000_000
+_KEPT_OUT = ("AT_SESSION", "AT_SLOT", "AT_BEAD", "AT_AGENT", "AT_PORT")
+"""Beginnings of names that mark the processes of an agent: a daemon that an agent's own call starts is none."""
+
+
+def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str] | None = None) -> None:
+    """Return when a daemon answers, after at most 5 s; start `command` (default: at_daemon) if none does.
+
+    The child is told `--home` and `--ready-fd`, has the caller's umask (git writes into the person's repository
+    through it) and the rest of its detachment is its own work. Raises the error that the child reported, with its
+    exit code, or DaemonUnreachable.
+    """
+    if answers(home):
+        return
+    try:
+        home.make()
+        with _only_starter(home) as needed:
+            if needed:
+                _start(home, environ, command or [sys.executable, "-P", "-m", "at_daemon"])
+    except OSError as error:
+        raise DaemonUnreachable(f"the daemon cannot be started: {error}", "at doctor") from error
+
+
+def answers(home: Home) -> bool:
+    """Whether a daemon listens: the kernel closes a socket with its process, so this cannot be a leftover."""
+    try:
+        connect(home.socket, START_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _only_starter(home: Home) -> Iterator[bool]:
+    """Hold the start lock (True), or wait until another holder's daemon answers (False)."""
+    lock = os.open(home.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        for _ in range(int(START_SECONDS / _STEP_SECONDS)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                select.select([], [], [], _STEP_SECONDS)
+                continue
+            yield not answers(home)
+            return
+        raise DaemonUnreachable(
+            "another call is starting the daemon, and it does not answer yet", "try again"
+        )
+    finally:
+        os.close(lock)
+
+
+def _start(home: Home, environ: Mapping[str, str], command: Sequence[str]) -> None:
+    reader, writer = os.pipe()
+    try:
+        try:
+            # Above the numbers that the child's own descriptors get, because they are set one after the other.
+            source = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, READY_DESCRIPTOR + 1)
+        finally:
+            os.close(writer)
+        try:
+            child = _spawn(home, environ, command, source)
+        finally:
+            os.close(source)
+        line = _first_line(reader)
+    finally:
+        os.close(reader)
+    ready = line is not None and line.startswith(b'{"ready"')
+    # A child that failed is at its end. One that is ready has left its first process behind, or runs on itself.
+    _, status = os.waitpid(child, os.WNOHANG if ready or line is None else 0)
+    if line is None:
+        raise DaemonUnreachable(
+            f"the daemon was started and does not answer within {START_SECONDS:.0f} s",
+            f"see {home.daemon_output}",
+        )
+    _judge(home, line, status)
+
+
+def _spawn(home: Home, environ: Mapping[str, str], command: Sequence[str], ready: int) -> int:
+    output = _output(home)
+    try:
+        return os.posix_spawnp(
+            command[0],
+            [*command, "--home", str(home.root), "--ready-fd", str(READY_DESCRIPTOR)],
+            {name: value for name, value in environ.items() if not name.startswith(_KEPT_OUT)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+                (os.POSIX_SPAWN_DUP2, ready, READY_DESCRIPTOR),
+            ],
+            setsigmask=[],
+        )
+    finally:
+        os.close(output)
+
+
+def _output(home: Home) -> int:
+    """A descriptor above those of the child for what it prints; on a full disk that goes nowhere."""
+    path = home.daemon_output
+    try:
+        if path.exists() and path.stat().st_size > _OUTPUT_LIMIT:
+            path.replace(path.with_suffix(".out.1"))
+        found = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        found = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        return fcntl.fcntl(found, fcntl.F_DUPFD_CLOEXEC, READY_DESCRIPTOR + 1)
+    finally:
+        os.close(found)
+
+
+def _first_line(reader: int) -> bytes | None:
+    """The child's line, empty if it closed the pipe without one, None if it said nothing in time."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN | select.POLLHUP)
+    if not poll.poll(START_SECONDS * 1000):
+        return None
+    return os.read(reader, select.PIPE_BUF)
+
+
+def _judge(home: Home, line: bytes, status: int) -> None:
+    """Return for a daemon that is ready; raise what a child that is not has said."""
+    if not line:
+        said = _last_words(home)
+        raise DaemonUnreachable(
+            f"the daemon ended while it started{said or f' (status {os.waitstatus_to_exitcode(status)})'}",
+            f"see {home.daemon_output}",
+        )
+    try:
+        if "ready" in json.loads(line):
+            return
+    except ValueError as error:
+        raise DaemonUnreachable(f"what was started is no daemon: {line[:80]!r}") from error
+    failure: AtError = error_of(500, line)
+    raise failure
+
+
+def _last_words(home: Home) -> str:
+    try:
+        lines = home.daemon_output.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f": {lines[-1][:300]}" if lines else ""
