@@ -67,7 +67,7 @@ def test_imports_are_declared(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_third_parties_are_in_the_lock_as_declared(package: str) -> None:
     wanted = {each for each in requirements(package) if distribution(each) not in PACKAGES}
-    listed = set((ROOT / "requirements" / "dev.in").read_text().splitlines())
+    listed = set((ROOT / "requirements" / "run.in").read_text().splitlines())
     assert wanted - listed == set()
     locked = {
         distribution(line)
@@ -95,8 +95,16 @@ def test_a_package_is_complete(package: str) -> None:
     assert table["license"] == "Apache-2.0"
 
 
-def test_the_lock_has_names_versions_and_hashes_only() -> None:
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+def test_a_lock_has_names_versions_and_hashes_only(lock: str) -> None:
     line = re.compile(r"([a-z0-9-]+==[^ ]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?)")
-    lines = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
+    lines = (ROOT / "requirements" / lock).read_text().splitlines()
     assert lines
     assert [each for each in lines if not line.fullmatch(each)] == []
+
+
+def test_the_locks_agree() -> None:
+    run, dev = (
+        set((ROOT / "requirements" / lock).read_text().splitlines()) for lock in ("run.txt", "dev.txt")
+    )
+    assert {line for line in run if "==" in line} <= {line for line in dev if "==" in line}
