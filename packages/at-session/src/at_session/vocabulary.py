@@ -193,7 +193,10 @@ class LoginRefused:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The turn is over. `message_id` is the prompt it answered, where the protocol tells."""
+    """The turn is over. `message_id` is the prompt it answered, where the protocol tells.
+
+    `joined` are prompts that the CLI took into this turn while it ran; they get no turn of their own.
+    """
 
     outcome: TurnOutcome
     message_id: str | None = None
@@ -201,6 +204,7 @@ class TurnEnded:
     failure: FailureKind | None = None
     error: str | None = None
     denied: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

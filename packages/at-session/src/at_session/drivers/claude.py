@@ -6,6 +6,8 @@ Source: the CLI's own help and lines of claude 2.1.197; what was found is kept i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -33,6 +35,8 @@ from at_session.vocabulary import (
     ToolEnded,
     ToolStarted,
     Transport,
+    TurnEnded,
+    TurnOutcome,
     TurnStarted,
     Unparsed,
     UsageReported,
@@ -94,6 +98,9 @@ class ClaudeDriver:
     def launch(self, request: LaunchRequest) -> Launch:
         """Say how to start the CLI and forget what belonged to an earlier process.
 
+        Whether the session is resumed is decided by the CLI's own record of it, not by `resume`. The session may get
+        another id than the wanted one; SessionStarted tells it.
+
         Raises LaunchRefused where the CLI is known to refuse: everything allowed, as root, outside a sandbox.
         """
         if request.allow is Allow.ALL and os.geteuid() == 0 and request.env.get("IS_SANDBOX") != "1":
@@ -103,8 +110,7 @@ class ClaudeDriver:
             )
         argv = [request.binary or self.cli, *_PROTOCOL, "--permission-mode", _MODES[request.allow]]
         if request.session_id is not None:
-            known = request.resume and has_conversation(request.env, request.session_id)
-            argv += ["--resume" if known else "--session-id", request.session_id]
+            argv += _session_options(request.env, request.session_id)
         if request.model is not None:
             argv += ["--model", request.model]
         if request.instructions:
@@ -263,11 +269,17 @@ class ClaudeDriver:
         return events
 
     def _replay(self, uuid: str, *, seen_before: bool) -> Events:
-        """The CLI's echo of a prompt. It comes with the first answer; the turn's beginning has told us already."""
+        """The CLI's echo of a prompt.
+
+        The echo of a turn's own prompt comes with the first answer, when the turn's beginning has told us already. An
+        echo without a time stamp is of a prompt that the CLI had before; any other is of one that joined the turn.
+        """
         waiting: list[str] = self._values.setdefault("waiting", [])
         if uuid not in waiting:
             return []
         waiting.remove(uuid)
+        if not seen_before:
+            self._values.setdefault("joined", []).append(uuid)
         return [PromptAccepted(self._name(uuid), repeated=seen_before)]
 
     def _control_request(self, line: Object) -> Events:
@@ -298,11 +310,13 @@ class ClaudeDriver:
 
     def _rate_limit(self, info: Object) -> Events:
         if info.get("status") != "rejected":
+            self._values["reset_at"] = None
             return []
         window = text_of(info.get("rateLimitType"))
         message = f"the usage limit is reached{f' ({window})' if window else ''}"
-        self._values["limit_told"] = True
-        return [Limited(message, claude_result.rfc3339(info.get("resetsAt")))]
+        # Told only when it changes: a later turn that the same limit refuses gets no such line.
+        self._values.update(limit_told=True, reset_at=claude_result.rfc3339(info.get("resetsAt")))
+        return [Limited(message, self._values["reset_at"])]
 
     def _result(self, line: Object) -> Events:
         if "current" not in self._values:
@@ -311,18 +325,28 @@ class ClaudeDriver:
         events: Events = [
             event for request_id in list(self._asks) for event in self._close_ask(request_id, withdrawn=True)
         ]
-        current: str | None = self._values.pop("current", None)
-        error, cut = text_of(self._values.get("error")), self._values.get("message") is not None
-        end = claude_result.turn_ended(line, None if current is None else self._name(current), error, cut)
+        end = self._turn_end(line)
         if end.failure is FailureKind.LIMIT and not self._values.get("limit_told"):
-            events.append(Limited(end.error or "", claude_result.reset_in(end.error or "")))
+            reset_at = self._values.get("reset_at") or claude_result.reset_in(end.error or "")
+            events.append(Limited(end.error or "", reset_at))
         if end.failure is FailureKind.LOGIN:
             events += self._login_refused(end.error or "")
         model = (self._values.get("session") or [None, None])[1]
         before = number_of(self._values.get("cost")) or 0.0
         usage = claude_result.usage(line, model, before)
-        self._values.update(cost=number_of(line.get("total_cost_usd")) or before, error="", message=None)
+        self._values["cost"] = number_of(line.get("total_cost_usd")) or before
         return [*events, UsageReported(usage, SOURCE), end]
+
+    def _turn_end(self, line: Object) -> TurnEnded:
+        current: str | None = self._values.pop("current")
+        joined = tuple(map(self._name, self._values.pop("joined", [])))
+        cut = self._values.get("message") is not None
+        end = claude_result.turn_ended(line, text_of(self._values.get("error")), cut=cut)
+        if end.outcome is TurnOutcome.INTERRUPTED and self._values.get("login_told"):
+            end = replace(
+                end, outcome=TurnOutcome.FAILED, failure=FailureKind.LOGIN, error="the login was refused"
+            )
+        return replace(end, message_id=None if current is None else self._name(current), joined=joined)
 
     @property
     def _asks(self) -> dict[str, Object]:
@@ -334,16 +358,23 @@ class ClaudeDriver:
         return names.get(uuid, uuid)
 
 
-def has_conversation(env: dict[str, str] | Any, session_id: str) -> bool:
-    """Whether the CLI's transcript of a session holds a prompt. Without one, resuming it fails."""
+def has_conversation(env: Mapping[str, str], session_id: str) -> bool | None:
+    """Whether the CLI's transcript of a session holds a prompt; None if there is no transcript."""
     folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(
         env.get("HOME") or os.path.expanduser("~"), ".claude"
     )
     for transcript in Path(folder, "projects").glob(f"*/{session_id}.jsonl"):
         with transcript.open("rb") as lines:
-            if any(b'"type":"user"' in line for line in lines):
-                return True
-    return False
+            return any(b'"type":"user"' in line for line in lines)
+    return None
+
+
+def _session_options(env: Mapping[str, str], session_id: str) -> list[str]:
+    # A CLI that was killed before its first turn leaves nothing, or a transcript without a prompt. The latter can be
+    # neither resumed nor begun again, so a further id is taken; it follows from the first one.
+    while (conversation := has_conversation(env, session_id)) is False:
+        session_id = str(uuid5(NAMESPACE_OID, session_id))
+    return ["--resume" if conversation else "--session-id", session_id]
 
 
 def _uuid(message_id: str) -> str:

@@ -41,7 +41,7 @@ def kind_of(error: str, status: object) -> FailureKind:
     return FailureKind.CONNECTION
 
 
-def turn_ended(result: Object, message_id: str | None, error: str, cut: bool) -> TurnEnded:
+def turn_ended(result: Object, error: str, *, cut: bool) -> TurnEnded:
     """The end of a turn. `error` is the CLI's word for its last API error, `cut` says that an answer had no end."""
     text = text_of(result.get("result"))
     denials = objects_of(result.get("permission_denials"))
@@ -49,15 +49,15 @@ def turn_ended(result: Object, message_id: str | None, error: str, cut: bool) ->
         summary(text_of(each.get("tool_name")), object_of(each.get("tool_input"))) for each in denials
     )
     if text_of(result.get("terminal_reason")).startswith("aborted"):
-        return TurnEnded(TurnOutcome.INTERRUPTED, message_id, text, denied=denied)
+        return TurnEnded(TurnOutcome.INTERRUPTED, text=text, denied=denied)
     if result.get("is_error") is not True and cut:
-        return TurnEnded(TurnOutcome.FAILED, message_id, text, FailureKind.CONNECTION, _CUT, denied)
+        return TurnEnded(TurnOutcome.FAILED, None, text, FailureKind.CONNECTION, _CUT, denied)
     if result.get("is_error") is not True:
-        return TurnEnded(TurnOutcome.COMPLETED, message_id, text, denied=denied)
+        return TurnEnded(TurnOutcome.COMPLETED, text=text, denied=denied)
     said = (
         text or "; ".join(str(each) for each in _list(result.get("errors"))) or text_of(result.get("subtype"))
     )
-    return TurnEnded(TurnOutcome.FAILED, message_id, text, _failure(result, error), said, denied)
+    return TurnEnded(TurnOutcome.FAILED, None, text, _failure(result, error), said, denied)
 
 
 def usage(result: Object, model: str | None, cost_before: float) -> Usage:
