@@ -55,3 +55,119 @@ class SnapshotUnavailable(TerminalError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"no terminal snapshot can be taken here: {reason}")
+
+
+class StartError(SessionError):
+    """A session could not be started; nothing of it is left."""
+
+
+class BinaryNotFound(StartError):
+    """The program to run does not exist or may not be executed."""
+
+    def __init__(self, program: str, search_path: str | None = None) -> None:
+        self.program = program
+        self.search_path = search_path
+        where = f" on PATH {search_path}" if search_path is not None else ""
+        super().__init__(f"{program!r} is not an executable file{where}")
+
+
+class CwdMissing(StartError):
+    """The folder to run in does not exist or cannot be entered."""
+
+    def __init__(self, cwd: str) -> None:
+        self.cwd = cwd
+        super().__init__(f"the folder {cwd!r} cannot be entered")
+
+
+class NoFreePty(StartError):
+    """The system has no PTY left, or the pool's bound is reached (`bound` is None for the system's)."""
+
+    def __init__(self, bound: int | None = None) -> None:
+        self.bound = bound
+        who = "the system has no free PTY" if bound is None else f"all {bound} PTYs of the pool are in use"
+        super().__init__(who)
+
+
+class SessionExists(StartError):
+    """A session of this id was started before; its journal is there."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"session {session_id} has been started before")
+
+
+class HolderFailed(StartError):
+    """The holder did not come up; `stage` says how far it got."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        self.stage = stage
+        self.reason = reason
+        super().__init__(f"the holder failed at {stage}: {reason}")
+
+
+class RequestRefused(SessionError):
+    """The holder answered a request with an error. `code` is the protocol's word."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{code}: {reason}")
+
+
+class LeaseHeld(RequestRefused):
+    """Somebody else has the right to write."""
+
+
+class LeaseEnded(RequestRefused):
+    """The fence named belongs to a lease that is no longer held."""
+
+
+class DiskFull(RequestRefused):
+    """The write could not be journalled, so it was not performed; it may be repeated later."""
+
+
+class InputFull(RequestRefused):
+    """The agent does not read and too much input waits for it; the write may be repeated later."""
+
+
+class InputClosed(RequestRefused):
+    """The agent has exited or its input was closed; the write did not happen and cannot."""
+
+
+class SessionOver(SessionError):
+    """The session no longer takes requests; its journal can still be read."""
+
+
+class SessionEnded(SessionOver):
+    """The agent has exited and the journal is complete. `code` is its exit code, or None when a signal ended it."""
+
+    def __init__(self, session_id: str, code: int | None, signal: int | None) -> None:
+        self.session_id = session_id
+        self.code = code
+        self.signal = signal
+        how = f"signal {signal}" if signal else f"code {code}"
+        super().__init__(f"session {session_id} has ended with {how}")
+
+
+class HolderLost(SessionOver):
+    """The holder died without writing the end of the journal; what became of the agent is unknown."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"the holder of session {session_id} is gone and recorded no end")
+
+
+class JournalDamaged(SessionError):
+    """Bytes that should be a journal record are not one."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        super().__init__(f"no journal record at offset {offset}")
+
+
+class ProtocolBroken(SessionError):
+    """The other side of a holder's socket does not speak its protocol."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"not the holder's protocol: {reason}")

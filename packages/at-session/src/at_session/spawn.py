@@ -1,0 +1,227 @@
+"""Starting a holder: the launch file, the process, and its word that the agent runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from at_session import holder
+from at_session.errors import BinaryNotFound, CwdMissing, HolderFailed, NoFreePty, SessionExists, StartError
+from at_session.journal import text_fields
+from at_session.vocabulary import Transport
+
+SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+START_SECONDS = 20.0
+
+# What the dynamic linker may need to run the same interpreter again; nothing else of our environment is passed on.
+LINKER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+# glibc raises its mmap threshold after the first large free, so that one 2 MB prompt would stay in the heap for good.
+HOLDER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """What to run and how.
+
+    `env` is the agent's whole environment. `journal_bytes` bounds what is kept on disk, in segments of
+    `segment_bytes`; `input_bytes` bounds input that the agent has not read. `polite` is how `stop` asks first: "eof"
+    closes stdin, a number is a signal; None means eof for pipes, SIGHUP for a PTY. `answer_queries` lets the holder
+    answer the terminal queries of docs/protocol.md. `linger_seconds` is how long the holder answers requests after
+    the end of the journal was written.
+    """
+
+    id: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    cwd: str | os.PathLike[str]
+    transport: Transport
+    rows: int = 40
+    cols: int = 120
+    journal_bytes: int = 64 << 20
+    segment_bytes: int = 1 << 20
+    input_bytes: int = 8 << 20
+    answer_queries: bool = True
+    polite: str | int | None = None
+    linger_seconds: float = 2.0
+    umask: int = 0o022
+    failpoint: str = ""
+
+    def __post_init__(self) -> None:
+        if not SESSION_ID.fullmatch(self.id):
+            raise ValueError(f"not a session id: {self.id!r}")
+        if not self.argv:
+            raise ValueError("argv is empty")
+        texts = [*self.argv, *self.env, *self.env.values(), os.fspath(self.cwd)]
+        if any("\0" in text for text in texts) or any("=" in name or not name for name in self.env):
+            raise ValueError("NUL in a text, or a variable without a proper name")
+
+
+def find_binary(spec: SessionSpec) -> str:
+    """Absolute path of argv[0], as a shell with the agent's PATH and folder would find it."""
+    name = spec.argv[0]
+    if "/" in name:
+        path = os.path.join(spec.cwd, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+        raise BinaryNotFound(name)
+    search_path = spec.env.get("PATH", os.defpath)
+    found = shutil.which(name, path=search_path)
+    if found is None:
+        raise BinaryNotFound(name, search_path)
+    return os.path.join(spec.cwd, found)
+
+
+def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path) -> bytes:
+    """The texts that `holder.read_launch` takes apart."""
+    polite = spec.polite if spec.polite is not None else ("eof" if spec.transport is Transport.PIPE else 1)
+    settings = {
+        "id": spec.id,
+        "mode": spec.transport.value,
+        "rows": spec.rows,
+        "cols": spec.cols,
+        "cwd": os.fsencode(spec.cwd),
+        "exe": os.fsencode(executable),
+        "umask": spec.umask,
+        "socket": os.fsencode(socket),
+        "journal": os.fsencode(journal),
+        "bound": spec.journal_bytes,
+        "segment": min(spec.segment_bytes, spec.journal_bytes // 4),
+        "input_bound": spec.input_bytes,
+        "answer": int(spec.answer_queries),
+        "polite": polite,
+        "linger": spec.linger_seconds,
+        "failpoint": spec.failpoint,
+    }
+    env = {**spec.env, holder.MARK.decode(): spec.id}
+    return holder.pack_fields(
+        *settings.items(),
+        *(("arg", os.fsencode(text)) for text in spec.argv),
+        *(("env", os.fsencode(f"{name}={value}")) for name, value in env.items()),
+    )
+
+
+def compiled_holder() -> str:
+    """Path of the holder's cached bytecode if it is that of the source, else of the source.
+
+    Running a script by its source compiles it each time.
+    """
+    source = holder.__file__
+    cached = importlib.util.cache_from_source(source)
+    try:
+        info = os.stat(source)
+        with open(cached, "rb") as file:
+            head = file.read(16)
+    except OSError:
+        return source
+    expected = b"\0\0\0\0" + (int(info.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+    return cached if head[4:] == expected + (info.st_size & 0xFFFFFFFF).to_bytes(4, "little") else source
+
+
+async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> dict[str, str]:
+    """Start the holder and wait until the agent runs; the reply has `pid` and `holder`. Raises StartError.
+
+    Nothing is left behind on an error. The holder goes on if the caller dies or is cancelled meanwhile.
+    """
+    executable = find_binary(spec)
+    if not os.path.isdir(spec.cwd) or not os.access(spec.cwd, os.X_OK):
+        raise CwdMissing(os.fspath(spec.cwd))
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        journal.mkdir(mode=0o700)
+    except FileExistsError:
+        raise SessionExists(spec.id) from None
+    launch = run_dir / f"{spec.id}.launch"
+    socket = (run_dir / f"{spec.id}.sock").absolute()
+    try:
+        fd = os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(launch_file(spec, executable, socket, journal.absolute()))
+        reply = await _run_holder(launch, journal / "holder.log")
+        return _read_reply(spec, reply, journal)
+    except (StartError, OSError):
+        shutil.rmtree(journal, ignore_errors=True)
+        for path in (launch, socket):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _spawn(launch: Path, log: Path, ready: int) -> int:
+    """Start the interpreter, detached from our terminal, with the ready pipe as its stdout."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        env = {name: os.environ[name] for name in LINKER_VARIABLES if name in os.environ}
+        python = getattr(sys, "_base_executable", sys.executable)
+        return os.posix_spawn(
+            python,
+            [python, "-I", "-S", compiled_holder(), str(launch)],
+            {**env, **HOLDER_ENVIRONMENT},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                (os.POSIX_SPAWN_DUP2, ready, 1),
+                (os.POSIX_SPAWN_OPEN, 2, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(null)
+
+
+def _complete(reply: bytes) -> bool:
+    head = holder.FRAME.size
+    return len(reply) >= head and len(reply) >= head + holder.FRAME.unpack_from(reply)[0]
+
+
+async def _run_holder(launch: Path, log: Path) -> bytes:
+    """The frame by which the holder says that the agent runs, or what went wrong; empty if it died."""
+    ready_r, ready_w = os.pipe()
+    try:
+        try:
+            pid = _spawn(launch, log, ready_w)
+        finally:
+            os.close(ready_w)
+        reply = b""
+        # Shielded: a start is 30 ms, and giving up inside it would leave a process that nobody waits for.
+        with anyio.move_on_after(START_SECONDS, shield=True):
+            while not _complete(reply):
+                await anyio.wait_readable(ready_r)
+                part = os.read(ready_r, 4096)
+                if not part:
+                    break
+                reply += part
+        _reap(pid, wait=bool(reply))
+        return reply
+    finally:
+        os.close(ready_r)
+
+
+def _reap(pid: int, *, wait: bool) -> None:
+    """Collect the first of the holder's two processes; by its word it has forked and is ending."""
+    os.waitpid(pid, 0 if wait else os.WNOHANG)
+
+
+def _read_reply(spec: SessionSpec, reply: bytes, journal: Path) -> dict[str, str]:
+    if len(reply) < holder.FRAME.size:
+        log = journal / "holder.log"
+        said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        raise HolderFailed("start", said[0] if said else "it ended without a word")
+    _, kind, _ = holder.FRAME.unpack_from(reply)
+    found = text_fields(reply[holder.FRAME.size :])
+    if kind == holder.OK:
+        return found
+    match found["code"]:
+        case "pty":
+            raise NoFreePty
+        case "cwd":
+            raise CwdMissing(os.fspath(spec.cwd))
+        case stage:
+            raise HolderFailed(stage, found["message"])
