@@ -11,7 +11,31 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-com
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
-.PHONY: help install demo test lint lock bench full: $(DEV)
+.PHONY: help install demo test lint lock bench full
+help:
+	@echo "make demo    install into $(VENV) if needed, then show the product at work (no key, no model, no CLI)"
+	@echo "make test    install into $(VENV) if needed, then lint and run the fast tests"
+	@echo "make lint    the checks alone"
+	@echo "make lock    renew requirements/*.txt from requirements/*.in"
+	@echo "make bench   measure against the named yardsticks"
+	@echo "make full    every nox session"
+
+demo: $(RUN)
+	@$(BIN)/at demo
+
+test: $(DEV) lint
+	@$(BIN)/python -m pytest -q -m "not crash and not clis" packages tests/workshop
+
+lint: $(DEV)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python tools/forbidden.py
+
+lock: $(DEV)
+	@$(COMPILE) --upgrade requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt requirements/run.in --output-file requirements/run.txt
+
+bench full: $(DEV)
 	@$(BIN)/nox -s $@
 
 install: $(DEV)
