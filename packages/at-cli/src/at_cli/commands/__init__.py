@@ -1,0 +1,1 @@
+"""One file a verb; each has `command`. `at_cli.verbs` is their table."""

@@ -1,0 +1,42 @@
+"""`at explain`: the facts behind a label."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from at_cli.face import Document, Face
+from at_cli.style import Cell, Style
+from at_cli.verb import AGENT, verb
+from at_cli.views.words import clock_time
+
+
+@verb(example="at explain furiosa")
+@click.argument("name", type=AGENT)
+def command(face: Face, name: str) -> None:
+    """Say why an agent or a work item is called what it is: each fact, who saw it, and when."""
+    document = face.call("explain", name=face.argument(name, "the name"))
+    face.emit(document, _lines(document, face.style))
+
+
+def _lines(document: Document, style: Style) -> list[str]:
+    label, status = document.get("label"), document.get("status")
+    head = str(label) if label == status or not status else f"{label} ({status})"
+    rows = [
+        (
+            Cell(clock_time(fact.get("at")), "dim"),
+            Cell(style.plain(fact.get("source", "")), "dim"),
+            Cell(f"{style.plain(fact['fact'])}{_value(fact, style)}", ""),
+        )
+        for fact in document.get("facts", [])
+    ]
+    reasons = [f"  because {style.plain(reason)}" for reason in document.get("reasons", [])]
+    return [style.paint("bold", style.plain(head)), *reasons, *(f"  {line}" for line in style.table(rows))]
+
+
+def _value(fact: Document, style: Style) -> str:
+    value = fact.get("value")
+    if value is None or value == {}:
+        return ""
+    return f" = {style.plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"

@@ -1,0 +1,21 @@
+"""`at rm`: remove a bead; its work stays on a hidden ref."""
+
+from __future__ import annotations
+
+import click
+
+from at_cli.face import Face
+from at_cli.verb import BEAD, verb
+
+
+@verb(example="at rm 3f2a9c1e")
+@click.argument("bead", type=BEAD)
+def command(face: Face, bead: str) -> None:
+    """Remove a work item and its folder. Its work is first put on a hidden ref, which is printed."""
+    document = face.call("remove", bead=bead)
+    style = face.style
+    kept = document.get("attic")
+    refs = [kept] if isinstance(kept, str) else list(kept or [])
+    lines = [f"removed {style.plain(document.get('removed', bead))}"]
+    lines += [f"  kept on {style.plain(ref)}" for ref in refs] or ["  there was no work to keep"]
+    face.emit(document, lines)

@@ -1,0 +1,18 @@
+"""`at send-back`: what is still wanted."""
+
+from __future__ import annotations
+
+import click
+
+from at_cli.face import Face
+from at_cli.verb import BEAD, message_option, verb
+from at_cli.views.bead import one_line
+
+
+@verb(example='at send-back 3f2a9c1e -m "Keep the old name as an alias"')
+@click.argument("bead", type=BEAD)
+@message_option()
+def command(face: Face, bead: str, message: str) -> None:
+    """Send a work item back from review: its agent goes on with TEXT."""
+    document = face.call("send_back", bead=bead, text=face.words(message, "the message"))
+    face.emit(document, one_line(document, face.style))

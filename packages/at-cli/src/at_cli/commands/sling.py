@@ -1,0 +1,37 @@
+"""`at sling`: a bead onto an agent's hook, and started."""
+
+from __future__ import annotations
+
+import click
+
+from at_cli.face import Face
+from at_cli.verb import AGENT, BEAD, lane_option, order_options, verb, wait_options
+from at_cli.waiting import settle
+from at_core.api import Order
+
+
+@verb(example="at sling 3f2a9c1e furiosa --cli codex")
+@click.argument("bead", type=BEAD)
+@click.argument("agent", type=AGENT)
+@lane_option()
+@order_options
+@wait_options
+def command(
+    face: Face,
+    bead: str,
+    agent: str,
+    lane: str | None,
+    wait: bool,
+    timeout: float | None,
+    **order: str | bool | None,
+) -> int:
+    """Assign BEAD to AGENT and start it. An unknown AGENT is made; without -l the lane stays."""
+    document = face.call(
+        "sling",
+        path=face.folder,
+        bead=face.argument(bead, "the bead"),
+        agent=face.argument(agent, "the agent"),
+        lane=lane,
+        order=Order(env=face.caller_environment(), **order),  # type: ignore[arg-type]  # click gives the right kinds
+    )
+    return settle(face, document, wait=wait, timeout=timeout)

@@ -1,0 +1,68 @@
+"""Completion scripts, and what they ask: `_AT_COMPLETE=N at WORDS…` prints a line for each candidate of word N.
+
+A line is the candidate, a tab and its explanation. click's own scripts pass the words through a string and a shell
+lexer, know one name of the program only, and start a second shell for its version; hence these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import CompletionItem, ShellComplete
+
+VARIABLE = "_AT_COMPLETE"
+
+_BASH = """\
+_at_complete() {
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        COMPREPLY+=("${line%%$'\\t'*}")
+    done < <(_AT_COMPLETE="$COMP_CWORD" "$1" "${COMP_WORDS[@]:1}" 2>/dev/null)
+}
+complete -o bashdefault -o default -F _at_complete at auto-tundra
+"""
+
+_ZSH = """\
+#compdef at auto-tundra
+_at_complete() {
+    local line
+    local -a candidates
+    while IFS= read -r line; do
+        candidates+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
+    done < <(_AT_COMPLETE=$((CURRENT - 1)) "${words[1]}" "${(@)words[2,-1]}" 2>/dev/null)
+    if (( ${#candidates} )); then
+        _describe -V at candidates
+    else
+        _files
+    fi
+}
+if [[ "${zsh_eval_context[-1]}" == loadautofunc ]]; then
+    _at_complete "$@"
+else
+    compdef _at_complete at auto-tundra
+fi
+"""
+
+_FISH = """\
+function _at_complete
+    set -l before (commandline -opc)
+    set -lx _AT_COMPLETE (count $before)
+    $before[1] $before[2..] (commandline -ct) 2>/dev/null
+end
+complete -c at -f -a "(_at_complete)"
+complete -c auto-tundra -f -a "(_at_complete)"
+"""
+
+SCRIPTS = {"bash": _BASH, "fish": _FISH, "zsh": _ZSH}
+
+
+def candidates(
+    command: click.Command, words: Sequence[str], position: int, obj: object
+) -> list[CompletionItem]:
+    """What word `position` of the line may be; `words` are those behind the program's name, 1 is the first of them."""
+    before = [word for word in words[: max(position - 1, 0)] if word != "="]
+    incomplete = words[position - 1] if 0 < position <= len(words) else ""
+    complete = ShellComplete(command, {"obj": obj}, "at", VARIABLE)
+    return complete.get_completions(before, "" if incomplete == "=" else incomplete)

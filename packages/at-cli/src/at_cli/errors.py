@@ -1,0 +1,90 @@
+"""Errors of the command line. Each is an `AtError`: one line, the command to run next, a documented exit code."""
+
+from __future__ import annotations
+
+from at_core.errors import AtError, NeedsPerson, NotFound, Refused, UsageError
+
+
+class UnknownVerb(UsageError):
+    """No verb has that name."""
+
+    def __init__(self, name: str, similar: list[str]) -> None:
+        hint = f"at {similar[0]}" if similar else "at --help"
+        super().__init__(f"at has no verb {name!r}", hint)
+
+
+class NotText(UsageError):
+    """Bytes that are no UTF-8 where text is needed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not valid UTF-8", "give it as UTF-8 text")
+
+
+class EmptyText(UsageError):
+    """Nothing where words are needed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is empty")
+
+
+class FolderGone(AtError):
+    """The folder in which the call was made no longer exists."""
+
+    code = "no_folder"
+
+    def __init__(self) -> None:
+        super().__init__("the current folder no longer exists", "cd to a folder that does")
+
+
+class UnwritableOutput(AtError):
+    """Standard output takes no more."""
+
+    code = "output"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot write to standard output: {reason}")
+
+
+class Crashed(AtError):
+    """A defect of ours; the traceback is in `log`, if that could be written."""
+
+    code = "internal"
+
+    def __init__(self, error: BaseException, log: str | None) -> None:
+        where = (
+            f"the traceback is in {log}"
+            if log
+            else "set AT_HOME to a folder you can write to see the traceback"
+        )
+        first_line = next(iter(str(error).splitlines()), "")
+        super().__init__(f"unexpected {type(error).__name__}: {first_line}", where)
+
+
+class StillRunning(AtError):
+    """`at down` was answered, and the daemon's process is still there."""
+
+    code = "still_running"
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        super().__init__(f"the daemon (process {pid}) has not ended after {seconds:.0f} s", "at doctor")
+
+
+class NoTrustFile(NotFound):
+    """The repository has no settings file that could be trusted."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("settings file", path, "write .auto-tundra.toml on the target branch first")
+
+
+class NotConfirmed(NeedsPerson):
+    """Something that cannot be taken back was not confirmed."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what} was not confirmed, nothing was changed", hint)
+
+
+class NotAHome(Refused):
+    """A folder that does not look as if the product had made it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} is not removed: {reason}", "remove it by hand if it is to go")

@@ -1,0 +1,118 @@
+"""`at` alone and `at status` on a bare interpreter: one GET over the daemon's socket, its rendered text to stdout.
+
+Everything else goes to `at_cli.main`, and so do these two when no daemon answers. This module loads nothing that a
+bare interpreter has not loaded already, except `_socket`: neither click nor json, socket, re, pathlib, typing. For
+that reason it has no `from __future__` line, spells annotations with builtins only and quotes the path itself.
+"""
+
+import os
+import sys
+
+_ROUTES = {
+    (): "/v1/status.txt",
+    ("status",): "/v1/status.txt",
+    ("--json",): "/v1/status",
+    ("status", "--json"): "/v1/status",
+    ("--json", "status"): "/v1/status",
+}
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+_LONGEST_ADDRESS = 103
+"""Bytes of a Unix socket's path that every system takes, as in `at_core.paths`."""
+_PATIENCE_SECONDS = 5.0
+
+
+def main() -> int:
+    """The program `at`; returns its exit code."""
+    try:
+        target = _ROUTES.get(tuple(sys.argv[1:]))
+        if target is not None and _streams_are_open() and "_AT_COMPLETE" not in os.environ:
+            body = ask(socket_path(), target + query(os.getcwdb()))
+            if body is not None:
+                return write(body)
+        from at_cli.main import main as whole_program
+    except KeyboardInterrupt:
+        return 130
+    except OSError:
+        from at_cli.main import main as whole_program
+    return whole_program(sys.argv[1:])
+
+
+def socket_path() -> bytes:
+    """The daemon's socket, by the rule of `at_core.paths.Home`."""
+    environ = os.environb
+    named = environ.get(b"AT_HOME")
+    if named:
+        return os.path.join(os.path.abspath(named), b"run", b"at.sock")
+    home = environ.get(b"HOME") or os.path.expanduser(b"~")
+    return os.path.join(home, b".auto-tundra", b"run", b"at.sock")
+
+
+def query(folder: bytes) -> str:
+    """The query string: where the call was made, whether colours are wanted, and how wide a line may be."""
+    quoted = "".join([chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in folder])
+    return f"?path={quoted}&color={int(wants_colour())}&width={width()}"
+
+
+def wants_colour() -> bool:
+    """Whether stdout is a terminal whose user did not turn colours off (`NO_COLOR`, `TERM=dumb`)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and os.isatty(1)
+
+
+def width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
+def ask(address: bytes, target: str) -> bytes | None:
+    """The body that the daemon at `address` answers with; None if none answers, or not with 200.
+
+    HTTP/1.0, so that the end of the stream is the end of the answer. Raises `OSError` where there is no daemon.
+    """
+    import _socket
+
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    folder = -1
+    try:
+        connection.settimeout(_PATIENCE_SECONDS)
+        if len(address) > _LONGEST_ADDRESS:
+            folder = os.open(os.path.dirname(address), os.O_RDONLY | os.O_DIRECTORY)
+            address = b"/proc/self/fd/%d/%s" % (folder, os.path.basename(address))
+        connection.connect(address)
+        connection.sendall(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
+        pieces = []
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+    finally:
+        connection.close()
+        if folder >= 0:
+            os.close(folder)
+    head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
+    return body if head[9:12] == b"200" and _is_whole(head, body) else None
+
+
+def _is_whole(head: bytes, body: bytes) -> bool:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line[15:]) == len(body)
+    return True
+
+
+def write(body: bytes) -> int:
+    """All of `body` and an end of line to stdout; a reader that went away is no error."""
+    rest = memoryview(body if body.endswith(b"\n") else body + b"\n")
+    try:
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        os.write(2, f"at: cannot write the answer: {error.strerror}\n".encode())
+        return 1
+    return 0
+
+
+def _streams_are_open() -> bool:
+    return not (sys.stdin is None or sys.stdout is None or sys.stderr is None)

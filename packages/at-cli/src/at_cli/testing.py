@@ -1,0 +1,297 @@
+"""For tests of faces: a call of `at` in this process, and a small real server on the daemon's socket.
+
+The server speaks the route table of at-core over HTTP on a Unix socket and keeps what it was asked. It decides
+nothing: the real daemon is used by the acceptance tests.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from at_cli.main import run
+from at_cli.streams import Streams
+from at_core.api import PROTOCOL, ROUTES, Answer, Route
+from at_core.paths import Home, short_socket_path
+
+BEAD_ID = "3f2a9c1e-0000-4000-8000-000000000001"
+AGENT_ID = "77aa0000-0000-4000-8000-000000000002"
+ASK_ID = "8c11d2f0-0000-4000-8000-000000000003"
+WHEN = "2026-11-22T10:00:00.000000Z"
+
+BEAD = {
+    "id": BEAD_ID,
+    "title": "Fix the flaky test",
+    "description": "It fails one time in ten.",
+    "status": "review",
+    "lane": "critical",
+    "priority": 3,
+    "agent_id": AGENT_ID,
+    "git_branch": "at/3f2a9c1e-fix-the-flaky-test",
+    "created_at": WHEN,
+}
+AGENT = {
+    "id": AGENT_ID,
+    "name": "furiosa",
+    "role": "polecat",
+    "cli": "claude",
+    "status": "active",
+    "label": "working",
+    "bead_id": BEAD_ID,
+    "bead": "Fix the flaky test",
+}
+ASK = {
+    "id": ASK_ID,
+    "agent": "furiosa",
+    "bead": BEAD_ID,
+    "kind": "command",
+    "what": "rm -rf build",
+    "asked_at": WHEN,
+}
+DOCUMENT = {
+    "bead": BEAD,
+    "agent": AGENT,
+    "proved": True,
+    "evidence": {
+        "commits": ["a1b2c3d4e5f6"],
+        "gates": [{"name": "tests", "ok": True, "tree": "feedbeefcafe", "seconds": 1.25, "log": "/l/1"}],
+        "diff": {"files": 2, "insertions": 10, "deletions": 3},
+        "merge": None,
+    },
+    "usage": {
+        "input_tokens": 1200,
+        "cached_tokens": 300,
+        "output_tokens": 90,
+        "cost_usd": 0.0123,
+        "requests": 4,
+        "source": "claude",
+    },
+    "turns": 1,
+    "reasons": ["every gate passed on the tree that was handed in"],
+    "attention": [],
+    "settled": True,
+    "exit_code": 0,
+    "seq": 41,
+}
+EVENTS: list[dict[str, Any]] = [
+    {
+        "seq": 1,
+        "type": "bead.added",
+        "at": WHEN,
+        "actor": "person",
+        "bead_id": BEAD_ID,
+        "agent_id": None,
+        "payload": {},
+    },
+    {
+        "seq": 2,
+        "type": "bead.slung",
+        "at": WHEN,
+        "actor": None,
+        "bead_id": BEAD_ID,
+        "agent_id": AGENT_ID,
+        "payload": {"n": 1},
+    },
+]
+KPI = {"beads_active": 1, "beads_completed": 2, "beads_failed": 0, "agents_active": 1, "convoys_active": 0}
+ANSWERS: dict[str, Any] = {
+    "health": {"ok": True, "pid": 0, "version": "0.1.0", "protocol": PROTOCOL},
+    "status": {"daemon": {}, "rig": None, "kpi": KPI, "agents": [AGENT], "attention": []},
+    "status_text": "rig demo\nagents 1 active\n",
+    "init": {
+        "rig": {"name": "demo"},
+        "branch": "main",
+        "base": "a1b2",
+        "gates": [{"name": "tests", "command": "make test"}],
+        "notes": ["no CI"],
+    },
+    "trust": {"file": ".auto-tundra.toml", "hash": "c0ffee00", "content": "[gates]\n", "trusted": False},
+    "beads": {"beads": [BEAD]},
+    "diff": b"diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\n",
+    "remove": {"removed": BEAD_ID, "attic": "refs/at/attic/3f2a9c1e"},
+    "folder": {"path": "/home/me/.auto-tundra/worktrees/3f2a", "branch": "at/3f2a"},
+    "agents": {"agents": [AGENT]},
+    "nudge": {"message": {"id": "m1", "receipt": "accepted", "times": {}}},
+    "stop": {"agent": {**AGENT, "status": "stopped", "label": "stopped"}},
+    "resume": {"agent": AGENT},
+    "resume_all": {"agents": [AGENT]},
+    "session": {"session": "s1", "run_dir": "/r", "journal_dir": "/j", "transport": "pipe", "live": False},
+    "approvals": {"approvals": [ASK]},
+    "decide": {"approval": ASK},
+    "explain": {
+        "label": "working",
+        "status": "active",
+        "reasons": ["a turn is open"],
+        "facts": [{"fact": "turn", "source": "stream", "at": WHEN, "value": {"state": "working"}}],
+    },
+    "down": {"stopped": ["furiosa"]},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as it came."""
+
+    route: str
+    path: dict[str, str]
+    query: dict[str, str]
+    body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer that is an error of the daemon's."""
+
+    code: str
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+
+
+Reply = Any
+"""A document, text or bytes; a `Failure`; a function of the request that gives one; None hangs up without a word."""
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+
+class FakeDaemon:
+    """The server; `answers` by route name may be changed, `seen` is what came."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.answers: dict[str, Reply] = dict(ANSWERS)
+        self.seen: list[Seen] = []
+        home.make()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+            def address_string(self) -> str:
+                return "unix"
+
+            def _serve(self) -> None:
+                fake._answer(self)
+
+            do_GET = do_POST = do_DELETE = _serve
+
+        with short_socket_path(home.socket) as address:
+            self._server = _Server(address, Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it and take its socket away, as a daemon that dies would not."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self.home.socket.unlink(missing_ok=True)
+
+    def last(self, route: str) -> Seen:
+        """The newest request of that route."""
+        return [seen for seen in self.seen if seen.route == route][-1]
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        split = urlsplit(handler.path)
+        route, path = _match(handler.command, split.path)
+        raw = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+        query = dict(parse_qsl(split.query, errors="surrogateescape"))
+        seen = Seen(route.name, path, query, json.loads(raw) if raw else None)
+        self.seen.append(seen)
+        reply = self.answers.get(route.name, self._usual(route, seen))
+        if callable(reply):
+            reply = reply(seen)
+        if reply is None:
+            return
+        status, body = _encoded(reply)
+        handler.send_response(status)
+        handler.send_header("content-type", route.answer.value)
+        if route.answer is not Answer.EVENTS:
+            handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def _usual(self, route: Route, seen: Seen) -> Reply:
+        if route.name == "events":
+            after = int(seen.query.get("after", 0))
+            return {"events": [event for event in EVENTS if event["seq"] > after], "last_seq": 2}
+        if route.name == "event_stream":
+            return b"".join(b"id: %d\ndata: %s\n\n" % (e["seq"], json.dumps(e).encode()) for e in EVENTS) + (
+                b"event: end\ndata: {}\n\n"
+            )
+        if route.name == "logs":
+            line = {"at": WHEN, "kind": "text", "text": "looking\nat it"}
+            return {"lines": [line] if seen.query.get("after") == "0" else [], "next": 1}
+        return DOCUMENT
+
+
+def _match(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    for route in ROUTES:
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(route.path))
+        found = re.fullmatch(pattern, path)
+        if found and route.method == method:
+            return route, {name: unquote(value) for name, value in found.groupdict().items()}
+    raise LookupError(f"{method} {path}")
+
+
+def _encoded(reply: Reply) -> tuple[int, bytes]:
+    if isinstance(reply, Failure):
+        error = {
+            "code": reply.code,
+            "message": reply.message,
+            "hint": reply.hint,
+            "exit_code": reply.exit_code,
+        }
+        return 400, json.dumps({"error": error}).encode()
+    if isinstance(reply, bytes):
+        return 200, reply
+    return 200, reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call of `at` left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as the one JSON document that it must be."""
+        assert self.out.endswith("\n")
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        """The error document on standard error; standard output must be empty."""
+        assert self.out == ""
+        return json.loads(self.err)["error"]
+
+
+@dataclass(slots=True)
+class At:
+    """`at` as a function: arguments in, outcome out, in this process."""
+
+    home: Home
+    environ: dict[str, str]
+    streams: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, stdin: bytes = b"", **streams: Any) -> Outcome:
+        stdout, stderr = io.BytesIO(), io.BytesIO()
+        facts = {**self.streams, **streams}
+        given = Streams(stdin=io.BytesIO(stdin), stdout=stdout, stderr=stderr, **facts)
+        code = run(arguments, given, self.environ)
+        return Outcome(code, stdout.getvalue().decode(), stderr.getvalue().decode())

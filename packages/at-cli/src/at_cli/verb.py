@@ -1,0 +1,125 @@
+"""The shape of a verb: a click command that takes `--json`, shows an example, and answers with an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from at_cli.face import Face
+
+LANES = ("experimental", "standard", "critical")
+CLIS = ("claude", "codex", "gemini", "opencode", "demo")
+MODES = ("ask", "edits", "all")
+
+
+class VerbCommand(click.Command):
+    """A command whose help ends with one example. Its callback gives an exit code, or None for 0."""
+
+    example = ""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example, as typed."""
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write_text(line)
+
+
+def verb(example: str, **settings: Any) -> Callable[[Callable[..., int | None]], VerbCommand]:
+    """Make a function that takes a `Face` first into the verb that its file is named after."""
+
+    def wrap(function: Callable[..., int | None]) -> VerbCommand:
+        command = click.command(cls=VerbCommand, **settings)(click.pass_obj(function))
+        command.example = example
+        command.params.append(json_option())
+        return command
+
+    return wrap
+
+
+def json_option() -> click.Option:
+    """`--json`, which every verb and `at` itself takes."""
+
+    def remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.find_object(Face).json = True  # type: ignore[union-attr]  # main gives every context a Face
+
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=remember,
+        help="One JSON document in place of text.",
+    )
+
+
+class Name(click.ParamType[str]):
+    """A bead or an agent as typed; the daemon resolves it. Completes from a daemon that runs, and starts none."""
+
+    def __init__(self, kind: str) -> None:
+        self.name = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names that begin with what is typed."""
+        from at_cli.naming import candidates
+
+        face = ctx.find_object(Face)
+        return [] if face is None else candidates(face, self.name, incomplete)
+
+
+BEAD = Name("bead")
+AGENT = Name("agent")
+ASK = Name("ask")
+
+
+def lane_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`-l`, `--lane`."""
+    return click.option("-l", "--lane", type=click.Choice(LANES), help="Priority class (lane).")
+
+
+def message_option(required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`-m`, `--message`; `-` reads standard input."""
+    return click.option(
+        "-m", "--message", required=required, metavar="TEXT", help="The words; - reads standard input."
+    )
+
+
+def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how a bead is to be worked on; they arrive as `at_core.api.Order` fields."""
+    for decorate in reversed(
+        (
+            click.option("--cli", type=click.Choice(CLIS), help="Which agent program does it."),
+            click.option("--model", metavar="MODEL", help="The model, as that program names it."),
+            click.option("--base", metavar="REF", help="Begin at REF in place of the target branch."),
+            click.option(
+                "--allow",
+                type=click.Choice(MODES),
+                help="What the agent may do without asking.",
+            ),
+            click.option("--land/--no-land", default=None, help="Merge by itself once it is proved."),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+def wait_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--wait` and `--timeout`."""
+    for decorate in reversed(
+        (
+            click.option("--wait", is_flag=True, help="Stay until it is settled; the exit code says how."),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(min=0),
+                metavar="S",
+                help="With --wait: give up after S seconds with exit code 75; the agent goes on.",
+            ),
+        )
+    ):
+        function = decorate(function)
+    return function

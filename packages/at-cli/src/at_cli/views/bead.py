@@ -1,0 +1,151 @@
+"""Beads as lines: a list, one line after an order, and the whole page of `at show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from at_cli.style import Cell, Style
+from at_cli.views.words import BEAD_COLOURS, agent_glyph, clock_time, count, duration, short
+
+Document = dict[str, Any]
+
+
+def list_lines(beads: list[Document], style: Style) -> list[str]:
+    """The table of `at ls`."""
+    if not beads:
+        return ['No work items yet. Try: at run "PROMPT"']
+    return style.table([_row(bead, style) for bead in beads])
+
+
+def _row(bead: Document, style: Style) -> tuple[Cell, ...]:
+    status = str(bead.get("status", ""))
+    lane = str(bead.get("lane", ""))
+    return (
+        Cell(short(bead.get("id", "")), "dim"),
+        Cell(status, BEAD_COLOURS.get(status, "")),
+        Cell(lane if lane != "standard" else "", "bold" if lane == "critical" else "dim"),
+        Cell(style.plain(bead.get("title", "")), ""),
+    )
+
+
+def one_line(document: Document, style: Style) -> list[str]:
+    """What an order answers with: which bead, in which state, on whose hook."""
+    bead = document["bead"]
+    agent = document.get("agent")
+    whose = f" with {style.plain(agent['name'])} ({style.plain(agent['cli'])})" if agent else ""
+    state = state_words(document, style)
+    return [f"{short(bead['id'])} {state}{whose}: {style.fit(style.plain(bead['title']), 60)}"]
+
+
+def state_words(document: Document, style: Style) -> str:
+    """Status, and whether it is proved, in its colour."""
+    status = str(document["bead"].get("status", ""))
+    words = f"{status}, proved" if status == "review" and document.get("proved") else status
+    return (
+        style.paint("green" if document.get("proved") else BEAD_COLOURS.get(status, ""), words)
+        if (BEAD_COLOURS.get(status))
+        else words
+    )
+
+
+def bead_lines(document: Document, style: Style) -> list[str]:
+    """The page of `at show`."""
+    bead = document["bead"]
+    lines = [style.paint("bold", style.plain(bead["title"])), f"  {'id':<10}{style.plain(bead['id'])}"]
+    lines += [f"  {name:<10}{text}" for name, text in _fields(document, style) if text]
+    lines += _paragraph("description", bead.get("description"), style)
+    lines += [f"  {'why':<10}{style.plain(reason)}" for reason in document.get("reasons", [])]
+    lines += [
+        f"  {style.paint('yellow', 'needs you')} {attention_words(item, style)}"
+        for item in document.get("attention", [])
+    ]
+    steps = next_steps(document)
+    return [*lines, f"  {'next':<10}{' | '.join(steps)}"] if steps else lines
+
+
+def _fields(document: Document, style: Style) -> Iterator[tuple[str, str]]:
+    bead, evidence = document["bead"], document.get("evidence") or {}
+    yield "state", state_words(document, style)
+    lane, priority = bead.get("lane", "standard"), bead.get("priority", 0)
+    yield "lane", f"{lane}, priority {priority}" if priority else str(lane) if lane != "standard" else ""
+    yield "agent", _agent_words(document.get("agent"), style)
+    yield "branch", style.plain(bead.get("git_branch") or "")
+    yield "commits", _commit_words(evidence.get("commits") or [])
+    yield "change", _diff_words(evidence.get("diff") or {})
+    for gate in evidence.get("gates") or []:
+        yield "gate", _gate_words(gate, style)
+    yield "merged as", short(evidence["merge"]) if evidence.get("merge") else ""
+    yield "usage", usage_words(document.get("usage") or {}, document.get("turns", 0), style)
+    yield "made", clock_time(bead.get("created_at"))
+
+
+def _agent_words(agent: Document | None, style: Style) -> str:
+    if agent is None:
+        return ""
+    return (
+        f"{agent_glyph(agent)} {style.plain(agent['name'])} ({style.plain(agent['cli'])}), "
+        f"{style.plain(agent.get('label') or agent['status'])}"
+    )
+
+
+def _commit_words(commits: list[str]) -> str:
+    shown = ", ".join(short(commit) for commit in commits[:5])
+    return f"{shown} and {len(commits) - 5} more" if len(commits) > 5 else shown
+
+
+def _diff_words(diff: Document) -> str:
+    if not diff.get("files"):
+        return ""
+    return f"{count(diff['files'], 'file')}, +{diff.get('insertions', 0)} -{diff.get('deletions', 0)}"
+
+
+def _gate_words(gate: Document, style: Style) -> str:
+    verdict = style.paint("green", "passed") if gate["ok"] else style.paint("red", "failed")
+    took = f" in {duration(gate['seconds'])}" if gate.get("seconds") is not None else ""
+    log = "" if gate["ok"] or not gate.get("log") else f", output in {style.plain(gate['log'])}"
+    return f"{style.plain(gate['name'])} {verdict}{took} on tree {short(gate.get('tree', ''))}{log}"
+
+
+def usage_words(usage: Document, turns: int, style: Style) -> str:
+    """Tokens and cost; what the CLI did not report is not guessed."""
+    parts = [count(turns, "turn")] if turns else []
+    if usage.get("input_tokens") or usage.get("output_tokens"):
+        parts.append(f"{usage.get('input_tokens') or 0:,} tokens in, {usage.get('output_tokens') or 0:,} out")
+        if usage.get("cached_tokens"):
+            parts.append(f"{usage['cached_tokens']:,} cached")
+        cost = usage.get("cost_usd")
+        parts.append(f"${cost:.4f}" if cost is not None else "cost not reported")
+    return ", ".join(parts)
+
+
+def _paragraph(name: str, text: str | None, style: Style) -> list[str]:
+    return [f"  {name}", *style.block(text.rstrip("\n"), "    ")] if text else []
+
+
+def attention_words(item: Document, style: Style) -> str:
+    """One thing that waits for a person."""
+    until = f", again at {clock_time(item['reset_at'])}" if item.get("reset_at") else ""
+    return f"{style.plain(item.get('kind', ''))}: {style.plain(item.get('reason', ''))}{until}"
+
+
+def next_steps(document: Document) -> list[str]:
+    """What a person would do with it now, as commands."""
+    name = short(document["bead"]["id"])
+    kinds = {item.get("kind") for item in document.get("attention", [])}
+    if kinds & {"approval", "question"}:
+        return ["at approvals"]
+    match document["bead"].get("status"):
+        case "backlog":
+            return [f"at sling {name} AGENT"]
+        case "hooked":
+            return [f"at sling {name} {document['agent']['name']}"] if document.get("agent") else []
+        case "slung":
+            return [f"at logs {document['agent']['name']} -f"] if document.get("agent") else []
+        case "review":
+            land = [f"at land {name}"] if document.get("proved") else []
+            return [f"at diff {name}", *land, f"at send-back {name} -m TEXT"]
+        case "failed" | "escalated":
+            return [f"at retry {name}", f"at rm {name}"]
+        case _:
+            return []
