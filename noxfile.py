@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
 LOCK = ROOT / "requirements" / "dev.txt"
@@ -103,12 +104,25 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy strict on sources, then on each folder of tests by itself, since their modules share names."""
     workspace(session)
-    session.run("mypy", *(f"packages/{package}/src" for package in PACKAGES))
-    session.run("mypy", "tools", "noxfile.py")
     tests = [f"packages/{package}/{folder}" for package in PACKAGES for folder in ("tests", "bench")]
-    for folder in [*tests, "bench", *map(str, sorted((ROOT / "tests").glob("*/")))]:
-        if any((ROOT / folder).rglob("*.py")):
-            session.run("mypy", folder, env={"MYPYPATH": str((ROOT / folder).parent)})
+    tests += ["bench", *(f"tests/{path.name}" for path in sorted((ROOT / "tests").glob("*/")))]
+    runs: list[tuple[str, ...]] = [
+        tuple(f"packages/{package}/src" for package in PACKAGES),
+        ("tools", "noxfile.py"),
+    ]
+    runs += [(folder,) for folder in tests if any((ROOT / folder).rglob("*.py"))]
+    failed = [folders for folders in runs if not mypy(session, folders)]
+    if failed:
+        session.error(f"mypy refuses {', '.join(folder for folders in failed for folder in folders)}")
+
+
+def mypy(session: nox.Session, folders: tuple[str, ...]) -> bool:
+    """Whether mypy accepts these folders; modules of tests are named from the folder above theirs."""
+    try:
+        session.run("mypy", *folders, env={"MYPYPATH": str((ROOT / folders[0]).parent)})
+    except CommandFailed:
+        return False
+    return True
 
 
 @nox.session
