@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from at_core.__about__ import __version__
@@ -36,8 +36,8 @@ _ERROR = {
 }
 
 
-def document(routes: tuple[Route, ...] = ROUTES) -> dict[str, Any]:
-    """The whole document as plain JSON objects."""
+def openapi_document(version: str = __version__, routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
+    """The whole document as plain JSON objects; `version` is that of the program which serves it."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = operation(route)
@@ -46,7 +46,7 @@ def document(routes: tuple[Route, ...] = ROUTES) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "auto-tundra",
-            "version": __version__,
+            "version": version,
             "description": "Over the Unix socket run/at.sock of the home folder only. "
             f"A request's body has at most {MAX_BODY_BYTES} bytes.",
         },
