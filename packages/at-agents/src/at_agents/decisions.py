@@ -125,7 +125,10 @@ class Awake:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age."""
+    """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age.
+
+    `room` says whether one more agent may be started, `busy_elsewhere` whether the agent is at work on another bead.
+    """
 
     bead: Bead
     facts: Mapping[str, Any]
@@ -139,6 +142,7 @@ class World:
     intent: Callable[[str], Intent | None] = lambda key: None
     gates: Callable[[str], Mapping[tuple[str, str], GateResult]] = lambda tree: {}
     room: bool = True
+    busy_elsewhere: bool = False
     policy: Policy = field(default_factory=Policy)
 
     def failure(self, key: str) -> str | None:
@@ -164,7 +168,13 @@ class World:
     @property
     def running(self) -> bool:
         """Whether a process of the agent is held."""
-        return self.process.get("state") == "running"
+        return self.process.get("state") == "running" and self.process.get("bead") == str(self.bead.id)
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The session of a process that the agent runs for another bead."""
+        here = self.process.get("bead") == str(self.bead.id)
+        return self.process["session"] if self.process.get("state") == "running" and not here else None
 
     @property
     def turn(self) -> Mapping[str, Any]:

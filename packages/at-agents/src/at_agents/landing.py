@@ -26,6 +26,8 @@ def reconcile_review(world: World) -> list[Action]:
         return [_no_change(world)]
     if not (forecast := current_forecast(world)):
         return _forecast(world)
+    if forecast["contained"]:
+        return [_merged_by_others(branch, forecast)]
     if blocked := _rules_block(world):
         return _blocked(world, blocked)
     if steps := _gates(world, branch["tree"]):
@@ -121,6 +123,11 @@ def _no_change(world: World) -> Move:
     return Move(
         BeadStatus.FAILED, EventType.BEAD_FAILED, "no_change", reason, f"at retry {short(world)} -m TEXT"
     )
+
+
+def _merged_by_others(branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> Put:
+    merged = {"merge": forecast["target"], "head": branch["head"], "target": forecast["target_name"]}
+    return Put(BeadFact.MERGED, {**merged, "tree": forecast["tree"], "by": "somebody else"})
 
 
 def _rules_block(world: World) -> dict[str, str] | None:

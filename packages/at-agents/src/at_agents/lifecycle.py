@@ -89,7 +89,7 @@ def _with_process(world: World) -> list[Action]:
         return _silence(world)
     if waiting:
         first = waiting[0]
-        key = f"send:{first.id}"
+        key = f"send:{first.id}:{world.process['session']}"
         if error := world.failure(key):
             return [
                 _failed("send", f"the prompt could not be delivered: {error}", f"at retry {short(world)}")
@@ -102,6 +102,10 @@ def _without_process(world: World) -> list[Action]:
     cut = world.turn.get("state") == "cut"
     if not world.open_messages and not cut:
         return _verdict(world)
+    if world.busy_elsewhere:
+        return []
+    if world.elsewhere:
+        return [stop(world.elsewhere, "its agent is needed for another bead")]
     crashes = world.agent_facts.get(AgentFact.CRASHES) or {}
     if int(crashes.get("count", 0)) > world.policy.max_crashes:
         times = crashes["count"]
@@ -114,7 +118,7 @@ def _without_process(world: World) -> list[Action]:
             )
         ]
     attempt = int(world.process.get("attempt", 0)) + 1
-    key = f"spawn:{_agent(world)}:{attempt}"
+    key = f"spawn:{_agent(world)}:{world.generation}:{attempt}"
     if error := world.failure(key):
         return [_failed("start", error, "at doctor")]
     actions: list[Action] = []

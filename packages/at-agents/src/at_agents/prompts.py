@@ -49,3 +49,9 @@ def conflict(target: str, ref: str, paths: Sequence[str]) -> str:
         f"Your branch conflicts with what {target} has become. The target is in your clone as {ref}. "
         f"Merge it (git merge {ref}), keep what both sides meant, and commit. Files in conflict:\n{listed}"
     )
+
+
+def again(reason: str) -> str:
+    """After a person asked for another try."""
+    because = f" It ended with: {reason}." if reason else ""
+    return f"Your last try was not accepted.{because} Look at the state of the work and complete what was asked for."

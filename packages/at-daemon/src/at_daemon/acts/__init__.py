@@ -1,0 +1,6 @@
+"""One function per kind of intent: acts on git, on processes, on agents' inputs.
+
+folder.py   a bead's clone: made, removed      process.py  an agent's process: started, stopped
+speech.py   prompts, answers, raw writes       proof.py    work collected, gates, forecasts
+landing.py  the merge
+"""

@@ -1,0 +1,78 @@
+"""A bead's folder: a private clone, made when the bead starts, kept on a hidden ref and removed at its end."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from at_core.types import Intent
+from at_core.vocabulary import BeadFact, EventType
+from at_daemon import git
+from at_daemon.executor import Effect
+from at_daemon.failpoints import failpoint
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts, bead_named, rig_of
+
+
+async def prepare(parts: Parts, intent: Intent) -> Effect:
+    """Make the clone on a branch of its own, from the base that was asked for or the target's tip."""
+    bead, rig, order = await parts.ledger.read(
+        lambda tx: ((b := bead_named(tx, intent.bead_id)), rig_of(tx, b), tx.fact(b.id, BeadFact.ORDER.value))
+    )
+    folder = parts.folder(bead)
+    branch = git.branch_name(str(bead.id), bead.title)
+    base = (order.value.get("base") if order else None) or f"refs/heads/{rig.target}"
+    made = await git.prepare(Path(rig.path), folder, branch, base)
+    value = {
+        "path": str(folder),
+        "branch": branch,
+        "base_sha": made.base_sha,
+        "base_ref": base,
+        "target": rig.target,
+        "notes": list(made.notes),
+    }
+
+    def note(change: Change) -> None:
+        change.put(bead.id, BeadFact.FOLDER, value, "git")
+        current = change.tx.bead(bead.id)
+        if current is not None and current.git_branch != branch:
+            change.set_branch(current, branch)
+        change.tell(EventType.FOLDER_PREPARED, bead, **value)
+
+    return Effect(note)
+
+
+async def remove(parts: Parts, intent: Intent) -> Effect:
+    """Put everything that is in the folder on a hidden ref, then remove it; with `forget`, the bead's record too."""
+    bead, rig, fact = await parts.ledger.read(
+        lambda tx: (
+            (b := bead_named(tx, intent.bead_id)),
+            rig_of(tx, b),
+            tx.fact(b.id, BeadFact.FOLDER.value),
+        )
+    )
+    if intent.payload.get("forget"):
+        await parts.until(
+            lambda tx: None if any(s.bead_id == bead.id for s in tx.sessions(live=True)) else True
+        )
+    folder = Path(fact.value["path"]) if fact else parts.folder(bead)
+    kept: str | None = None
+    if folder.exists():
+        async with parts.rig_locks[rig.path]:
+            entry = await git.keep(Path(rig.path), folder, str(bead.id), intent.payload["reason"])
+            kept = entry.ref if entry else None
+            failpoint("remove.after-keep")
+            await git.remove_folder(folder, parts.home.worktrees)
+
+    def note(change: Change) -> None:
+        change.put(bead.id, BeadFact.FOLDER, None)
+        change.tell(EventType.FOLDER_REMOVED, bead, attic=kept, reason=intent.payload["reason"])
+        if intent.payload.get("forget"):
+            change.tx.remove_bead(bead.id)
+            change.tell(EventType.BEAD_REMOVED, bead, actor="person", attic=kept, title=bead.title)
+
+    async def tidy() -> None:
+        if intent.payload.get("forget") and bead.agent_id is not None:
+            shutil.rmtree(parts.home.private / str(bead.agent_id), ignore_errors=True)
+
+    return Effect(note, tidy)

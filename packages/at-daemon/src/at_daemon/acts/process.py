@@ -1,0 +1,126 @@
+"""Starting and stopping agents."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from at_agents import prompts
+from at_agents.decisions import derived_id
+from at_core.types import Agent, Bead, Intent, SessionRecord
+from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon import environments
+from at_daemon.executor import Effect
+from at_daemon.failpoints import failpoint
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts, agent_named, bead_named, cli_key
+from at_daemon.sessions import session_id_for
+from at_daemon.world import values
+from at_session.drivers import driver_for
+from at_session.errors import HolderLost, SessionEnded
+from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
+from at_session.vocabulary import Allow, Launch, LaunchRequest
+
+STOP_GRACE_SECONDS = 5.0
+
+
+async def spawn(parts: Parts, intent: Intent) -> Effect:
+    """Start the agent's process in the bead's folder, or find the one that an earlier try started."""
+    attempt = int(intent.payload["attempt"])
+    bead, agent, facts = await parts.ledger.read(
+        lambda tx: (
+            (b := bead_named(tx, intent.bead_id)),
+            agent_named(tx, intent.agent_id),
+            values(tx.facts(b.id)),
+        )
+    )
+    session_id = session_id_for(agent.id, attempt)
+    launch = _launch(parts, bead, agent, facts, attempt)
+    failpoint("spawn.before-start")
+    held = await _find_or_start(parts, session_id, launch)
+    failpoint("spawn.after-start")
+    record = SessionRecord(
+        id=session_id,
+        agent_id=agent.id,
+        bead_id=bead.id,
+        cli=cli_key(agent.cli_type),
+        attempt=attempt,
+        launch={"argv": list(launch.argv), "cwd": launch.cwd, "transport": launch.transport.value},
+        started_at=parts.ledger.worlds.clock.now(),
+    )
+    note = functools.partial(
+        _started, parts=parts, record=record, pid=held.pid if isinstance(held, Session) else None
+    )
+    return Effect(note, functools.partial(parts.sessions.adopt, record))
+
+
+async def stop(parts: Parts, intent: Intent) -> Effect:
+    """End a session politely, then by force; returns once its end is on record."""
+    try:
+        live = parts.sessions.live(intent.payload["session"])
+        await live.session.stop(STOP_GRACE_SECONDS)
+    except (HolderLost, SessionEnded):
+        return Effect()
+    await live.over.wait()
+    return Effect()
+
+
+def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> Launch:
+    order, folder = facts.get(BeadFact.ORDER) or {}, facts[BeadFact.FOLDER]
+    named = (facts.get(BeadFact.SESSION) or {}).get("id")
+    settings = parts.cli(agent.cli_type)
+    private = parts.home.private / str(agent.id)
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = environments.load(parts.home, agent.id)
+    marks = {"AT_BEAD": str(bead.id), "AT_AGENT": agent.name}
+    request = LaunchRequest(
+        agent_id=str(agent.id),
+        binary=settings.binary,
+        args=tuple(settings.args),
+        cwd=folder["path"],
+        env=environment | marks,
+        private_dir=str(private),
+        allow=Allow(order.get("allow") or settings.allow),
+        model=order.get("model"),
+        session_id=named or str(derived_id(agent.id, bead.id, "session")),
+        resume=named is not None,
+        attempt=attempt,
+        instructions=prompts.instructions(folder["branch"], folder["target"]),
+    )
+    return driver_for(cli_key(agent.cli_type))().launch(request)
+
+
+async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Session | EndedSession:
+    folders = {"run_dir": parts.home.run, "journal_dir": parts.home.journal}
+    try:
+        held = await open_session(session_id, **folders)
+    except FileNotFoundError:
+        pass
+    else:
+        if isinstance(held, Session) or held.complete or held.exit is not None or any(held.records()):
+            return held
+        shutil.rmtree(held.journal, ignore_errors=True)  # its starter died before the agent ran
+    spec = SessionSpec(session_id, launch.argv, launch.env, launch.cwd, launch.transport)
+    return await start_session(spec, **folders)
+
+
+def _started(change: Change, parts: Parts, record: SessionRecord, pid: int | None) -> None:
+    agent = change.tx.agent(record.agent_id)
+    bead = change.tx.bead(record.bead_id) if record.bead_id else None
+    if agent is None or change.tx.session(record.id) is not None:
+        return
+    change.tx.add_session(record)
+    process = {
+        "state": "running",
+        "session": record.id,
+        "pid": pid,
+        "attempt": record.attempt,
+        "bead": str(record.bead_id),
+    }
+    change.put(agent.id, AgentFact.PROCESS, process, "holder")
+    awake = parts.ledger.worlds.clock.awake()
+    sign = {"awake": awake.seconds, "boot": awake.boot, "session": record.id}
+    change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "holder")
+    change.tell(EventType.AGENT_STARTED, bead, agent, session=record.id, pid=pid, attempt=record.attempt)

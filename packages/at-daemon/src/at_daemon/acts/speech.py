@@ -1,0 +1,95 @@
+"""What is written to agents: prompts, decisions, the protocol's own writes. Every write is performed once per id."""
+
+from __future__ import annotations
+
+import base64
+from uuid import UUID
+
+from at_core.errors import NotFound, TryLater
+from at_core.types import Intent
+from at_core.vocabulary import EventType
+from at_daemon.executor import Effect
+from at_daemon.failpoints import failpoint
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts
+from at_daemon.sessions import Live
+from at_session.errors import HolderLost, LeaseHeld, SessionEnded
+from at_session.vocabulary import Decision
+
+
+async def send(parts: Parts, intent: Intent) -> Effect:
+    """Hand a message to the agent. Proof that it was taken comes from the agent's own events."""
+    message_id = UUID(intent.payload["message"])
+    message = await parts.ledger.read(lambda tx: tx.message(message_id))
+    if message is None:
+        raise NotFound("message", str(message_id))
+    live = _live(parts, intent)
+    if live is None:
+        return Effect()
+    failpoint("send.before-write")
+    for write in live.driver.prompt(str(message.id), message.body):
+        await _write(live, write.id, write.data)
+    failpoint("send.after-write")
+
+    def note(change: Change) -> None:
+        session = change.tx.session(intent.payload["session"])
+        if session is None or session.ended_at is not None:
+            return  # it stays queued, for the next session
+        change.tx.mark_message(message_id, sent_at=change.now)
+        bead = change.tx.bead(message.bead_id) if message.bead_id else None
+        change.tell(EventType.MESSAGE_SENT, bead, message=str(message_id))
+
+    return Effect(note)
+
+
+async def answer(parts: Parts, intent: Intent) -> Effect:
+    """Deliver a decision on an ask."""
+    ask_id = UUID(intent.payload["ask"])
+    ask = await parts.ledger.read(lambda tx: tx.ask(ask_id))
+    if ask is None or ask.approve is None:
+        raise NotFound("decision", str(ask_id))
+    live = _live(parts, intent)
+    if live is None:
+        return Effect()
+    for write in live.driver.decide(ask.request_id, Decision(ask.approve, ask.answer)):
+        await _write(live, write.id, write.data)
+    failpoint("answer.after-write")
+
+    def note(change: Change) -> None:
+        current = change.tx.ask(ask_id)
+        if current is not None and current.closed_at is None:
+            change.tx.close_ask(ask_id, change.now, False)
+
+    return Effect(note)
+
+
+async def write(parts: Parts, intent: Intent) -> Effect:
+    """Perform a write that the protocol asked for."""
+    if (live := _live(parts, intent)) is not None:
+        await _write(live, intent.payload["id"], base64.b64decode(intent.payload["data"]))
+    return Effect()
+
+
+async def interrupt(parts: Parts, intent: Intent) -> Effect:
+    """Ask the CLI to stop its turn."""
+    if (live := _live(parts, intent)) is not None:
+        for step in live.driver.interrupt(intent.payload["id"]):
+            await _write(live, step.id, step.data)
+    return Effect()
+
+
+def _live(parts: Parts, intent: Intent) -> Live | None:
+    """The session, or None when it is over: its end settles what was not delivered."""
+    try:
+        return parts.sessions.live(intent.payload["session"])
+    except HolderLost:
+        return None
+
+
+async def _write(live: Live, write_id: str, data: bytes) -> None:
+    try:
+        await live.session.write(write_id, data)
+    except (SessionEnded, HolderLost):
+        return
+    except LeaseHeld as error:
+        raise TryLater(f"a person is typing to it: {error}") from error

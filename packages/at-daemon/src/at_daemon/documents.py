@@ -1,0 +1,210 @@
+"""The documents of the command contract, made from worlds. Labels are computed here, at the moment of reading."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from at_agents.attention import Attention, attention, reasons, settled
+from at_agents.decisions import World
+from at_agents.label import AgentLabel, Label, label
+from at_agents.landing import evidence_gates, is_proved
+from at_core.store import Tx
+from at_core.types import (
+    Agent,
+    AgentStatus,
+    Ask,
+    Bead,
+    BeadStatus,
+    Fact,
+    GateResult,
+    KpiSnapshot,
+    Message,
+    Rig,
+    format_time,
+)
+from at_core.vocabulary import BeadFact
+from at_daemon.parts import Parts, cli_key
+from at_daemon.world import bead_of
+
+Json = dict[str, Any]
+OPEN_STATUSES = {BeadStatus.SLUNG, BeadStatus.REVIEW, BeadStatus.FAILED, BeadStatus.ESCALATED}
+NO_BEAD = Label(AgentLabel.NEW, AgentStatus.IDLE, ("it has no bead",))
+
+
+def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
+    """The bead with its agent, evidence, usage, reasons and what it wants from a person."""
+    world = parts.ledger.worlds.of(tx, bead)
+    verdict = settled(world)
+    return {
+        "bead": bead.to_json(),
+        "agent": agent_document(parts, world) if world.agent else None,
+        "proved": is_proved(world),
+        "evidence": _evidence(world),
+        "usage": _usage(tx, bead),
+        "turns": sum(1 for m in world.messages if m.answered_at),
+        "reasons": reasons(world),
+        "attention": [attention_document(entry) for entry in attention(world)],
+        "messages": [message_document(message) for message in world.messages],
+        "settled": verdict.settled,
+        "exit_code": verdict.exit_code,
+        "seq": tx.last_seq(),
+    }
+
+
+def bead_row(tx: Tx, bead: Bead) -> Json:
+    """A bead in a list, with its agent's name."""
+    agent = tx.agent(bead.agent_id) if bead.agent_id else None
+    return {**bead.to_json(), "agent": agent.name if agent else None}
+
+
+def agent_document(parts: Parts, world: World) -> Json:
+    """The agent with its label as the facts give it now."""
+    assert world.agent is not None
+    return agent_only(world.agent, label_of(parts, world), world.bead)
+
+
+def agents_documents(parts: Parts, tx: Tx, rig: str | None = None) -> list[Json]:
+    """All agents (of one repository), each with the bead that it is on."""
+    found = []
+    for agent in tx.agents(rig=rig):
+        bead = bead_of(tx, agent)
+        if bead is None:
+            found.append(agent_only(agent, NO_BEAD, None))
+        else:
+            found.append(agent_document(parts, parts.ledger.worlds.of(tx, bead)))
+    return found
+
+
+def label_of(parts: Parts, world: World) -> Label:
+    """The label, knowing whether the agent's holder is followed."""
+    return label(world, contact=not world.running or parts.sessions.contact(world.process.get("session")))
+
+
+def ask_document(tx: Tx, ask: Ask) -> Json:
+    """One entry of the approval queue."""
+    agent, bead = tx.agent(ask.agent_id), tx.bead(ask.bead_id) if ask.bead_id else None
+    return {
+        "id": str(ask.id),
+        "agent": agent.name if agent else None,
+        "bead": str(bead.id) if bead else None,
+        "title": bead.title if bead else None,
+        "kind": ask.kind,
+        "what": ask.what,
+        "tool": ask.tool,
+        "argv": list(ask.argv) if ask.argv else None,
+        "asked_at": format_time(ask.asked_at),
+        "decided_by": ask.decided_by,
+        "approved": ask.approve,
+        "answer": ask.answer or None,
+    }
+
+
+def message_document(message: Message) -> Json:
+    """A message with the steps of its delivery that are proved."""
+    document = message.to_json()
+    document["receipt"] = message.receipt.value
+    return document
+
+
+def attention_document(entry: Attention) -> Json:
+    """One thing for a person."""
+    return dataclasses.asdict(entry)
+
+
+def explain_document(parts: Parts, tx: Tx, world: World, subject: UUID) -> Json:
+    """Label, status, reasons, and every fact that they come from."""
+    of_agent = world.agent is not None and subject == world.agent.id
+    facts = dict(tx.facts(subject))
+    if world.agent is not None and not of_agent:
+        facts |= tx.facts(world.agent.id)
+    named = label_of(parts, world) if world.agent else None
+    return {
+        "name": world.agent.name if of_agent and world.agent else world.bead.title,
+        "label": named.label.value if named else world.bead.status.value,
+        "status": named.status.value if of_agent and named else world.bead.status.value,
+        "reasons": list(named.reasons)
+        if of_agent and named
+        else reasons(world) + list(named.reasons if named else ()),
+        "facts": [_fact(fact) for fact in sorted(facts.values(), key=lambda fact: fact.at)],
+    }
+
+
+def _fact(fact: Fact) -> Json:
+    return {"fact": fact.name, "value": fact.value, "source": fact.source, "at": format_time(fact.at)}
+
+
+def agent_only(agent: Agent, named: Label, bead: Bead | None) -> Json:
+    """An agent's fields with a label that was decided already."""
+    return {
+        "id": str(agent.id),
+        "name": agent.name,
+        "role": agent.role.value,
+        "cli": cli_key(agent.cli_type),
+        "status": named.status.value,
+        "glyph": named.status.glyph(),
+        "label": named.label.value,
+        "reasons": list(named.reasons),
+        "bead_id": str(bead.id) if bead else None,
+        "bead": bead.title if bead else None,
+        "model": agent.model,
+        "session_id": agent.session_id,
+    }
+
+
+def _evidence(world: World) -> Json:
+    branch = world.facts.get(BeadFact.BRANCH) or {}
+    merged = world.facts.get(BeadFact.MERGED) or {}
+    return {
+        "commits": list(branch.get("commits", ())),
+        "gates": [_gate(result) for result in evidence_gates(world)],
+        "diff": {name: branch.get(name, 0) for name in ("files", "insertions", "deletions")},
+        "tree": branch.get("tree"),
+        "merge": merged.get("merge"),
+    }
+
+
+def _gate(result: GateResult) -> Json:
+    return {
+        "name": result.name,
+        "ok": result.ok,
+        "tree": result.tree,
+        "seconds": result.seconds,
+        "log": result.log,
+        "exit_code": result.exit_code,
+    }
+
+
+def _usage(tx: Tx, bead: Bead) -> Json:
+    rows = tx.usage(bead_id=bead.id)
+    costs = [row.cost_usd for row in rows if row.cost_usd is not None]
+    requests = [row.requests for row in rows if row.requests is not None]
+    return {
+        "input_tokens": sum(row.input_tokens for row in rows),
+        "cached_tokens": sum(row.cached_tokens for row in rows),
+        "output_tokens": sum(row.output_tokens for row in rows),
+        "cost_usd": round(sum(costs), 6) if costs else None,
+        "requests": sum(requests) if requests else None,
+        "source": "; ".join(sorted({row.source for row in rows if row.source})),
+    }
+
+
+def status_document(
+    parts: Parts, tx: Tx, rig: Rig | None, kpi: KpiSnapshot, daemon: Mapping[str, Any]
+) -> Json:
+    """Daemon, counts, agents and what wants a person; `rig` limits agents and wants to one repository."""
+    rig_id = str(rig.id) if rig else None
+    wants: list[Json] = []
+    for bead in tx.beads(status=OPEN_STATUSES, rig=rig_id):
+        if bead.agent_id is not None:
+            wants.extend(attention_document(entry) for entry in attention(parts.ledger.worlds.of(tx, bead)))
+    return {
+        "daemon": dict(daemon),
+        "rig": rig.path if rig else None,
+        "rig_name": rig.name if rig else None,
+        "kpi": kpi.to_json(),
+        "agents": agents_documents(parts, tx, rig_id),
+        "attention": wants,
+    }

@@ -1,0 +1,50 @@
+"""The environment that an agent gets: that of the call which made it, kept in a 0600 file and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID
+
+from at_core.paths import Home
+
+OURS = ("AT_HOME", "AT_FAILPOINT", "AT_READY_FD")
+"""Our own switches, which an agent must not inherit as if they were its own."""
+
+
+def save(home: Home, agent_id: UUID, environment: Mapping[str, str]) -> None:
+    """Keep the environment for every start of this agent; an empty one leaves what is there."""
+    if not environment:
+        return
+    folder = home.private / str(agent_id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / "environment.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        json.dump(dict(environment), file)
+    fresh.replace(_file(folder))
+
+
+def load(home: Home, agent_id: UUID) -> dict[str, str]:
+    """The environment of the agent's starts; the daemon's own where none was kept."""
+    try:
+        kept: dict[str, str] = json.loads(
+            _file(home.private / str(agent_id)).read_text("utf-8", "surrogateescape")
+        )
+    except FileNotFoundError:
+        kept = dict(os.environ)
+    return {name: value for name, value in kept.items() if name not in OURS}
+
+
+def _file(folder: Path) -> Path:
+    return folder / "environment"
+
+
+def forget(home: Home, agent_id: UUID) -> None:
+    """Remove what was kept for an agent that was not made after all."""
+    folder = home.private / str(agent_id)
+    _file(folder).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,136 @@
+"""Carries out the intents on record. After a crash the open ones are what there is to finish.
+
+An act must do no harm when it is carried out twice. It gives an `Effect`: what to note in the transaction that closes
+the intent, and what to do once that is committed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+import anyio.abc
+
+from at_agents.decisions import IntentKind
+from at_core.errors import AtError, TryLater
+from at_core.types import Intent, IntentState
+from at_core.vocabulary import EventType
+from at_daemon.failpoints import failpoint
+from at_daemon.ledger import Change, Ledger
+from at_session.errors import SessionError
+from at_telemetry.context import bound
+
+log = logging.getLogger(__name__)
+
+
+def _nothing(change: Change) -> None:
+    """Some acts leave no trace of their own."""
+
+
+async def _no_sequel() -> None:
+    """Most acts need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an act came to: `note` runs in the closing transaction, `then` after its commit."""
+
+    note: Callable[[Change], None] = _nothing
+    then: Callable[[], Awaitable[None]] = _no_sequel
+
+
+Act = Callable[[Intent], Awaitable[Effect]]
+
+
+class Executor:
+    """One task per open intent; what must not overlap takes its own lock inside the act."""
+
+    def __init__(self, ledger: Ledger, acts: Mapping[IntentKind, Act]) -> None:
+        self._ledger = ledger
+        self._acts = acts
+        self._busy: set[str] = set()
+        self._news = anyio.Event()
+
+    def notify(self) -> None:
+        """New intents may be on record."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Carry out intents until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._news = anyio.Event()
+                due_at = await self._start_due(tasks)
+                with anyio.move_on_after(self._seconds_until(due_at)):
+                    await self._news.wait()
+
+    def _seconds_until(self, moment: datetime | None) -> float | None:
+        if moment is None:
+            return None
+        return max(0.0, (moment - self._ledger.worlds.clock.now()).total_seconds())
+
+    async def _start_due(self, tasks: anyio.abc.TaskGroup) -> datetime | None:
+        later: list[datetime] = []
+        now = self._ledger.worlds.clock.now()
+        for intent in await self._ledger.read(lambda tx: tx.open_intents()):
+            if intent.key in self._busy:
+                continue
+            if intent.not_before is not None and intent.not_before > now:
+                later.append(intent.not_before)
+                continue
+            self._busy.add(intent.key)
+            tasks.start_soon(self._execute, intent)
+        return min(later, default=None)
+
+    async def _execute(self, intent: Intent) -> None:
+        with bound(
+            bead_id=str(intent.bead_id) if intent.bead_id else None,
+            agent_id=str(intent.agent_id) if intent.agent_id else None,
+            intent_id=intent.key,
+        ):
+            try:
+                failpoint("intent.before-act")
+                effect = await self._acts[IntentKind(intent.kind)](intent)
+                failpoint("intent.after-act")
+            except TryLater as error:
+                await self._later(intent, str(error))
+            except (AtError, SessionError, OSError, ValueError) as error:
+                log.warning("%s failed: %s", intent.key, error)
+                await self._failed(intent, str(error))
+            else:
+                await self._close(intent, effect)
+            finally:
+                self._busy.discard(intent.key)
+                self.notify()
+
+    async def _close(self, intent: Intent, effect: Effect) -> None:
+        def close(change: Change) -> None:
+            current = change.tx.intent(intent.key)
+            if current is None or current.state is not IntentState.OPEN:
+                return
+            change.tx.finish_intent(intent.key, change.now)
+            effect.note(change)
+            change.touch(intent.bead_id)
+
+        await self._ledger.change(close)
+        await effect.then()
+
+    async def _failed(self, intent: Intent, reason: str) -> None:
+        def fail(change: Change) -> None:
+            change.tx.fail_intent(intent.key, reason, change.now)
+            bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
+            change.tell(EventType.INTENT_FAILED, bead, intent=intent.key, reason=reason)
+            change.touch(intent.bead_id)
+
+        await self._ledger.change(fail)
+
+    async def _later(self, intent: Intent, reason: str) -> None:
+        wait = timedelta(seconds=min(60.0, 2.0 ** min(intent.attempts, 6)))
+
+        def delay(change: Change) -> None:
+            change.tx.delay_intent(intent.key, change.now + wait, reason)
+
+        await self._ledger.change(delay)

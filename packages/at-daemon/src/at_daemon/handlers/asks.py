@@ -1,0 +1,70 @@
+"""What agents want decided: one queue for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from at_core.api import DecideRequest
+from at_core.errors import NotFound, Refused, UsageError
+from at_core.types import Rule
+from at_core.vocabulary import EventType
+from at_daemon.documents import ask_document
+from at_daemon.edge import Call
+from at_daemon.handlers.named import ask_called
+from at_daemon.ingest import decide as decide_ask
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts
+
+Json = dict[str, Any]
+
+
+async def approvals(parts: Parts, call: Call) -> Json:
+    """Everything undecided, oldest first."""
+    return {
+        "approvals": await parts.ledger.read(lambda tx: [ask_document(tx, ask) for ask in tx.open_asks()])
+    }
+
+
+async def decide(parts: Parts, call: Call) -> Json:
+    """A person's decision, once; `always` also makes a rule for exactly this argument list in this repository."""
+    request: DecideRequest = call.body
+    rule_id = uuid4()
+
+    def note(change: Change) -> UUID:
+        ask = ask_called(change.tx, call.path["ask"])
+        bead = change.tx.bead(ask.bead_id) if ask.bead_id else None
+        if ask.kind == "question" and request.approve and not request.text:
+            raise UsageError("a question wants an answer in words", f"at answer {str(ask.id)[:8]} TEXT")
+        if request.always:
+            if not ask.argv or bead is None or bead.rig is None:
+                raise Refused(
+                    "only a plain command can be allowed for good: this one has no exact argument list",
+                    f"at approve {str(ask.id)[:8]}",
+                )
+            rule = Rule(
+                id=rule_id,
+                rig=bead.rig,
+                kind=ask.kind,
+                tool=ask.tool,
+                argv=ask.argv,
+                created_at=change.now,
+                created_by="person",
+            )
+            change.tx.add_rule(rule)
+            change.tell(EventType.RULE_ADDED, bead, actor="person", argv=list(ask.argv))
+        return decide_ask(change, ask, bead, approve=request.approve, answer=request.text, by="person").id
+
+    ask_id = await parts.ledger.change(note)
+
+    def show(tx: Any) -> Json:
+        ask = tx.ask(ask_id)
+        if ask is None:
+            raise NotFound("approval", str(ask_id), "at approvals")
+        return {"approval": ask_document(tx, ask)}
+
+    return await parts.ledger.read(show)
+
+
+HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"approvals": approvals, "decide": decide}

@@ -1,0 +1,372 @@
+"""Work items: added, put on a hook, started, begun again, ended by a person's word, removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from at_agents import prompts
+from at_agents.decisions import Do, IntentKind, derived_id
+from at_agents.names import fresh_name
+from at_core import text
+from at_core.api import AddRequest, HookRequest, Order, RetryRequest, RunRequest, SlingRequest
+from at_core.errors import NotFound, Refused, UsageError
+from at_core.store import Tx
+from at_core.types import Agent, AgentRole, Bead, BeadStatus, CliType, IntentState, Lane, MessageKind, Rig
+from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon import environments
+from at_daemon.documents import bead_document
+from at_daemon.edge import Call
+from at_daemon.handlers.named import bead_called, rig_at, rig_or_new
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts, agent_named, bead_named, cli_key
+from at_session.drivers import known_clis
+from at_session.vocabulary import Allow
+
+Json = dict[str, Any]
+ENDED = (BeadStatus.FAILED, BeadStatus.ESCALATED)
+
+
+async def add(parts: Parts, call: Call) -> Json:
+    """A bead in the backlog."""
+    request: AddRequest = call.body
+    rig = await rig_or_new(parts, request.path)
+    bead = new_bead(parts, rig, request.title, request.description, request.lane, request.priority)
+    if request.after is not None:
+        raise UsageError(
+            "--after is not offered yet", "add it without, and sling it when the other has landed"
+        )
+    await parts.ledger.change(lambda change: _insert(change, bead))
+    return await shown(parts, bead.id)
+
+
+async def run(parts: Parts, call: Call) -> Json:
+    """Add and sling to a fresh polecat."""
+    request: RunRequest = call.body
+    if not request.prompt.strip():
+        raise UsageError("the prompt is empty", 'at run "what is to be done"')
+    rig = await rig_or_new(parts, request.path)
+    cli = choose_cli(parts, request.order)
+    order = checked_order(parts, request.order, cli)
+    title = request.title or first_line(request.prompt)
+    bead = new_bead(parts, rig, title, request.prompt, request.lane, 0)
+    identity = uuid4()
+    environments.save(parts.home, identity, request.order.env)
+
+    def begin(change: Change) -> None:
+        name = fresh_name(identity.int % 9973, {agent.name for agent in change.tx.agents()})
+        agent = Agent(
+            id=identity,
+            name=name,
+            role=AgentRole.POLECAT,
+            cli_type=cli,
+            model=request.order.model,
+            rig=str(rig.id),
+            created_at=change.now,
+        )
+        change.tx.add_agent(agent)
+        change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli_key(cli), role=agent.role.value)
+        _insert(change, bead)
+        _start(change, _hook(change, bead, agent), order)
+
+    await parts.ledger.change(begin)
+    return await shown(parts, bead.id)
+
+
+async def hook(parts: Parts, call: Call) -> Json:
+    """On an agent's hook, not started."""
+    request: HookRequest = call.body
+    rig = await rig_or_new(parts, request.path)
+    fresh = new_bead(parts, rig, request.title, None, None, 0)
+    identity = uuid4()
+
+    def put(change: Change) -> UUID:
+        known = _backlog_or_none(change.tx, request.title, rig)
+        if known is None:
+            _insert(change, fresh)
+        agent = _agent_or_new(parts, change, request.agent, request.cli, identity, rig)
+        return _hook(change, known or fresh, agent).id
+
+    return await shown(parts, await parts.ledger.change(put))
+
+
+async def sling(parts: Parts, call: Call) -> Json:
+    """On an agent's hook, and started."""
+    request: SlingRequest = call.body
+    rig = await rig_at(parts, request.path)
+    identity = uuid4()
+    environments.save(parts.home, identity, request.order.env)
+
+    def put(change: Change) -> tuple[UUID, UUID]:
+        bead = bead_called(change.tx, request.bead, rig)
+        home = change.tx.rig(UUID(bead.rig)) if bead.rig else None
+        if home is None:
+            raise NotFound("repository", bead.rig or "", "at init")
+        agent = _agent_or_new(parts, change, request.agent, request.order.cli, identity, home)
+        _require_free(change, agent, bead)
+        order = checked_order(parts, request.order, agent.cli_type)
+        if request.lane is not None:
+            bead = change.tx.save_bead(
+                dataclasses.replace(bead, lane=lane_called(request.lane), updated_at=change.now)
+            )
+        if bead.status is BeadStatus.HOOKED and bead.agent_id != agent.id:
+            bead = change.move(
+                bead, BeadStatus.BACKLOG, EventType.BEAD_UNHOOKED, actor="person", agent_id=None
+            )
+        if bead.status is not BeadStatus.HOOKED:
+            bead = _hook(change, bead, agent)
+        _start(change, bead, order)
+        return bead.id, agent.id
+
+    bead_id, agent_id = await parts.ledger.change(put)
+    if agent_id != identity:
+        environments.save(parts.home, agent_id, request.order.env)
+        environments.forget(parts.home, identity)
+    return await shown(parts, bead_id)
+
+
+async def retry(parts: Parts, call: Call) -> Json:
+    """Begin a failed or escalated bead again, in the same folder and the same session."""
+    request: RetryRequest = call.body
+    bead_id, agent_id = await parts.ledger.read(lambda tx: _retried(bead_called(tx, call.path["bead"])))
+    environments.save(parts.home, agent_id, request.env)
+
+    def begin(change: Change) -> UUID:
+        bead, agent = bead_named(change.tx, bead_id), agent_named(change.tx, agent_id)
+        bead.status.require_transition_to(BeadStatus.BACKLOG)
+        _require_free(change, agent, bead)
+        body = _retry_body(change.tx, bead, request.text)
+        forget_outcome(change, bead, agent)
+        order = change.fact(bead.id, BeadFact.ORDER) or {}
+        bead = change.move(bead, BeadStatus.BACKLOG, EventType.BEAD_RETRIED, actor="person")
+        bead = _hook(change, bead, agent)
+        generation = int(order.get("generation", 0)) + 1
+        change.put(bead.id, BeadFact.ORDER, {**order, "generation": generation}, "person")
+        bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
+        change.say(bead, derived_id(bead.id, "retry", generation), MessageKind.PROMPT, body)
+        return bead.id
+
+    return await shown(parts, await parts.ledger.change(begin))
+
+
+async def remove(parts: Parts, call: Call) -> Json:
+    """End its process, keep its work on a hidden ref, remove its folder and its record."""
+    bead = await parts.ledger.read(lambda tx: bead_called(tx, call.path["bead"]))
+    key = f"remove:{bead.id}:{uuid4()}"
+
+    def intend(change: Change) -> str | None:
+        process = change.fact(bead.agent_id, AgentFact.PROCESS) if bead.agent_id else None
+        change.intend(
+            Do(key, IntentKind.REMOVE, {"reason": "removed by a person", "forget": True}),
+            bead.id,
+            bead.agent_id,
+        )
+        if process and process.get("state") == "running" and process.get("bead") == str(bead.id):
+            session = str(process["session"])
+            change.intend(
+                Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": "its bead is removed"}),
+                bead.id,
+                bead.agent_id,
+            )
+            change.put(
+                bead.agent_id, AgentFact.STOPPED, {"by": "person", "reason": "its bead is removed"}, "person"
+            )
+        return None
+
+    await parts.ledger.change(intend)
+    intent = await parts.until(
+        lambda tx: i if (i := tx.intent(key)) and i.state is not IntentState.OPEN else None
+    )
+    if intent.state is not IntentState.DONE:
+        raise Refused(f"it was not removed: {intent.error}", f"at rm {str(bead.id)[:8]}")
+    attic = await parts.ledger.read(
+        lambda tx: [e for e in tx.events(bead_id=bead.id) if e.event_type == "bead.removed"]
+    )
+    return {"removed": str(bead.id), "attic": (attic[-1].payload or {}).get("attic") if attic else None}
+
+
+async def shown(parts: Parts, bead_id: UUID) -> Json:
+    """The bead document."""
+
+    def show(tx: Tx) -> Json:
+        bead = tx.bead(bead_id)
+        if bead is None:
+            raise NotFound("bead", str(bead_id), "at ls")
+        return bead_document(parts, tx, bead)
+
+    return await parts.ledger.read(show)
+
+
+def new_bead(
+    parts: Parts, rig: Rig, title: str, description: str | None, lane: str | None, priority: int
+) -> Bead:
+    """A bead record within the stated limits. Raises UsageError."""
+    text.check_title(title)
+    text.check_prompt(description or "")
+    now = parts.now()
+    chosen = lane_called(lane or parts.config.general.default_lane)
+    return Bead(
+        id=uuid4(),
+        title=title,
+        description=description,
+        lane=chosen,
+        priority=priority,
+        rig=str(rig.id),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def lane_called(word: str) -> Lane:
+    """Raises UsageError."""
+    if word not in set(Lane):
+        raise UsageError(f"{word!r} is no lane (allowed: {', '.join(Lane)})")
+    return Lane(word)
+
+
+def first_line(prompt: str) -> str:
+    """A title from a prompt: its first line that says something, at most 80 characters."""
+    line = next((line.strip() for line in prompt.splitlines() if line.strip()), "untitled")
+    return line if len(line) <= 80 else line[:79] + "…"
+
+
+def choose_cli(parts: Parts, order: Order) -> CliType:
+    """The CLI that was asked for, else the first configured one that the caller's PATH has. Raises UsageError."""
+    if order.cli is not None:
+        return cli_called(order.cli)
+    path = order.env.get("PATH")
+    for name in known_clis():
+        if name != "demo" and shutil.which(parts.cli(cli_called(name)).binary, path=path):
+            return cli_called(name)
+    raise UsageError(
+        "no agent CLI was found on your PATH", "install one (at doctor lists them), or try --cli demo"
+    )
+
+
+def cli_called(word: str) -> CliType:
+    """A CLI that there is a driver for. Raises UsageError."""
+    try:
+        cli = CliType(word)
+    except ValueError:
+        cli = None
+    if cli is None or cli_key(cli) not in known_clis():
+        raise UsageError(
+            f"{word!r} is no CLI that can be driven (there are {', '.join(known_clis())})", "at doctor"
+        )
+    return cli
+
+
+def checked_order(parts: Parts, order: Order, cli: CliType) -> Json:
+    """The order as it is kept: everything but the environment. Raises UsageError."""
+    if order.allow is not None and order.allow not in set(Allow):
+        raise UsageError(f"{order.allow!r} is no permission mode (allowed: {', '.join(Allow)})")
+    binary = parts.cli(cli).binary
+    if cli is not CliType.DEMO and shutil.which(binary, path=order.env.get("PATH")) is None:
+        raise UsageError(f"{cli_key(cli)}: there is no program {binary!r} on your PATH", "at doctor")
+    return {
+        "cli": cli_key(cli),
+        "allow": order.allow,
+        "base": order.base,
+        "land": order.land,
+        "model": order.model,
+        "generation": 0,
+    }
+
+
+def forget_outcome(change: Change, bead: Bead, agent: Agent) -> None:
+    """Clear what the last try left, so that the next one is judged by itself."""
+    for name in (
+        BeadFact.OUTCOME,
+        BeadFact.BLOCKED,
+        BeadFact.ROUNDS,
+        BeadFact.LAND_ALLOWED,
+        BeadFact.OVERRIDE,
+    ):
+        change.put(bead.id, name, None)
+    for fact in (AgentFact.LIMIT, AgentFact.LOGIN, AgentFact.STOPPED, AgentFact.CRASHES, AgentFact.TURN):
+        change.put(agent.id, fact, None)
+
+
+def _insert(change: Change, bead: Bead) -> None:
+    change.tx.add_bead(bead)
+    change.tell(EventType.BEAD_ADDED, bead, actor="person", title=bead.title)
+
+
+def _hook(change: Change, bead: Bead, agent: Agent) -> Bead:
+    return change.move(bead, BeadStatus.HOOKED, EventType.BEAD_HOOKED, actor="person", agent_id=agent.id)
+
+
+def _start(change: Change, bead: Bead, order: Json) -> None:
+    change.put(bead.id, BeadFact.ORDER, order, "person")
+    bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
+    if bead.agent_id is not None:
+        for fact in (AgentFact.STOPPED, AgentFact.TURN, AgentFact.CRASHES):
+            change.put(bead.agent_id, fact, None)
+    change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, bead.description or bead.title)
+
+
+def _backlog_or_none(tx: Tx, word: str, rig: Rig) -> Bead | None:
+    try:
+        return bead_called(tx, word, rig)
+    except NotFound:
+        return None
+
+
+def _agent_or_new(
+    parts: Parts, change: Change, word: str, cli: str | None, identity: UUID, rig: Rig
+) -> Agent:
+    found = change.tx.find_agents(word)
+    if found:
+        if cli is not None and cli_called(cli) is not found[0].cli_type:
+            raise UsageError(
+                f"{found[0].name} is a {cli_key(found[0].cli_type)} agent",
+                "leave out --cli, or take another name",
+            )
+        return found[0]
+    text.check_name(word)
+    kind = cli_called(cli) if cli else choose_cli(parts, Order(env=environments.load(parts.home, identity)))
+    agent = Agent(
+        id=identity, name=word, role=AgentRole.CREW, cli_type=kind, rig=str(rig.id), created_at=change.now
+    )
+    change.tx.add_agent(agent)
+    change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli_key(kind), role=agent.role.value)
+    return agent
+
+
+def _require_free(change: Change, agent: Agent, bead: Bead) -> None:
+    for other in change.tx.beads(status={BeadStatus.SLUNG}):
+        if other.agent_id == agent.id and other.id != bead.id:
+            raise Refused(
+                f"{agent.name} is at work on {str(other.id)[:8]} ({other.title[:40]})",
+                "sling it to another agent",
+            )
+
+
+def _retried(bead: Bead) -> tuple[UUID, UUID]:
+    bead.status.require_transition_to(BeadStatus.BACKLOG)
+    if bead.agent_id is None:
+        raise Refused("it never had an agent", f"at sling {str(bead.id)[:8]} AGENT")
+    return bead.id, bead.agent_id
+
+
+def _retry_body(tx: Tx, bead: Bead, added: str) -> str:
+    taken = any(message.accepted_at for message in tx.messages(bead_id=bead.id))
+    if added:
+        return added if taken else f"{bead.description or bead.title}\n\n{added}"
+    outcome = tx.fact(bead.id, BeadFact.OUTCOME.value)
+    return (
+        prompts.again(outcome.value["reason"] if outcome else "") if taken else bead.description or bead.title
+    )
+
+
+HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {
+    "add": add,
+    "run": run,
+    "hook": hook,
+    "sling": sling,
+    "retry": retry,
+    "remove": remove,
+}

@@ -1,0 +1,48 @@
+"""The daemon itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+
+from at_core.api import DownRequest
+from at_daemon.edge import Call
+from at_daemon.handlers.agents import stop_agents
+from at_daemon.parts import Parts
+from at_session.session import EndedSession, list_sessions, open_session
+
+Json = dict[str, Any]
+STOP_SECONDS = 20.0
+
+
+async def down(parts: Parts, call: Call) -> Json:
+    """Stop what runs, resumably, unless it is to be kept; the daemon ends once this is answered."""
+    request: DownRequest = call.body
+    stopped: list[str] = []
+    if not request.keep_agents:
+        with anyio.move_on_after(STOP_SECONDS):
+            running = await parts.ledger.read(lambda tx: {s.agent_id for s in tx.sessions(live=True)})
+            stopped = await stop_agents(parts, running, "down", "at down")
+            await _stop_the_rest(parts)
+    parts.stopping.set()
+    return {"stopped": stopped}
+
+
+async def _stop_the_rest(parts: Parts) -> None:
+    """Sessions that belong to no agent: gates, and anything that a crash left behind."""
+    for session_id in list_sessions(parts.home.run):
+        try:
+            held = await open_session(session_id, run_dir=parts.home.run, journal_dir=parts.home.journal)
+        except FileNotFoundError:
+            continue
+        if isinstance(held, EndedSession):
+            held.kill_processes()
+            continue
+        await held.stop(1.0)
+        await held.wait()
+        await held.aclose()
+
+
+HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"down": down}

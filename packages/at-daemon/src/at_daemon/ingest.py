@@ -1,0 +1,274 @@
+"""What an agent was seen to do becomes facts, receipts, asks and figures. Runs inside a ledger change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import uuid4
+
+from at_agents.decisions import Action, Do, IntentKind, Put, World, derived_id
+from at_agents.lifecycle import after_exit, lost_message
+from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
+from at_core.vocabulary import AgentFact, EventType
+from at_daemon.ledger import Change
+from at_session import vocabulary as seen
+
+MOST_TEXT = 20_000
+
+
+@dataclasses.dataclass(slots=True)
+class Intake:
+    """Takes in the events of one session within one change."""
+
+    change: Change
+    session: SessionRecord
+    agent: Agent
+    bead: Bead | None
+    limit_retry_seconds: float = 900.0
+
+    def take(self, events: Iterable[seen.DriverEvent]) -> None:
+        """Record each event, in order."""
+        for event in events:
+            self._take(event)
+        self.change.touch(self.bead.id if self.bead else None)
+
+    def _take(self, event: seen.DriverEvent) -> None:
+        match event:
+            case seen.SessionStarted():
+                self._named(event)
+            case seen.PromptAccepted():
+                self._mark(event.message_id, EventType.MESSAGE_ACCEPTED)
+            case seen.TurnStarted():
+                self._turn_started(event)
+            case seen.Text():
+                self._tell(EventType.TEXT_SPOKEN, text=event.text[:MOST_TEXT])
+            case seen.ToolStarted():
+                self._tell(
+                    EventType.TOOL_STARTED,
+                    tool=event.name,
+                    what=event.what[:MOST_TEXT],
+                    tool_id=event.tool_id,
+                )
+            case seen.ToolEnded():
+                self._tell(
+                    EventType.TOOL_ENDED, tool_id=event.tool_id, ok=event.ok, output=event.output[:MOST_TEXT]
+                )
+            case seen.AskOpened():
+                self._ask(event)
+            case seen.AskClosed():
+                self._ask_closed(event)
+            case seen.UsageReported():
+                self._usage(event)
+            case seen.Retrying():
+                value = {
+                    "kind": event.kind.value,
+                    "attempt": event.attempt,
+                    "delay_seconds": event.delay_seconds,
+                    "message": event.message,
+                }
+                self._put(AgentFact.RETRYING, value)
+                self._tell(EventType.CALL_RETRIED, **value)
+            case seen.Limited():
+                self._limited(event.message, event.reset_at)
+            case seen.LoginRefused():
+                self._put(AgentFact.LOGIN, {"message": event.message, "how": event.how})
+                self._tell(EventType.LOGIN_REFUSED, message=event.message, how=event.how)
+            case seen.TurnEnded():
+                self._turn_ended(event)
+            case seen.Unparsed():
+                self._tell(EventType.LINE_UNPARSED, excerpt=event.excerpt, stream=event.stream)
+
+    def _tell(self, event: EventType, **payload: object) -> None:
+        self.change.tell(event, self.bead, self.agent, actor=self.agent.name, **payload)
+
+    def _put(self, name: AgentFact, value: object) -> None:
+        self.change.put(self.agent.id, name, value, self.session.cli)
+
+    def _named(self, event: seen.SessionStarted) -> None:
+        if self.agent.session_id != event.session_id:
+            self.agent = self.change.tx.save_agent(
+                dataclasses.replace(self.agent, session_id=event.session_id)
+            )
+            self._tell(
+                EventType.SESSION_NAMED, session_id=event.session_id, model=event.model, version=event.version
+            )
+
+    def _current(self, message_id: str | None) -> Message | None:
+        """The message that the agent names, else the oldest that was sent and is not answered."""
+        bead = self.bead.id if self.bead else None
+        waiting = [m for m in self.change.tx.messages(bead_id=bead) if not m.answered_at and not m.failed]
+        if message_id is not None:
+            return next((m for m in waiting if str(m.id) == message_id), None)
+        return next((m for m in waiting if m.sent_at), None)
+
+    def _mark(self, message_id: str | None, event: EventType) -> Message | None:
+        message = self._current(message_id)
+        if message is None:
+            return None
+        now = self.change.now
+        started = now if event is not EventType.MESSAGE_ACCEPTED else None
+        answered = now if event is EventType.MESSAGE_ANSWERED else None
+        self.change.tx.mark_message(
+            message.id, sent_at=now, accepted_at=now, started_at=started, answered_at=answered
+        )
+        self._tell(event, message=str(message.id))
+        return message
+
+    def _turn_started(self, event: seen.TurnStarted) -> None:
+        turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
+        if turn.get("state") == "working" and turn.get("session") == self.session.id:
+            return
+        message = self._mark(event.message_id, EventType.MESSAGE_STARTED)
+        number = int(turn.get("number", 0)) + 1
+        self._put(
+            AgentFact.TURN,
+            {
+                "state": "working",
+                "number": number,
+                "session": self.session.id,
+                "message_id": str(message.id) if message else None,
+            },
+        )
+        self._put(AgentFact.RETRYING, None)
+
+    def _turn_ended(self, event: seen.TurnEnded) -> None:
+        message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)
+        turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
+        number = int(turn.get("number", 0)) + (turn.get("state") != "working")
+        value = {
+            "state": "ended",
+            "number": number,
+            "session": self.session.id,
+            "outcome": event.outcome.value,
+            "message_id": str(message.id) if message else None,
+            "text": event.text[:MOST_TEXT],
+            "failure": event.failure.value if event.failure else None,
+            "error": event.error,
+            "denied": list(event.denied),
+        }
+        self._put(AgentFact.TURN, value)
+        self._put(AgentFact.RETRYING, None)
+        self._put(AgentFact.CRASHES, None)
+        if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):
+            self._limited(event.error or "usage limit", None)
+        for ask in self.change.tx.asks(agent_id=self.agent.id):
+            if ask.closed_at is None and ask.session == self.session.id:
+                self.change.tx.close_ask(ask.id, self.change.now, ask.decided_at is None)
+        self._tell(EventType.TURN_ENDED, **{k: v for k, v in value.items() if k != "state"})
+
+    def _limited(self, message: str, reset_at: str | None) -> None:
+        wait = timedelta(seconds=self.limit_retry_seconds)
+        try_at = reset_at or (self.change.now + wait).isoformat()
+        self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
+        self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
+
+    def _ask(self, event: seen.AskOpened) -> None:
+        tx = self.change.tx
+        if tx.ask_by_request(self.session.id, event.request_id) is not None:
+            return
+        ask = Ask(
+            id=derived_id(self.session.id, event.request_id),
+            agent_id=self.agent.id,
+            bead_id=self.bead.id if self.bead else None,
+            session=self.session.id,
+            request_id=event.request_id,
+            kind=event.kind.value,
+            what=event.what,
+            tool=event.tool,
+            argv=event.argv,
+            asked_at=self.change.now,
+        )
+        tx.add_ask(ask)
+        self._tell(EventType.ASK_OPENED, ask=str(ask.id), kind=ask.kind, what=ask.what[:MOST_TEXT])
+        rig = self.bead.rig if self.bead else None
+        if rig and event.argv and tx.matching_rule(rig, ask.kind, event.tool, event.argv):
+            decide(self.change, ask, self.bead, approve=True, answer="", by="rule")
+
+    def _ask_closed(self, event: seen.AskClosed) -> None:
+        ask = self.change.tx.ask_by_request(self.session.id, event.request_id)
+        if ask is not None and ask.closed_at is None:
+            self.change.tx.close_ask(ask.id, self.change.now, event.withdrawn)
+            self._tell(EventType.ASK_CLOSED, ask=str(ask.id), withdrawn=event.withdrawn)
+
+    def _usage(self, event: seen.UsageReported) -> None:
+        usage = event.usage
+        self.change.tx.add_usage(
+            TokenMetric(
+                id=uuid4(),
+                agent_id=self.agent.id,
+                bead_id=self.bead.id if self.bead else None,
+                model=usage.model or "",
+                input_tokens=usage.input_tokens,
+                cached_tokens=usage.cached_tokens,
+                output_tokens=usage.output_tokens,
+                cost_usd=usage.cost_usd,
+                requests=usage.requests,
+                duration_ms=usage.duration_ms or 0,
+                source=event.source,
+                created_at=self.change.now,
+            )
+        )
+        self._tell(EventType.USAGE_REPORTED, **dataclasses.asdict(usage), source=event.source)
+
+
+def decide(change: Change, ask: Ask, bead: Bead | None, *, approve: bool, answer: str, by: str) -> Ask:
+    """Put a decision on record and intend its delivery. Raises Refused when it was decided or closed already."""
+    decided = change.tx.decide_ask(ask.id, approve, answer, by, change.now)
+    payload = {"ask": str(ask.id), "session": ask.session}
+    change.intend(Do(f"answer:{ask.id}", IntentKind.ANSWER, payload), ask.bead_id, ask.agent_id)
+    change.tell(EventType.ASK_DECIDED, bead, actor=by, ask=str(ask.id), approve=approve, answer=answer)
+    change.touch(ask.bead_id)
+    return decided
+
+
+def process_ended(
+    change: Change,
+    session: SessionRecord,
+    world: World | None,
+    *,
+    code: int | None,
+    signal: int | None,
+    lost: bool,
+    asked: bool,
+    source: str,
+) -> None:
+    """A session's process is gone: end its record, settle its messages, count a crash if nobody asked for it."""
+    tx = change.tx
+    tx.end_session(session.id, change.now, code, signal)
+    process = change.fact(session.agent_id, AgentFact.PROCESS) or {}
+    agent = tx.agent(session.agent_id)
+    if process.get("session") == session.id:
+        ended = {
+            "state": "lost" if lost else "exited",
+            "exit_code": code,
+            "exit_signal": signal,
+            "asked": asked,
+        }
+        change.put(session.agent_id, AgentFact.PROCESS, process | ended, source)
+    change.put(session.agent_id, AgentFact.RETRYING, None)
+    for ask in tx.asks(agent_id=session.agent_id):
+        if ask.session == session.id and ask.closed_at is None:
+            tx.close_ask(ask.id, change.now, True)
+    event = EventType.AGENT_LOST if lost else EventType.AGENT_EXITED
+    bead = world.bead if world else None
+    change.tell(event, bead, agent, exit_code=code, exit_signal=signal, session=session.id, asked=asked)
+    if world is not None and bead is not None:
+        _settle_messages(change, world, after_exit(world, code, signal, asked))
+    change.touch_waiting()
+
+
+def _settle_messages(change: Change, world: World, actions: list[Action]) -> None:
+    for action in actions:
+        if isinstance(action, Put) and isinstance(action.name, AgentFact) and world.agent is not None:
+            change.put(world.agent.id, action.name, action.value, action.source)
+    for message in world.open_messages:
+        if message.sent_at is None:
+            continue
+        change.tx.mark_message(message.id, failed=lost_message(message))
+        change.tell(
+            EventType.MESSAGE_FAILED, world.bead, message=str(message.id), reason=lost_message(message)
+        )
+        if message.accepted_at is None:
+            change.say(world.bead, derived_id(message.id, "again"), message.kind, message.body)
+    change.touch(world.bead.id)

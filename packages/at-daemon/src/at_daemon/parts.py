@@ -1,0 +1,94 @@
+"""What the daemon is made of, handed to acts and handlers as one value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import anyio
+
+from at_core.config import AgentConfig, Config
+from at_core.errors import NotFound
+from at_core.paths import Home
+from at_core.store import Tx
+from at_core.types import Agent, Bead, CliType, Rig
+from at_daemon.ledger import Ledger
+from at_daemon.news import News
+from at_daemon.sessions import Sessions
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that know of each other through this and nothing else."""
+
+    home: Home
+    config: Config
+    ledger: Ledger
+    sessions: Sessions
+    gate_slots: anyio.CapacityLimiter
+    news: News
+    stopping: anyio.Event
+    started_at: datetime
+    rig_locks: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
+    """Git acts that write to a person's repository are done one at a time for each repository."""
+
+    def now(self) -> datetime:
+        """The present."""
+        return self.ledger.worlds.clock.now()
+
+    def awake_seconds(self) -> float:
+        """A reading of the clock that stands still while the machine sleeps."""
+        return self.ledger.worlds.clock.awake().seconds
+
+    async def until(self, look: Callable[[Tx], T | None]) -> T:
+        """What `look` finds, as soon as it finds something; it is asked again after each commit."""
+        while True:
+            seq = self.news.last_seq
+            if (found := await self.ledger.read(look)) is not None:
+                return found
+            await self.news.wait_beyond(seq)
+
+    def cli(self, cli: CliType) -> AgentConfig:
+        """The configuration of one CLI."""
+        found: AgentConfig = getattr(self.config.agents, cli_key(cli))
+        return found
+
+    def folder(self, bead: Bead) -> Path:
+        """Where a bead's clone is."""
+        return self.home.worktrees / bead.id.hex[:12]
+
+
+def cli_key(cli: CliType) -> str:
+    """The CLI's name in configuration and on the command line."""
+    return "opencode" if cli is CliType.OPEN_CODE else cli.value
+
+
+def rig_of(tx: Tx, bead: Bead) -> Rig:
+    """The repository that a bead belongs to."""
+    rig = tx.rig(UUID(bead.rig)) if bead.rig else None
+    if rig is None:
+        raise NotFound("repository", bead.rig or "", "at init")
+    return rig
+
+
+def bead_named(tx: Tx, bead_id: UUID | None) -> Bead:
+    """The bead of an intent; raises NotFound when it was removed meanwhile."""
+    bead = tx.bead(bead_id) if bead_id else None
+    if bead is None:
+        raise NotFound("bead", str(bead_id))
+    return bead
+
+
+def agent_named(tx: Tx, agent_id: UUID | None) -> Agent:
+    """The agent of an intent; raises NotFound when it was removed meanwhile."""
+    agent = tx.agent(agent_id) if agent_id else None
+    if agent is None:
+        raise NotFound("agent", str(agent_id))
+    return agent

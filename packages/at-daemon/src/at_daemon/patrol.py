@@ -1,0 +1,101 @@
+"""What is looked at from time to time although nothing was heard: signs of life, waits for a checkout, the counts.
+
+Nothing here starts a process, and a round in which nothing changed writes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import anyio
+
+from at_core.store import Tx, local_day_start
+from at_core.types import Agent, BeadStatus, KpiSnapshot
+from at_core.vocabulary import AgentFact, BeadFact
+from at_daemon.ledger import Change
+from at_daemon.parts import Parts
+from at_daemon.vitals import cpu_ticks
+
+
+async def every(seconds: float, round_: Callable[[], Awaitable[None]]) -> None:
+    """One round each so many seconds, until cancelled."""
+    while True:
+        await anyio.sleep(seconds)
+        await round_()
+
+
+class Patrol:
+    """The rounds, with what they remember of the last one."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ticks: dict[str, int] = {}
+        self._counts: tuple[object, ...] = ()
+
+    async def heartbeat(self) -> None:
+        """An agent at work whose processes used CPU time since the last beat has given a sign of life."""
+        working = await self._parts.ledger.read(_working)
+        if not working:
+            self._ticks.clear()
+            return
+        ticks = await anyio.to_thread.run_sync(cpu_ticks, [pid for _, _, pid in working])
+        lively = [
+            (agent, session) for agent, session, pid in working if ticks[pid] > self._ticks.get(session, -1)
+        ]
+        self._ticks = {session: ticks[pid] for _, session, pid in working}
+        if lively:
+            await self._parts.ledger.change(lambda change: self._alive(change, lively))
+
+    async def round(self) -> None:
+        """Look again at work, and at the targets of beads that wait for the person's checkout."""
+        if await self._parts.ledger.read(_anything_open):
+            await self._parts.ledger.change(look_again_at_waits)
+
+    async def snapshot(self) -> None:
+        """Keep the counts, if they are others than the last ones kept."""
+        now = self._parts.now()
+        snapshot = await self._parts.ledger.read(lambda tx: tx.kpi(now, local_day_start(now)))
+        counts = _counts(snapshot)
+        if counts != self._counts:
+            self._counts = counts
+            await self._parts.ledger.change(lambda change: change.tx.save_kpi(snapshot))
+
+    def _alive(self, change: Change, lively: list[tuple[Agent, str]]) -> None:
+        awake = self._parts.ledger.worlds.clock.awake()
+        for agent, session in lively:
+            sign = {"awake": awake.seconds, "boot": awake.boot, "session": session}
+            change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "proc")
+
+
+def look_again_at_waits(change: Change) -> None:
+    """Reconcile what is at work; a bead that waits for a checkout looks whether it is free now."""
+    change.touch_waiting()
+    for bead in change.tx.beads(status={BeadStatus.REVIEW}):
+        blocked = change.fact(bead.id, BeadFact.BLOCKED)
+        if blocked and blocked["kind"] == "checkout":
+            change.look_at_target(bead, "it waits for the checkout")
+
+
+def _anything_open(tx: Tx) -> bool:
+    return bool(tx.beads(status={BeadStatus.SLUNG, BeadStatus.REVIEW}, limit=1))
+
+
+def _working(tx: Tx) -> list[tuple[Agent, str, int]]:
+    found: list[tuple[Agent, str, int]] = []
+    seen: set[UUID] = set()
+    for record in tx.sessions(live=True):
+        agent = tx.agent(record.agent_id)
+        if agent is None or agent.id in seen:
+            continue
+        seen.add(agent.id)
+        turn, process = tx.fact(agent.id, AgentFact.TURN.value), tx.fact(agent.id, AgentFact.PROCESS.value)
+        pid = process.value.get("pid") if process else None
+        if turn and turn.value.get("state") == "working" and pid:
+            found.append((agent, record.id, int(pid)))
+    return found
+
+
+def _counts(snapshot: KpiSnapshot) -> tuple[object, ...]:
+    return tuple(v for k, v in dataclasses.asdict(snapshot).items() if k not in ("id", "created_at"))

@@ -1,0 +1,210 @@
+"""The live sessions of this daemon: found again at the start, followed, and taken in as facts.
+
+Offset and driver state are stored in the transaction that stores what the bytes meant, so a byte is taken in exactly
+once whatever happens to the daemon.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import anyio.abc
+
+from at_agents.decisions import Do, IntentKind
+from at_core.paths import Home
+from at_core.types import SessionRecord
+from at_core.vocabulary import AgentFact, EventType
+from at_daemon.failpoints import failpoint
+from at_daemon.ingest import Intake, process_ended
+from at_daemon.ledger import Change, Ledger
+from at_session.drivers import driver_for
+from at_session.errors import HolderLost, SessionError
+from at_session.journal import ExitStatus, Record, RecordKind
+from at_session.session import EndedSession, Session, open_session
+from at_session.vocabulary import Driver, DriverEvent, DriverState, Write
+
+log = logging.getLogger(__name__)
+TRIM_EVERY = 1 << 20
+STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
+
+
+@dataclass(slots=True)
+class Live:
+    """One followed session with the driver that understands it."""
+
+    record: SessionRecord
+    session: Session
+    driver: Driver
+    offset: int
+    trimmed: int = 0
+    exit: ExitStatus | None = None
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Sessions:
+    """All sessions of agents that this daemon follows, by session id."""
+
+    def __init__(self, ledger: Ledger, home: Home) -> None:
+        self._ledger = ledger
+        self._run_dir: Path = home.run
+        self._journal_dir: Path = home.journal
+        self._live: dict[str, Live] = {}
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    def live(self, session_id: str) -> Live:
+        """A followed session; raises HolderLost when it is not followed (any more)."""
+        if session_id not in self._live:
+            raise HolderLost(session_id)
+        return self._live[session_id]
+
+    def contact(self, session_id: str | None) -> bool:
+        """Whether the session's holder is followed now."""
+        return session_id in self._live
+
+    async def adopt_all(self, tasks: anyio.abc.TaskGroup) -> int:
+        """Follow every session that the store does not know to be over; the number of them."""
+        self._tasks = tasks
+        records = await self._ledger.read(lambda tx: tx.sessions(live=True))
+        async with anyio.create_task_group() as adopting:
+            for record in records:
+                adopting.start_soon(self.adopt, record)
+        return len(records)
+
+    async def adopt(self, record: SessionRecord) -> None:
+        """Follow one session from where its record says that its journal was taken in."""
+        if self._tasks is None or record.id in self._live:
+            return
+        driver = driver_for(record.cli)(DriverState(dict(record.driver_state)))
+        try:
+            found = await open_session(record.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+        except FileNotFoundError:
+            await self._ended(record, None, lost=True)
+            return
+        if isinstance(found, EndedSession):
+            await self._take_rest(record, driver, found)
+            return
+        live = Live(record, found, driver, record.offset, record.offset)
+        self._live[record.id] = live
+        self._tasks.start_soon(self._follow, live)
+
+    async def _take_rest(self, record: SessionRecord, driver: Driver, ended: EndedSession) -> None:
+        records = list(ended.records(record.offset))
+        if records:
+            await self._take(record, driver, records)
+        if not ended.complete:
+            ended.kill_processes()
+        await self._ended(record, ended.exit, lost=not ended.complete)
+
+    async def _follow(self, live: Live) -> None:
+        lost = False
+        try:
+            async with live.session.follow(live.offset) as follower:
+                while batch := await follower.batch():
+                    await self._take(live.record, live.driver, batch)
+                    live.offset = batch[-1].next
+                    live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
+                    await self._trim(live)
+        except HolderLost:
+            lost = True
+        self._live.pop(live.record.id, None)
+        await live.session.aclose()
+        await self._ended(live.record, live.exit, lost=lost)
+        live.over.set()
+
+    async def _trim(self, live: Live) -> None:
+        if live.offset - live.trimmed < TRIM_EVERY:
+            return
+        try:
+            await live.session.trim(live.offset)
+        except SessionError as error:
+            log.info("session %s was not trimmed: %s", live.record.id, error)
+        live.trimmed = live.offset
+
+    async def _take(self, record: SessionRecord, driver: Driver, batch: Sequence[Record]) -> None:
+        events: list[DriverEvent] = []
+        writes: list[Write] = []
+        for entry in batch:
+            stream = STREAMS.get(entry.kind)
+            for heard in driver.feed(stream, entry.data) if stream else ():
+                if isinstance(heard, Write):
+                    writes.append(heard)
+                else:
+                    events.append(heard)
+        state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
+        gaps = [entry.gap() for entry in batch if entry.kind is RecordKind.GAP]
+        failpoint("ingest.before-commit")
+        await self._ledger.change(
+            lambda change: self._note(change, record, events, writes, state, offset, gaps)
+        )
+        failpoint("ingest.after-commit")
+
+    def _note(
+        self,
+        change: Change,
+        record: SessionRecord,
+        events: Sequence[DriverEvent],
+        writes: Sequence[Write],
+        state: DriverState,
+        offset: int,
+        gaps: Sequence[tuple[int, int]],
+    ) -> None:
+        agent = change.tx.agent(record.agent_id)
+        if agent is None:
+            return
+        bead = change.tx.bead(record.bead_id) if record.bead_id else None
+        change.tx.advance_session(record.id, offset, state.values)
+        awake = self._ledger.worlds.clock.awake()
+        sign = {"awake": awake.seconds, "boot": awake.boot, "session": record.id}
+        change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "holder")
+        for start, stop in gaps:
+            change.tell(
+                EventType.LINE_UNPARSED,
+                bead,
+                agent,
+                excerpt=f"{stop - start} bytes are not kept",
+                stream="gap",
+            )
+        Intake(change, record, agent, bead).take(events)
+        for write in writes:
+            payload = {"session": record.id, "id": write.id, "data": base64.b64encode(write.data).decode()}
+            change.intend(
+                Do(f"write:{record.id}:{write.id}", IntentKind.WRITE, payload), record.bead_id, agent.id
+            )
+
+    async def _ended(self, record: SessionRecord, exit_status: ExitStatus | None, *, lost: bool) -> None:
+        def note(change: Change) -> None:
+            known = change.tx.session(record.id)
+            if known is None or known.ended_at is not None:
+                return
+            bead = change.tx.bead(record.bead_id) if record.bead_id else None
+            world = self._ledger.worlds.of(change.tx, bead) if bead else None
+            process_ended(
+                change,
+                record,
+                world,
+                code=exit_status.code if exit_status else None,
+                signal=exit_status.signal if exit_status else None,
+                lost=lost,
+                asked=stop_was_asked(change, record.id),
+                source="holder" if exit_status else "daemon",
+            )
+
+        await self._ledger.change(note)
+
+
+def stop_was_asked(change: Change, session_id: str) -> bool:
+    """Whether somebody wanted this session to end; one that was ended for its silence counts as a crash."""
+    intent = change.tx.intent(f"stop:{session_id}")
+    return intent is not None and not intent.payload.get("crash")
+
+
+def session_id_for(agent_id: UUID, attempt: int) -> str:
+    """Short, so that socket paths stay short, and the same whenever the start is carried out again."""
+    return f"{agent_id.hex[:12]}-{attempt}"

@@ -1,0 +1,99 @@
+"""The one module that knows all parts: it makes them, joins them, and runs them as one tree of tasks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import anyio
+
+from at_agents.decisions import IntentKind
+from at_core.config import Config
+from at_core.paths import Home
+from at_core.store import Store
+from at_core.types import BeadStatus
+from at_core.vocabulary import EventType
+from at_daemon.__about__ import __version__
+from at_daemon.acts import folder, landing, process, proof, speech
+from at_daemon.clock import Clock, SystemClock
+from at_daemon.executor import Act, Executor
+from at_daemon.handlers import handlers
+from at_daemon.ledger import Change, Ledger
+from at_daemon.leftovers import end_strays
+from at_daemon.news import News
+from at_daemon.parts import Parts
+from at_daemon.patrol import Patrol, every
+from at_daemon.server import serve
+from at_daemon.sessions import Sessions
+from at_daemon.wakeups import Wakeups
+from at_daemon.world import Worlds
+
+ACTS: Mapping[IntentKind, Callable[..., object]] = {
+    IntentKind.PREPARE: folder.prepare,
+    IntentKind.REMOVE: folder.remove,
+    IntentKind.SPAWN: process.spawn,
+    IntentKind.STOP: process.stop,
+    IntentKind.SEND: speech.send,
+    IntentKind.ANSWER: speech.answer,
+    IntentKind.WRITE: speech.write,
+    IntentKind.INTERRUPT: speech.interrupt,
+    IntentKind.COLLECT: proof.collect,
+    IntentKind.GATE: proof.gate,
+    IntentKind.FORECAST: proof.forecast,
+    IntentKind.LAND: landing.land,
+}
+
+
+async def run(home: Home, config: Config, ready: Callable[[], None], clock: Clock | None = None) -> None:
+    """Serve until told to end; `ready` is called when the API answers and every held agent was found again."""
+    clock = clock or SystemClock.of_this_boot()
+    store = Store.open(Path(config.cache.sqlite_path))
+    try:
+        await _run(home, config, ready, clock, store)
+    finally:
+        store.close()
+
+
+async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clock, store: Store) -> None:
+    def silence_seconds(cli: str) -> float:
+        section = getattr(config.agents, "opencode" if cli == "open_code" else cli, None)
+        return float(section.timeout_seconds) if section else 600.0
+
+    ledger = Ledger(store, Worlds(clock, config.general.max_agents, silence_seconds))
+    sessions = Sessions(ledger, home)
+    parts = Parts(
+        home=home,
+        config=config,
+        ledger=ledger,
+        sessions=sessions,
+        gate_slots=anyio.CapacityLimiter(config.gates.parallel),
+        news=News(),
+        stopping=anyio.Event(),
+        started_at=clock.now(),
+    )
+    parts.news.tell(await ledger.read(lambda tx: tx.last_seq()))
+    store.on_commit(parts.news.tell)
+    acts: dict[IntentKind, Act] = {kind: functools.partial(act, parts) for kind, act in ACTS.items()}  # type: ignore[misc]
+    executor, wakeups, patrol = Executor(ledger, acts), Wakeups(ledger), Patrol(parts)
+    ledger.on_intents, ledger.on_wakes = executor.notify, wakeups.add
+    async with anyio.create_task_group() as tasks:
+        adopted = await sessions.adopt_all(tasks)
+        await ledger.change(functools.partial(_started, adopted=adopted))
+        await end_strays(parts)
+        tasks.start_soon(executor.run)
+        tasks.start_soon(wakeups.run)
+        tasks.start_soon(every, config.daemon.heartbeat_interval_seconds, patrol.heartbeat)
+        tasks.start_soon(every, config.daemon.patrol_interval_seconds, patrol.round)
+        tasks.start_soon(every, config.daemon.kpi_snapshot_interval_seconds, patrol.snapshot)
+        async with anyio.create_task_group() as serving:
+            await serving.start(functools.partial(serve, home, handlers(parts), parts.stopping))
+            ready()
+        await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))
+        tasks.cancel_scope.cancel()
+
+
+def _started(change: Change, adopted: int) -> None:
+    change.tell(EventType.DAEMON_STARTED, version=__version__, adopted=adopted)
+    for bead in change.tx.beads(status={BeadStatus.SLUNG, BeadStatus.REVIEW}):
+        change.touch(bead.id)
