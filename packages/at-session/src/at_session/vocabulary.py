@@ -314,6 +314,9 @@ class Driver(Protocol):
     capabilities: Capabilities
     state: DriverState
 
+    def __init__(self, state: DriverState | None = None) -> None:
+        """A driver at the beginning of a process, or as it was stored."""
+
     def launch(self, request: LaunchRequest) -> Launch:
         """Say how to start the agent."""
 
