@@ -47,6 +47,18 @@ class Change:
             if agent_id is None or bead.agent_id == agent_id:
                 self.beads.add(bead.id)
 
+    def look_again(self, rig_id: UUID, why: str) -> None:
+        """Have every bead in review of one repository look at its target anew."""
+        for bead in self.tx.beads(status={BeadStatus.REVIEW}, rig=str(rig_id)):
+            self.look_at_target(bead, why)
+
+    def look_at_target(self, bead: Bead, why: str) -> None:
+        """Make what is known about one bead's target stale, and what it waited for too."""
+        look = self.fact(bead.id, BeadFact.LOOK) or {}
+        self.put(bead.id, BeadFact.LOOK, {**look, "number": int(look.get("number", 0)) + 1, "why": why})
+        self.put(bead.id, BeadFact.BLOCKED, None)
+        self.touch(bead.id)
+
     def tell(
         self,
         event: EventType,

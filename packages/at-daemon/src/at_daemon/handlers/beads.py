@@ -164,7 +164,7 @@ async def remove(parts: Parts, call: Call) -> Json:
             bead.id,
             bead.agent_id,
         )
-        if process and process.get("state") == "running" and process.get("bead") == str(bead.id):
+        if bead.agent_id and process and process.get("state") == "running" and process.get("bead") == str(bead.id):
             session = str(process["session"])
             change.intend(
                 Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": "its bead is removed"}),
