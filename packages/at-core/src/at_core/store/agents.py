@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam
 
-from at_core.errors import Conflict, NotFound
 from at_core.store import schema
 from at_core.store.identity import id_range
-from at_core.store.insertion import insert_new, upsert
+from at_core.store.insertion import insert_new, put, upsert
 from at_core.store.mapping import Mapping
-from at_core.store.statement import Rows, Statement, columns
+from at_core.store.revision import save
+from at_core.store.statement import Rows, Statement
 from at_core.types import Agent
 
 _c = schema.agents.c
@@ -26,11 +25,6 @@ _BY_RANGE = Statement(
 _ALL = Statement(_agents.select.order_by(_c.name))
 _OF_RIG = Statement(_agents.select.where(_c.rig == bindparam("rig")).order_by(_c.name))
 _UPSERT = Statement(upsert(schema.agents, _agents.names, "id"))
-_SAVE = Statement(
-    update(schema.agents)
-    .where(_c.id == bindparam("old_id"), _c.revision == bindparam("old_revision"))
-    .values(columns(_agents.names))
-)
 
 
 class Agents(Rows):
@@ -43,20 +37,15 @@ class Agents(Rows):
         insert_new(self, _agents, agent, agent.name)
 
     def put_agent(self, agent: Agent) -> None:
-        """Add it or replace the one of that id, whatever its revision."""
-        self._run(_UPSERT, *_agents.encode(agent))
+        """Add it or replace the one of that id, whatever its revision. Raises `Duplicate` if its name is taken."""
+        put(self, _agents, _UPSERT, agent, agent.name)
 
     def save_agent(self, agent: Agent) -> Agent:
         """Replace the stored agent if its revision is still `agent.revision`; returns it with the next revision.
 
-        Raises `Conflict` when it was changed meanwhile, `NotFound` when it is gone.
+        Raises `Conflict` when it was changed meanwhile, `NotFound` when it is gone, `Duplicate` if its new name is taken.
         """
-        saved = dataclasses.replace(agent, revision=agent.revision + 1)
-        if not self._run(_SAVE, *_agents.encode(saved), str(agent.id), agent.revision):
-            if self.agent(agent.id) is None:
-                raise NotFound("agent", agent.name)
-            raise Conflict("agent", agent.name)
-        return saved
+        return save(self, _agents, _BY_ID, agent, agent.name)
 
     def agent(self, id: UUID) -> Agent | None:
         """The agent of that id."""

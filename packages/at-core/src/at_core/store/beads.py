@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import lru_cache
@@ -11,14 +10,15 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_
 
-from at_core.errors import Conflict, NotFound
+from at_core.errors import NotFound
 from at_core.store import schema
 from at_core.store.identity import id_range
-from at_core.store.insertion import insert_new, upsert
+from at_core.store.insertion import insert_new, put, upsert
 from at_core.store.mapping import Mapping
-from at_core.store.statement import Row, Rows, Statement, Value, columns
+from at_core.store.revision import change, save
+from at_core.store.statement import Row, Rows, Statement, Value
 from at_core.types import Bead, BeadStatus
 
 _table = schema.beads
@@ -34,11 +34,6 @@ _BY_TITLE = Statement(_beads.select.where(_c.title == bindparam("title")).order_
 _PLACE = Statement(select(*_order).where(_c.id == bindparam("id")))
 _UPSERT = Statement(upsert(_table, _beads.names, "id"))
 _REMOVE = Statement(delete(_table).where(_c.id == bindparam("id")))
-_SAVE = Statement(
-    update(_table)
-    .where(_c.id == bindparam("old_id"), _c.revision == bindparam("old_revision"))
-    .values(columns(_beads.names))
-)
 
 
 def _page(*, in_rig: bool, after: bool) -> Statement:
@@ -54,6 +49,8 @@ def _page(*, in_rig: bool, after: bool) -> Statement:
 _PAGES = {(rig, after): _page(in_rig=rig, after=after) for rig in (False, True) for after in (False, True)}
 _WIDTH = len(_beads.names)
 _METADATA = _beads.names.index("metadata")
+_STATUS = _beads.names.index("status")
+_SLUNG_AT = _beads.names.index("slung_at")
 
 
 # A record is a pure function of its row, and lists show the same rows again and again. Rows with metadata are left
@@ -76,7 +73,7 @@ class Beads(Rows):
 
     def put_bead(self, bead: Bead) -> None:
         """Add it or replace the one of that id, whatever its state and revision."""
-        self._run(_UPSERT, *_beads.encode(bead))
+        put(self, _beads, _UPSERT, bead, str(bead.id))
 
     def bead(self, id: UUID) -> Bead | None:
         """The bead of that id."""
@@ -124,13 +121,7 @@ class Beads(Rows):
 
         Checks no transition. Raises `Conflict` when it was changed meanwhile, `NotFound` when it is gone.
         """
-        saved = dataclasses.replace(bead, revision=bead.revision + 1)
-        identity = str(bead.id)
-        if not self._run(_SAVE, *_beads.encode(saved), identity, bead.revision):
-            if self.bead(bead.id) is None:
-                raise NotFound("bead", identity)
-            raise Conflict("bead", identity)
-        return saved
+        return save(self, _beads, _BY_ID, bead, str(bead.id))
 
     def move_bead(self, id: UUID, to: BeadStatus, at: datetime, **changes: Any) -> Bead:
         """Move it along the transition table and set its times; `changes` are further fields of the bead.
@@ -138,12 +129,12 @@ class Beads(Rows):
         Back in the backlog it has no times. A bead that review sends back keeps the time it was first slung.
         Raises `NotFound`, `TransitionRefused`.
         """
-        bead = self.bead(id)
-        if bead is None:
+        row = self._one(_BY_ID, str(id))
+        if row is None:
             raise NotFound("bead", str(id))
-        bead.status.require_transition_to(to)
-        return self.save_bead(
-            dataclasses.replace(bead, **{"status": to, "updated_at": at, **_times(bead, to, at), **changes})
+        BeadStatus(row[_STATUS]).require_transition_to(to)
+        return change(
+            self, _beads, row, {"status": to, "updated_at": at, **_times(row[_SLUNG_AT], to, at), **changes}
         )
 
     def remove_bead(self, id: UUID) -> None:
@@ -158,14 +149,14 @@ def _statuses(status: BeadStatus | Collection[BeadStatus] | None) -> list[BeadSt
     return [status] if isinstance(status, BeadStatus) else sorted(set(status))
 
 
-def _times(bead: Bead, to: BeadStatus, at: datetime) -> dict[str, datetime | None]:
+def _times(slung_at: str | None, to: BeadStatus, at: datetime) -> dict[str, datetime | None]:
     match to:
         case BeadStatus.BACKLOG:
             return {"hooked_at": None, "slung_at": None, "done_at": None}
         case BeadStatus.HOOKED:
             return {"hooked_at": at}
-        case BeadStatus.SLUNG:
-            return {"slung_at": bead.slung_at or at}
+        case BeadStatus.SLUNG if slung_at is None:
+            return {"slung_at": at}
         case BeadStatus.DONE:
             return {"done_at": at}
         case _:

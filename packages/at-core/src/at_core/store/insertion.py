@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from at_core.errors import Duplicate
 from at_core.store.mapping import Mapping
-from at_core.store.statement import Rows, columns
+from at_core.store.statement import Rows, Statement, columns
 from at_core.types import Record
 
 R = TypeVar("R", bound=Record)
@@ -19,8 +19,13 @@ R = TypeVar("R", bound=Record)
 
 def insert_new(tx: Rows, mapping: Mapping[R], record: R, name: str) -> None:
     """Insert the record; raises `Duplicate`, which calls it `name`, when a unique column is taken."""
+    put(tx, mapping, mapping.insert, record, name)
+
+
+def put(tx: Rows, mapping: Mapping[R], statement: Statement, record: R, name: str) -> None:
+    """Run an INSERT with the record's values; raises `Duplicate`, which calls it `name`, when one is taken."""
     try:
-        tx._run(mapping.insert, *mapping.encode(record))
+        tx._run(statement, *mapping.encode(record))
     except sqlite3.IntegrityError as error:
         raise Duplicate(mapping.kind, name) from error
 

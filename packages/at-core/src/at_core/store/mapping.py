@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID, SafeUUID
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from at_core.store.statement import Row, Statement, Value, columns
 from at_core.types import Record
@@ -34,8 +34,12 @@ def json_text(value: Any) -> str:
 
 def time_text(moment: datetime) -> str:
     """The same text as `at_core.types.format_time`; an aware time is required."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
+    return _utc_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=64)
+def _utc_text(moment: datetime) -> str:
+    # One command writes one time into several columns.
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -81,9 +85,13 @@ def _codec(hint: Any) -> tuple[Callable[[Any], Value] | None, Callable[[Any], An
 class Mapping(Generic[R]):
     """One record type and its table. `encode` gives the values of `names`, `decode` takes them in that order.
 
-    `decode` fills the slots directly instead of calling the constructor, which checks nothing and costs more than
-    SQLite's own part of a row.
+    Both are written out as source from the fields, as dataclasses do with `__init__`: a loop over the fields costs
+    more than SQLite's own part of a row (bench/store.py). `decode` fills the slots directly; a record's constructor
+    checks nothing.
     """
+
+    encode: Callable[[R], tuple[Value, ...]]
+    decode: Callable[[Row], R]
 
     def __init__(self, record: type[R], table: Table) -> None:
         hints = typing.get_type_hints(record)
@@ -93,32 +101,69 @@ class Mapping(Generic[R]):
         missing = fields - set(self.names)
         if missing:
             raise TypeError(f"table {table.name} has no column for {sorted(missing)}")
-        codecs = [_codec(hints[name]) for name in self.names]
-        optional_json = [typing.Any is hints[name] for name in self.names]
         self.record = record
         self.kind = record.__name__.lower()
-        self._writes = tuple(
-            (attrgetter(name), write, always)
-            for name, (write, _), always in zip(self.names, codecs, optional_json, strict=True)
-        )
-        self._reads = tuple(
-            (record.__dict__[name].__set__, read) for name, (_, read) in zip(self.names, codecs, strict=True)
-        )
         self.columns = [table.c[name] for name in self.names]
         self.insert = Statement(insert(table).values(columns(self.names)))
         self.select = select(*self.columns)
+        self.put: dict[str, Callable[[R, Any], None]] = {
+            name: record.__dict__[name].__set__ for name in self.names
+        }
+        self._writes = {name: _codec(hints[name])[0] for name in self.names}
+        reads = {name: _codec(hints[name])[1] for name in self.names}
+        # A field of any type may be None itself, which is then JSON's null, not SQL's.
+        free = {name for name in self.names if hints[name] is Any}
+        self.encode = _encoder(self.names, self._writes, free)
+        self.decode = _decoder(record, self.names, self.put, reads)
+        self._table = table
+        self._updates: dict[tuple[str, ...], Statement] = {}
 
-    def encode(self, record: R) -> tuple[Value, ...]:
-        """The values of the record's row."""
-        values = []
-        for get, write, always in self._writes:
-            value = get(record)
-            values.append(value if write is None or (value is None and not always) else write(value))
-        return tuple(values)
+    def encode_field(self, name: str, value: Any) -> Value:
+        """The value of one column whose field is not of any type."""
+        write = self._writes[name]
+        return value if value is None or write is None else write(value)
 
-    def decode(self, row: Row) -> R:
-        """The record of a row that was selected with `select`."""
-        record: R = _new(self.record)
-        for (put, read), value in zip(self._reads, row, strict=True):
-            put(record, value if read is None or value is None else read(value))
-        return record
+    def update(self, names: tuple[str, ...]) -> Statement:
+        """UPDATE of these columns, in this order, then the id.
+
+        Columns that keep their value are better left out: SQLite rewrites the index entries of every column that is
+        set.
+        """
+        known = self._updates.get(names)
+        if known is None:
+            clause = update(self._table).where(self._table.c.id == bindparam("_id"))
+            clause = clause.ordered_values(*columns(names).items())
+            known = self._updates[names] = Statement(clause)
+        return known
+
+
+def _encoder(names: tuple[str, ...], writes: dict[str, Any], free: set[str]) -> Any:
+    scope: dict[str, Any] = {}
+    parts = []
+    for name in names:
+        field, write = f"record.{name}", f"write_{name}"
+        scope[write] = writes[name]
+        if writes[name] is None:
+            parts.append(field)
+        else:
+            parts.append(
+                f"{write}({field})" if name in free else f"None if {field} is None else {write}({field})"
+            )
+    return _compile("encode", "record", [f"return ({', '.join(parts)},)"], scope)
+
+
+def _decoder(record: type, names: tuple[str, ...], puts: dict[str, Any], reads: dict[str, Any]) -> Any:
+    scope: dict[str, Any] = {"new": _new, "kind": record}
+    lines = [f"({', '.join(names)},) = row", "record = new(kind)"]
+    for name in names:
+        scope[f"put_{name}"], scope[f"read_{name}"] = puts[name], reads[name]
+        value = name if reads[name] is None else f"None if {name} is None else read_{name}({name})"
+        if reads[name] is text_of:
+            value = f"{name} if {name}.__class__ is str else {value}"
+        lines.append(f"put_{name}(record, {value})")
+    return _compile("decode", "row", [*lines, "return record"], scope)
+
+
+def _compile(name: str, argument: str, lines: list[str], scope: dict[str, Any]) -> Any:
+    exec(f"def {name}({argument}):\n    " + "\n    ".join(lines), scope)
+    return scope[name]

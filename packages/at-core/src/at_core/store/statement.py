@@ -24,7 +24,7 @@ _DIALECT = sqlite.dialect(paramstyle="qmark")
 class Statement:
     """One compiled statement. `names` are its open parameters in the order in which `values` must be given."""
 
-    __slots__ = ("_literals", "names", "sql")
+    __slots__ = ("_constants", "has_constants", "names", "sql")
 
     def __init__(self, clause: ClauseElement) -> None:
         compiled: Any = clause.compile(dialect=_DIALECT)
@@ -35,15 +35,14 @@ class Statement:
         }
         self.sql = str(compiled)
         self.names = tuple(name for place, name in enumerate(order) if place not in fixed)
-        self._literals = fixed
+        self._constants = fixed
+        self.has_constants = bool(fixed)
 
     def parameters(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
         """The values of all places: those given and the constants of the statement."""
-        if not self._literals:
-            return values
         given = iter(values)
-        places = len(values) + len(self._literals)
-        return tuple(self._literals[at] if at in self._literals else next(given) for at in range(places))
+        places = len(values) + len(self._constants)
+        return tuple(self._constants[at] if at in self._constants else next(given) for at in range(places))
 
 
 class Rows:
@@ -57,7 +56,7 @@ class Rows:
         """The newest event that this transaction added, 0 for none."""
 
     def _execute(self, statement: Statement, values: tuple[Value, ...]) -> sqlite3.Cursor:
-        parameters = statement.parameters(values)
+        parameters = statement.parameters(values) if statement.has_constants else values
         try:
             return self._connection.execute(statement.sql, parameters)
         except UnicodeEncodeError:
@@ -67,8 +66,7 @@ class Rows:
             raise StoreError("a number is beyond 64 bits", "give a smaller one") from error
 
     def _one(self, statement: Statement, *values: Value) -> Row | None:
-        row: Row | None = self._execute(statement, values).fetchone()
-        return row
+        return self._execute(statement, values).fetchone()  # type: ignore[no-any-return]  # a row or None
 
     def _all(self, statement: Statement, *values: Value) -> list[Row]:
         return self._execute(statement, values).fetchall()

@@ -52,8 +52,9 @@ class Store:
         is raised here. After a failed commit `function` is run a second time, so it must do nothing outside `Tx`.
         Cancelling the wait does not undo a command that has begun. Raises `StoreError` (a full disk, a closed store).
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writing().submit(Command(function, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._writing().submit_from_loop(loop, Command(function, future))
         return await future
 
     def write_now(self, function: Callable[[Tx], T]) -> T:

@@ -1,7 +1,9 @@
 """The one writer thread: commands that arrive while a transaction is under way share the next one (group commit).
 
-Each command runs in its own savepoint, so one that raises undoes only itself. If the transaction as a whole fails (a
-full disk), its commands are run again one by one, each in a transaction of its own: the ones that fit get through.
+A command that raises before it wrote anything, which is nearly every refusal, leaves nothing to undo. If it had written,
+the transaction is rolled back and its commands run again one by one, each in a transaction of its own. The same is done
+when the transaction as a whole fails (a full disk): the commands that fit get through. Rejected: a savepoint around each
+command, which made every command dearer by a tenth for the sake of the rare one.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from at_core.errors import StoreError
 from at_core.store.tx import Tx
 
 MAX_BATCH = 256
-"""Commands that share one transaction at most; bounds what a failed one repeats."""
+"""No more commands are fetched into a transaction beyond this; bounds what a failed one repeats."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,24 +37,47 @@ class Command:
 
 
 class Writer:
-    """Owns the writing connection. `submit` may be called from any thread."""
+    """Owns the writing connection. `submit` and `submit_from_loop` may be called from any thread and loop."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
         self._connection = connection
         self._path = path
-        self._queue: SimpleQueue[Command | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Command] | None] = SimpleQueue()
+        self._gathering: dict[asyncio.AbstractEventLoop, list[Command]] = {}
         self._listeners: list[tuple[asyncio.AbstractEventLoop | None, Callable[[int], None]]] = []
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, command: Command) -> None:
-        """Queue it; its future is resolved after the commit. Raises `StoreError` once the store is closed."""
+    def submit(self, *commands: Command) -> None:
+        """Queue them; their futures are resolved after the commit. Raises `StoreError` once the store is closed."""
         with self._closing:
             if self._closed:
                 raise StoreError("the store is closed")
-            self._queue.put(command)
+            self._queue.put(list(commands))
+
+    def submit_from_loop(self, loop: asyncio.AbstractEventLoop, command: Command) -> None:
+        """Queue it with all others of this turn of the loop, which must be the one that runs.
+
+        Handing them over one by one would start a transaction for the first alone and make both threads fight for the
+        interpreter meanwhile.
+        """
+        gathered = self._gathering.get(loop)
+        if gathered is None:
+            self._gathering[loop] = [command]
+            loop.call_soon(self._hand_over, loop)
+        else:
+            gathered.append(command)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        commands = self._gathering.pop(loop)
+        try:
+            self.submit(*commands)
+        except StoreError as error:
+            for command in commands:
+                command.error = error
+            _settle_all(commands)
 
     def listen(self, callback: Callable[[int], None]) -> None:
         """Call back after each commit that added events: on the loop that runs now, else on the writer thread."""
@@ -79,29 +104,27 @@ class Writer:
             _resolve(batch)
 
     def _next_batch(self) -> list[Command] | None:
-        first = self._queue.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < MAX_BATCH:
+        batch = self._queue.get()
+        while batch is not None and len(batch) < MAX_BATCH:
             try:
-                command = self._queue.get_nowait()
+                more = self._queue.get_nowait()
             except Empty:
                 break
-            if command is None:
+            if more is None:
                 self._queue.put(None)  # the end comes after this batch; nothing can be queued behind it
                 break
-            batch.append(command)
+            batch += more
         return batch
 
     def _run_batch(self, batch: list[Command]) -> int:
         """Run and commit; returns the newest event. Every command has its result or error afterwards."""
         try:
             return self._transaction(batch)
-        except sqlite3.Error as error:
+        except _Spoiled as spoiled:
             if len(batch) > 1:
                 return max(self._run_batch([command]) for command in batch)
-            batch[0].error = explain(error, self._path)
+            error = spoiled.error
+            batch[0].error = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
             return 0
 
     def _transaction(self, batch: list[Command]) -> int:
@@ -112,25 +135,26 @@ class Writer:
             for command in batch:
                 newest = max(newest, self._run_command(command))
             connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _Spoiled(error) from error
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         return newest
 
     def _run_command(self, command: Command) -> int:
+        """The newest event it added. Raises `_Spoiled` when the transaction cannot go on as it is."""
         connection = self._connection
         tx = Tx(connection)
+        changes = connection.total_changes
         command.result = command.error = None
-        connection.execute("SAVEPOINT command")
         try:
             command.result = command.function(tx)
-        except BaseException as error:  # it is the caller's own, and is raised where the caller waits
-            if not connection.in_transaction or (isinstance(error, sqlite3.Error) and not _is_own(error)):
-                raise  # SQLite gave the transaction up, or cannot go on with it
-            connection.execute("ROLLBACK TO command")
-            command.error = explain(error, self._path) if isinstance(error, sqlite3.Error) else error
-            tx.newest_seq = 0
-        connection.execute("RELEASE command")
+        except BaseException as error:
+            if isinstance(error, sqlite3.Error) or connection.total_changes != changes:
+                raise _Spoiled(error) from error
+            command.error = error
+            return 0
         return tx.newest_seq
 
     def _notify(self, newest: int) -> None:
@@ -141,9 +165,12 @@ class Writer:
                 loop.call_soon_threadsafe(callback, newest)
 
 
-def _is_own(error: sqlite3.Error) -> bool:
-    """Whether the command's statement is at fault, not the disk or the file."""
-    return isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError)
+class _Spoiled(Exception):
+    """The transaction must be rolled back because of `error`."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _resolve(batch: list[Command]) -> None:

@@ -1,0 +1,194 @@
+"""The store's speed against raw sqlite3 in the same run. Prints JSON lines: name, value, unit, yardstick, ratio, limit.
+
+A command is one state change of a bead (read, compare-and-set) and one event. The yardstick runs the same statements
+with ready values, in transactions of the same size, in one thread. `ratio` is above the limit's side when it fails:
+for rates the limit is the least value, for times the greatest ratio.
+
+    python packages/at-core/bench/store.py [--commands N] [--beads N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from uuid import UUID, uuid4
+
+import anyio
+
+from at_core.store import Store, Tx
+from at_core.store import beads as bead_rows
+from at_core.store import events as event_rows
+from at_core.types import Bead, BeadStatus, Event, Lane, format_time, utc_now
+from at_core.vocabulary import EventType
+
+WRITERS = 20
+LEAST_COMMANDS_PER_SECOND = 10_000
+MOST_OF_RAW_LISTING = 2.0
+PAGE = 50
+
+
+def report(name: str, value: float, unit: str, yardstick: float, limit: float, ratio: float) -> None:
+    """One figure as a JSON line."""
+    line = {"name": name, "value": round(value, 3), "unit": unit, "yardstick": round(yardstick, 3)}
+    print(json.dumps(line | {"ratio": round(ratio, 3), "limit": limit}), flush=True)
+
+
+def move(bead: Bead, to: BeadStatus, kind: EventType) -> Callable[[Tx], int]:
+    """One command: a state change, checked against the transition table, and its event."""
+
+    def command(tx: Tx) -> int:
+        moved = tx.move_bead(bead.id, to, utc_now())
+        return tx.append(
+            Event(id=uuid4(), event_type=kind, actor="bench", bead_id=moved.id, created_at=moved.updated_at)
+        )
+
+    return command
+
+
+async def _writers(store: Store, beads: list[Bead], each: int) -> float:
+    async def writer(bead: Bead) -> None:
+        for _ in range(each // 2):
+            await store.write(move(bead, BeadStatus.HOOKED, EventType.BEAD_HOOKED))
+            await store.write(move(bead, BeadStatus.BACKLOG, EventType.BEAD_UNHOOKED))
+
+    began = perf_counter()
+    async with anyio.create_task_group() as tasks:
+        for bead in beads:
+            tasks.start_soon(writer, bead)
+    return perf_counter() - began
+
+
+def commands_per_second(folder: Path, total: int) -> float:
+    """Acknowledged commands per second of 20 tasks that each wait for their own."""
+    beads = [Bead.new(f"bead {number}") for number in range(WRITERS)]
+    with Store.open(folder / "commands.db") as store:
+        for bead in beads:
+            store.write_now(lambda tx, bead=bead: tx.add_bead(bead))  # type: ignore[misc]
+        anyio.run(_writers, store, beads, 50)
+        return total / anyio.run(_writers, store, beads, total // WRITERS)
+
+
+def raw_commands_per_second(folder: Path, total: int) -> float:
+    """The same statements by sqlite3 alone, 20 commands to a transaction, values ready."""
+    path = folder / "raw.db"
+    Store.open(path).close()
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    beads = [Bead.new(f"bead {number}") for number in range(WRITERS)]
+    rows = [(str(bead.id), bead_rows._beads.encode(bead)) for bead in beads]
+    for _, row in rows:
+        connection.execute(bead_rows._beads.insert.sql, row)
+    event = event_rows._events.encode(
+        Event(id=uuid4(), event_type="bead.hooked", actor="bench", bead_id=beads[0].id, created_at=utc_now())
+    )[1:]
+    update = bead_rows._beads.update(("status", "updated_at", "hooked_at", "revision")).sql
+    statuses = (BeadStatus.BACKLOG.value, BeadStatus.HOOKED.value)
+    now = format_time(utc_now())
+    began = perf_counter()
+    for turn in range(total // WRITERS):
+        connection.execute("BEGIN IMMEDIATE")
+        for identity, _row in rows:
+            connection.execute(bead_rows._BY_ID.sql, (identity,)).fetchone()
+            connection.execute(
+                update, (statuses[turn % 2], now, now if turn % 2 else None, turn + 1, identity)
+            )
+            connection.execute(event_rows._APPEND.sql, event)
+        connection.execute("COMMIT")
+    took = perf_counter() - began
+    connection.close()
+    return total / took
+
+
+def _fill(path: Path, count: int) -> None:
+    lanes = list(Lane)
+
+    def add(start: int) -> Callable[[Tx], None]:
+        def command(tx: Tx) -> None:
+            for number in range(start, min(start + 10_000, count)):
+                fresh = Bead.new(f"bead {number}", lanes[number % 3])
+                tx.add_bead(
+                    Bead(
+                        id=fresh.id,
+                        title=fresh.title,
+                        description="some words about it",
+                        lane=fresh.lane,
+                        priority=number % 7,
+                        agent_id=uuid4(),
+                        rig="somewhere",
+                        created_at=fresh.created_at,
+                        updated_at=fresh.updated_at,
+                    )
+                )
+
+        return command
+
+    with Store.open(path) as store:
+        for start in range(0, count, 10_000):
+            store.write_now(add(start))
+
+
+def _median(action: Callable[[], object], times: int) -> float:
+    spent = []
+    for _ in range(times):
+        began = perf_counter()
+        action()
+        spent.append(perf_counter() - began)
+    return statistics.median(spent)
+
+
+def listing(folder: Path, count: int) -> tuple[float, float, float]:
+    """Microseconds for 50 of `count` beads: store with the same page again, with other pages, raw sqlite3."""
+    path = folder / "listing.db"
+    _fill(path, count)
+    connection = sqlite3.connect(path, isolation_level=None)
+    page = bead_rows._PAGES[False, False]
+    values = page.parameters((BeadStatus.BACKLOG.value, PAGE))
+    with Store.open(path, read_only=True) as store:
+
+        def raw() -> None:
+            connection.execute("BEGIN")
+            connection.execute(page.sql, values).fetchall()
+            connection.execute("ROLLBACK")
+
+        place: UUID | None = None
+
+        def onward() -> None:
+            nonlocal place
+            place = store.read_now(lambda tx: tx.beads(BeadStatus.BACKLOG, limit=PAGE, after=place))[-1].id
+
+        def again() -> None:
+            store.read_now(lambda tx: tx.beads(BeadStatus.BACKLOG, limit=PAGE))
+
+        rounds = [(_median(again, 100), _median(raw, 100), _median(onward, 100)) for _ in range(7)]
+    connection.close()
+    warm, plain, cold = (statistics.median(column) * 1e6 for column in zip(*rounds, strict=True))
+    return warm, cold, plain
+
+
+def main() -> int:
+    """Measure and print; 1 when a limit is missed."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--commands", type=int, default=40_000)
+    arguments.add_argument("--beads", type=int, default=100_000)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="at-bench-") as name:
+        folder = Path(name)
+        rate = commands_per_second(folder, given.commands)
+        raw = raw_commands_per_second(folder, given.commands)
+        report("store.commands", rate, "1/s", raw, LEAST_COMMANDS_PER_SECOND, rate / raw)
+        again, onward, plain = listing(folder, given.beads)
+        report("store.list_50", again, "us", plain, MOST_OF_RAW_LISTING, again / plain)
+        report("store.list_50_unseen", onward, "us", plain, MOST_OF_RAW_LISTING, onward / plain)
+    return int(rate < LEAST_COMMANDS_PER_SECOND or again > plain * MOST_OF_RAW_LISTING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
