@@ -1,0 +1,78 @@
+"""Real CLIs against the scripted endpoint, sealed to loopback: `python -m pytest tests/clis`.
+
+The first test that needs a CLI installs the lock file's versions (npm, once per lock) and then seals the whole test
+process. Where that is impossible the tests are skipped with the reason; under CI=true they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from clis.rehearsal.endpoint import Endpoint
+from clis.rehearsal.install import CannotInstall, cache, installed
+from clis.rehearsal.sealed import CannotSeal, is_sealed, seal
+
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder needs the real CLIs."""
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.clis)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A home and a repository of one test's own, outside the system's temp folder."""
+
+    home: Path
+    repository: Path
+    private: Path
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository and give its output."""
+        command = ["git", "-C", str(self.repository), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+def commands() -> Path:
+    """The folder of the CLIs' commands; from here on the process is sealed."""
+    try:
+        found = installed()
+        seal()
+    except (CannotInstall, CannotSeal) as problem:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(problem))
+        pytest.skip(str(problem))
+    assert is_sealed()
+    return found
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    """Removed after the test."""
+    homes = cache() / "homes"
+    homes.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=homes))
+    made = Ground(folder / "home", folder / "repo", folder / "private")
+    for each in (made.home, made.repository, made.private):
+        each.mkdir()
+    made.git("init", "-q", "-b", "main")
+    yield made
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def endpoint(commands: Path) -> Iterator[Endpoint]:
+    """The scripted model."""
+    with Endpoint() as running:
+        yield running

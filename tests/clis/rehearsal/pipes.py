@@ -1,0 +1,121 @@
+"""Runs an agent on plain pipes with its driver: the smallest shell around the sans-I/O core."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, TypeVar
+
+from at_session.vocabulary import Driver, DriverEvent, LaunchRequest, Write
+
+Found = TypeVar("Found", bound=DriverEvent)
+
+
+class PipedAgent:
+    """A context manager around one process; its events are kept in order."""
+
+    def __init__(self, driver: Driver, request: LaunchRequest) -> None:
+        self.driver = driver
+        self.events: list[DriverEvent] = []
+        self.recorded: list[tuple[str, bytes]] = []
+        self._changed = threading.Condition()
+        launch = driver.launch(request)
+        self.process = subprocess.Popen(
+            launch.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=launch.cwd,
+            env=dict(launch.env),
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None and self.process.stderr is not None
+        streams = (("stdout", self.process.stdout), ("stderr", self.process.stderr))
+        self._open = len(streams)
+        self._threads = [threading.Thread(target=self._read, args=each, daemon=True) for each in streams]
+        for thread in self._threads:
+            thread.start()
+        self.write(driver.open())
+
+    def __enter__(self) -> PipedAgent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def write(self, writes: list[Write]) -> None:
+        """Perform writes."""
+        assert self.process.stdin is not None
+        for write in writes:
+            self.process.stdin.write(write.data)
+            self.process.stdin.flush()
+
+    def prompt(self, message_id: str, text: str) -> None:
+        """Hand a prompt over."""
+        with self._changed:
+            writes = self.driver.prompt(message_id, text)
+        self.write(writes)
+
+    def wait_for(
+        self,
+        kind: type[Found],
+        matches: Callable[[Found], bool] = lambda event: True,
+        *,
+        count: int = 1,
+        seconds: float = 30,
+    ) -> Found:
+        """The `count`-th event of a kind. Fails with the events so far if it does not come."""
+
+        def found() -> list[Found]:
+            return [event for event in self.events if isinstance(event, kind) and matches(event)]
+
+        with self._changed:
+            self._changed.wait_for(lambda: len(found()) >= count or self._open == 0, seconds)
+            if len(found()) < count:
+                listed = "\n".join(map(str, self.events))
+                raise AssertionError(f"{kind.__name__} number {count} did not come; events:\n{listed}")
+            return found()[count - 1]
+
+    def of(self, kind: type[Found]) -> list[Found]:
+        """All events of a kind so far."""
+        with self._changed:
+            return [event for event in self.events if isinstance(event, kind)]
+
+    def close(self, seconds: float = 20) -> int:
+        """Close standard input and wait for the exit code."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        code = self.process.wait(seconds)
+        for thread in self._threads:
+            thread.join(seconds)
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, as a power of nature would do it."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for thread in self._threads:
+            thread.join(5)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+    def _read(self, name: str, stream: IO[bytes]) -> None:
+        while data := os.read(stream.fileno(), 1 << 16):
+            with self._changed:
+                self.recorded.append((name, data))
+                self.events += [each for each in self.driver.feed(name, data) if not isinstance(each, Write)]
+                self._changed.notify_all()
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()

@@ -1,0 +1,107 @@
+"""What the scripted model does: replies, independent of any wire format.
+
+A prompt chooses its script by a marker word, `rehearse:NAME`, anywhere in its text. Every model request that belongs to
+that prompt takes the script's next reply; the last reply is repeated for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MARKER = re.compile(r"rehearse:([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Figures that one response reports. `given` excludes what was read from or written to the cache."""
+
+    given: int = 0
+    cached: int = 0
+    cache_written: int = 0
+    output: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.given + other.given,
+            self.cached + other.cached,
+            self.cache_written + other.cache_written,
+            self.output + other.output,
+        )
+
+    @classmethod
+    def of_response(cls, number: int) -> Tokens:
+        """Figures that differ between any two responses, so that a sum tells which ones were counted."""
+        return cls(101 + 7 * number, 1009 + 13 * number, 53 + 3 * number, 31 + 11 * number)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A call of one of the CLI's own tools, by the CLI's name of it."""
+
+    name: str
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A text, at once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseTools:
+    """Tool calls in one response, after an optional text."""
+
+    tools: tuple[ToolUse, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Numbered lines `line 1`, `line 2`, …, evenly over some seconds."""
+
+    seconds: float
+    per_second: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """An HTTP error. `kind` is the wire format's word for it; `retry_after` is in seconds."""
+
+    status: int
+    kind: str
+    message: str
+    retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Some text, then the connection is closed in the middle of the stream."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The headers of a stream, then nothing until the endpoint closes."""
+
+
+Reply = Say | UseTools | Stream | Refuse | Cut | Hang
+
+
+@dataclass(slots=True)
+class Script:
+    """The replies of one marker and how many of them were given."""
+
+    replies: tuple[Reply, ...]
+    given: int = 0
+
+    def next(self) -> Reply:
+        reply = self.replies[min(self.given, len(self.replies) - 1)]
+        self.given += 1
+        return reply
