@@ -8,7 +8,7 @@ from typing import Any
 
 from at_agents import prompts
 from at_agents.decisions import Action, Do, IntentKind, Move, Put, Say, Tell, WakeAt, World, derived_id
-from at_core.types import BeadStatus, Message, MessageKind, parse_time
+from at_core.types import BeadStatus, MessageKind, parse_time
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 
@@ -57,11 +57,9 @@ def after_exit(world: World, code: int | None, signal: int | None, asked: bool) 
     return actions
 
 
-def lost_message(message: Message) -> str:
-    """Why a message whose process is gone gets no answer."""
-    if message.accepted_at:
-        return "the process ended in its turn"
-    return "the process ended before it acknowledged this message"
+def lost_message() -> str:
+    """Why a message that was taken gets no answer."""
+    return "the process ended in its turn"
 
 
 def _folder(world: World) -> list[Action]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from at_agents.decisions import Action, Do, IntentKind, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
 from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
-from at_core.vocabulary import AgentFact, EventType
+from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.ledger import Change
 from at_session import vocabulary as seen
 
@@ -35,6 +35,9 @@ class Intake:
 
     def _take(self, event: seen.DriverEvent) -> None:
         match event:
+            case seen.SessionLost():
+                if self.bead is not None:
+                    self.change.put(self.bead.id, BeadFact.SESSION, None)
             case seen.SessionStarted():
                 self._named(event)
             case seen.PromptAccepted():
@@ -80,7 +83,7 @@ class Intake:
                 self._tell(EventType.LINE_UNPARSED, excerpt=event.excerpt, stream=event.stream)
 
     def _tell(self, event: EventType, **payload: object) -> None:
-        self.change.tell(event, self.bead, self.agent, actor=self.agent.name, **payload)
+        self.change.tell(event, self.bead, self.agent, actor=self.agent.name, said=payload)
 
     def _put(self, name: AgentFact, value: object) -> None:
         self.change.put(self.agent.id, name, value, self.session.cli)
@@ -263,12 +266,10 @@ def _settle_messages(change: Change, world: World, actions: list[Action]) -> Non
         if isinstance(action, Put) and isinstance(action.name, AgentFact) and world.agent is not None:
             change.put(world.agent.id, action.name, action.value, action.source)
     for message in world.open_messages:
-        if message.sent_at is None:
-            continue
-        change.tx.mark_message(message.id, failed=lost_message(message))
-        change.tell(
-            EventType.MESSAGE_FAILED, world.bead, message=str(message.id), reason=lost_message(message)
-        )
-        if message.accepted_at is None:
-            change.say(world.bead, derived_id(message.id, "again"), message.kind, message.body)
+        if message.sent_at is not None and message.accepted_at is None:
+            # Same id in the next session: a CLI that did take it before it died knows the id and ignores it.
+            change.tx.unsend_message(message.id)
+        elif message.sent_at is not None:
+            change.tx.mark_message(message.id, failed=lost_message())
+            change.tell(EventType.MESSAGE_FAILED, world.bead, message=str(message.id), reason=lost_message())
     change.touch(world.bead.id)

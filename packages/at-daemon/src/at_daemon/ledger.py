@@ -7,7 +7,7 @@ asked for, so there is never a moment at which a fact is on record and its conse
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -66,9 +66,11 @@ class Change:
         agent: Agent | None = None,
         *,
         actor: str = "daemon",
+        said: Mapping[str, Any] | None = None,
         **payload: Any,
     ) -> None:
-        """Write to the audit log."""
+        """Write to the audit log; `said` and further names are the payload."""
+        payload = {**(said or {}), **payload}
         rig = bead.rig if bead else agent.rig if agent else None
         self.tx.append(
             Event(
@@ -230,7 +232,7 @@ def apply(change: Change, world: World, action: Action) -> bool:
                 change.put(subject, action.name, action.value, action.source)
             return True
         case Tell():
-            change.tell(action.event, bead, **dict(action.payload))
+            change.tell(action.event, bead, said=action.payload)
             return False
         case WakeAt():
             change.wakes.append(action.at)

@@ -27,6 +27,11 @@ _MARK = Statement(
     .where(_c.id == bindparam("of"))
     .values({name: func.coalesce(_c[name], bindparam(f"new_{name}")) for name in _steps})
 )
+_UNSEND = Statement(
+    update(schema.messages)
+    .where(_c.id == bindparam("of"), _c.accepted_at.is_(None), _c.answered_at.is_(None), _c.failed.is_(None))
+    .values(sent_at=None)
+)
 _MAIL_OF = Statement(
     _mail.select.where(schema.mail.c.to_agent == bindparam("to")).order_by(schema.mail.c.number)
 )
@@ -80,6 +85,10 @@ class Messages(Rows):
         if message is None:
             raise NotFound("message", str(id))
         return message
+
+    def unsend_message(self, id: UUID) -> None:
+        """Queue it again, unless it was accepted or is at its end: nobody took it."""
+        self._run(_UNSEND, str(id))
 
     def add_mail(self, mail: Mail) -> None:
         """Leave a new one. Raises `Duplicate` if its id is taken."""

@@ -37,7 +37,7 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
         current = change.tx.bead(bead.id)
         if current is not None and current.git_branch != branch:
             change.set_branch(current, branch)
-        change.tell(EventType.FOLDER_PREPARED, bead, **value)
+        change.tell(EventType.FOLDER_PREPARED, bead, said=value)
 
     return Effect(note)
 

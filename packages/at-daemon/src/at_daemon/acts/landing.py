@@ -35,17 +35,21 @@ async def land(parts: Parts, intent: Intent) -> Effect:
         merge = await git.make_merge(
             rig_path, wanted["head"], wanted["target"], wanted["tree"], subject, date=date
         )
-        try:
-            result = await git.land(rig_path, merge, target, wanted["target"])
-        except git.RefMoved:
-            now = await git.try_merge(rig_path, wanted["head"], f"refs/heads/{target}")
-            if not now.contained:
-                return Effect(lambda change: change.look_again(rig.id, "the target moved"))
-            return Effect(lambda change: _landed(change, bead, rig, target, merge, intent))
+        result = await git.land(rig_path, merge, target, wanted["target"], bead_id=str(bead.id))
         failpoint("land.after-merge")
+        if isinstance(result, git.Waits) and result.reason is git.WaitReason.TARGET_MOVED:
+            return await _moved(rig_path, bead, rig, target, merge, intent)
     if isinstance(result, git.Waits):
         return Effect(lambda change: _waits(change, bead, result))
     return Effect(lambda change: _landed(change, bead, rig, target, merge, intent))
+
+
+async def _moved(rig_path: Path, bead: Bead, rig: Rig, target: str, merge: str, intent: Intent) -> Effect:
+    """The target is not what it was: perhaps because an earlier try of this very act moved it."""
+    now = await git.try_merge(rig_path, intent.payload["head"], f"refs/heads/{target}")
+    if now.contained:
+        return Effect(lambda change: _landed(change, bead, rig, target, merge, intent))
+    return Effect(lambda change: change.look_again(rig.id, "the target moved"))
 
 
 def _landed(change: Change, bead: Bead, rig: Rig, target: str, merge: str, intent: Intent) -> None:
@@ -62,7 +66,7 @@ def _landed(change: Change, bead: Bead, rig: Rig, target: str, merge: str, inten
 
 def _waits(change: Change, bead: Bead, waits: git.Waits) -> None:
     paths = ", ".join(waits.paths[:5])
-    reason = waits.reason + (f": {paths}" if paths else "")
+    reason = waits.sentence + (f": {paths}" if paths else "")
     blocked = {"kind": "checkout", "reason": reason, "hint": f"at land {str(bead.id)[:8]}"}
     change.put(bead.id, BeadFact.BLOCKED, blocked, "git")
     change.tell(EventType.BEAD_LANDING_WAITS, bead, reason=reason, paths=list(waits.paths))

@@ -79,7 +79,7 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
 
     def note(change: Change) -> None:
         change.put(work.bead.id, BeadFact.BRANCH, branch, "git")
-        change.tell(EventType.WORK_COLLECTED, work.bead, **branch)
+        change.tell(EventType.WORK_COLLECTED, work.bead, said=branch)
         if seen is not None:
             _note_look(change, work.bead, seen)
 

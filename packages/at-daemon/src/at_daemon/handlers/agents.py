@@ -31,9 +31,7 @@ PROVED = (ReceiptState.ACCEPTED, ReceiptState.STARTED, ReceiptState.ANSWERED, Re
 async def nudge(parts: Parts, call: Call) -> Json:
     """Deliver a message and wait a while for proof that it was taken; the receipt says how far it came."""
     request: NudgeRequest = call.body
-    if not request.text.strip():
-        raise UsageError("nothing to say", "at nudge AGENT -m TEXT")
-    text.check_prompt(request.text)
+    text.require_prompt(request.text, "message")
     agent = await parts.ledger.read(lambda tx: agent_called(tx, call.path["agent"]))
     environments.save(parts.home, agent.id, request.env)
     identity = uuid4()

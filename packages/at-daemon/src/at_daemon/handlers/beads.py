@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -27,7 +28,7 @@ from at_session.drivers import known_clis
 from at_session.vocabulary import Allow
 
 Json = dict[str, Any]
-ENDED = (BeadStatus.FAILED, BeadStatus.ESCALATED)
+AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 async def add(parts: Parts, call: Call) -> Json:
@@ -46,12 +47,11 @@ async def add(parts: Parts, call: Call) -> Json:
 async def run(parts: Parts, call: Call) -> Json:
     """Add and sling to a fresh polecat."""
     request: RunRequest = call.body
-    if not request.prompt.strip():
-        raise UsageError("the prompt is empty", 'at run "what is to be done"')
+    text.require_prompt(request.prompt)
     rig = await rig_or_new(parts, request.path)
     cli = choose_cli(parts, request.order)
     order = checked_order(parts, request.order, cli)
-    title = request.title or first_line(request.prompt)
+    title = request.title or text.plain_title(request.prompt)
     bead = new_bead(parts, rig, title, request.prompt, request.lane, 0)
     identity = uuid4()
     environments.save(parts.home, identity, request.order.env)
@@ -164,7 +164,12 @@ async def remove(parts: Parts, call: Call) -> Json:
             bead.id,
             bead.agent_id,
         )
-        if bead.agent_id and process and process.get("state") == "running" and process.get("bead") == str(bead.id):
+        if (
+            bead.agent_id
+            and process
+            and process.get("state") == "running"
+            and process.get("bead") == str(bead.id)
+        ):
             session = str(process["session"])
             change.intend(
                 Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": "its bead is removed"}),
@@ -204,8 +209,9 @@ def new_bead(
     parts: Parts, rig: Rig, title: str, description: str | None, lane: str | None, priority: int
 ) -> Bead:
     """A bead record within the stated limits. Raises UsageError."""
-    text.check_title(title)
-    text.check_prompt(description or "")
+    text.require_title(title)
+    if description is not None:
+        text.require_prompt(description)
     now = parts.now()
     chosen = lane_called(lane or parts.config.general.default_lane)
     return Bead(
@@ -225,12 +231,6 @@ def lane_called(word: str) -> Lane:
     if word not in set(Lane):
         raise UsageError(f"{word!r} is no lane (allowed: {', '.join(Lane)})")
     return Lane(word)
-
-
-def first_line(prompt: str) -> str:
-    """A title from a prompt: its first line that says something, at most 80 characters."""
-    line = next((line.strip() for line in prompt.splitlines() if line.strip()), "untitled")
-    return line if len(line) <= 80 else line[:79] + "…"
 
 
 def choose_cli(parts: Parts, order: Order) -> CliType:
@@ -326,7 +326,8 @@ def _agent_or_new(
                 "leave out --cli, or take another name",
             )
         return found[0]
-    text.check_name(word)
+    if not AGENT_NAME.fullmatch(word):
+        raise UsageError(f"{word!r} is no name for an agent (letters, digits, `.`, `_`, `-`, at most 40)")
     kind = cli_called(cli) if cli else choose_cli(parts, Order(env=environments.load(parts.home, identity)))
     agent = Agent(
         id=identity, name=word, role=AgentRole.CREW, cli_type=kind, rig=str(rig.id), created_at=change.now

@@ -59,12 +59,16 @@ async def rig_or_new(parts: Parts, path: str) -> Rig:
 async def make_rig(parts: Parts, path: str) -> tuple[Rig, git.RepositoryFacts]:
     """Look at the repository at `path` and remember it; nothing is written in it."""
     facts = await git.inspect(Path(path))
-    if facts.target is None:
+    if facts.default_target is None:
         raise UsageError(
             f"{facts.top}: no branch is checked out, and none is called main or master", "git switch BRANCH"
         )
     rig = Rig(
-        id=uuid4(), name=facts.top.name, path=str(facts.top), target=facts.target, created_at=parts.now()
+        id=uuid4(),
+        name=facts.top.name,
+        path=str(facts.top),
+        target=facts.default_target,
+        created_at=parts.now(),
     )
 
     def add(change: Change) -> Rig:

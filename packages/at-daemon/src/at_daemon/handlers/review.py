@@ -47,9 +47,7 @@ async def diff(parts: Parts, call: Call) -> bytes:
 async def send_back(parts: Parts, call: Call) -> Json:
     """The agent goes on in its session with what the person says."""
     request: TextRequest = call.body
-    if not request.text.strip():
-        raise UsageError("nothing to tell the agent", "at send-back BEAD -m TEXT")
-    text.check_prompt(request.text)
+    text.require_prompt(request.text, "message")
     message = uuid4()
 
     def back(change: Change) -> UUID:

@@ -26,7 +26,11 @@ async def init(parts: Parts, call: Call) -> Json:
     request: InitRequest = call.body
     rig, facts = await make_rig(parts, request.path)
     rules = await rules_of(rig)
-    notes = list(facts.notes)
+    notes = []
+    if facts.has_submodules:
+        notes.append("it has submodules: they are initialised from your own copies of them")
+    if facts.uses_lfs:
+        notes.append("it uses git LFS: files that git-lfs did not fetch stay pointers")
     if rules["state"] == "absent":
         notes.append(f"no {FILE_NAME} on {rig.target}: no gates will run")
     if rules["state"] == "untrusted":

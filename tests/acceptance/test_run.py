@@ -1,0 +1,75 @@
+"""run, prove, land: the main job on the demo agent."""
+
+from __future__ import annotations
+
+from conftest import Product
+
+
+def test_a_run_ends_proved_and_lands_with_both_trailers(product: Product) -> None:
+    document = product.run("write hello.txt hi there")
+    bead = document["bead"]
+    assert document["proved"] is True
+    assert bead["status"] == "review"
+    assert len(document["evidence"]["commits"]) == 1
+    assert document["evidence"]["diff"] == {"files": 1, "insertions": 1, "deletions": 0}
+    assert "hello.txt" in product.at("diff", bead["id"]).stdout
+    assert product.git("log", "--oneline", "main").count("\n") == 0, "nothing lands that nobody let land"
+
+    landed = product.json("land", bead["id"])
+    assert landed["bead"]["status"] == "done"
+    message = product.git("log", "-1", "--format=%B", "main")
+    assert f"Bead: {bead['id']}" in message
+    assert f"Agent: {document['agent']['name']}" in message
+    assert product.git("rev-parse", "main") == landed["evidence"]["merge"]
+    assert (product.repo / "hello.txt").read_text() == "hi there\n"
+    assert product.git("status", "--porcelain") == ""
+
+
+def test_with_land_it_merges_by_itself(product: Product) -> None:
+    document = product.run("write a.txt one", "--land")
+    assert document["bead"]["status"] == "done"
+    assert (product.repo / "a.txt").exists()
+
+
+def test_no_change_is_a_failure_that_says_so(product: Product) -> None:
+    document = product.run("lie", code=1)
+    assert document["bead"]["status"] == "failed"
+    assert document["proved"] is False
+    assert "no change was made" in document["reasons"][0]
+
+
+def test_what_an_agent_says_failed_is_told_in_its_words(product: Product) -> None:
+    document = product.run("fail the moon is in the way", code=1)
+    assert "the moon is in the way" in document["reasons"][0]
+
+
+def test_a_command_is_asked_for_and_its_denial_is_obeyed(product: Product) -> None:
+    bead = product.start("shell touch made-by-command")
+    product.wait(bead, "ask.opened")
+    asked = product.json("approvals")["approvals"]
+    assert [(ask["kind"], ask["what"]) for ask in asked] == [("command", "touch made-by-command")]
+    assert product.json("status")["attention"][0]["kind"] == "approval"
+    product.json("deny", asked[0]["id"], "-m", "not today")
+    product.wait(bead, "bead.failed")
+    assert product.json("show", bead)["bead"]["status"] == "failed"
+
+
+def test_an_approved_command_goes_on(product: Product) -> None:
+    bead = product.start("shell touch made-by-command", "--land")
+    product.wait(bead, "ask.opened")
+    product.json("approve", product.json("approvals")["approvals"][0]["id"])
+    product.wait(bead, "bead.landed")
+    assert (product.repo / "made-by-command").exists()
+    assert product.json("approvals") == {"approvals": []}
+
+
+def test_a_crash_is_mended_without_a_word_to_the_person(product: Product) -> None:
+    document = product.run("write a.txt one; crash; write b.txt two", "--land")
+    assert document["bead"]["status"] == "done"
+    assert (product.repo / "b.txt").exists()
+
+
+def test_what_crashes_for_ever_is_given_up(product: Product) -> None:
+    document = product.run("crash-always", code=3)
+    assert document["bead"]["status"] == "escalated"
+    assert "signal 9" in document["reasons"][0]
