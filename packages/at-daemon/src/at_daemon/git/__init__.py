@@ -1,0 +1,44 @@
+"""The only caller of git in the product. Rooms, by what they do:
+
+`inspect` what a repository is · `clone` folders for agents and gates · `collect` taking over an agent's work ·
+`diff` reading · `merge` merges made aside · `land` moving the target · `attic` keeping before removing.
+Under them: `run` the hardened runner · `names` allow-lists · `places` where repositories lie · `settings` the
+person's configuration · `private`, `nofollow` an agent's clone as data · `plant`, `snapshot`, `transport`, `head`,
+`refs`, `checkout`, `landing_record`, `locks` the steps of the above.
+"""
+
+from at_daemon.git.clone import Prepared, base_ref, checkout_tree, prepare
+from at_daemon.git.collect import Collected, collect
+from at_daemon.git.diff import DiffStat, changed_between, diff, diffstat, read_file_at
+from at_daemon.git.inspect import RepositoryFacts, inspect
+from at_daemon.git.land import Landed, WaitReason, Waits, land
+from at_daemon.git.merge import Forecast, make_merge, try_merge, update_branch
+from at_daemon.git.names import branch_name, with_trailers
+from at_daemon.git.settings import Identity
+
+__all__ = [
+    "Collected",
+    "DiffStat",
+    "Forecast",
+    "Identity",
+    "Landed",
+    "Prepared",
+    "RepositoryFacts",
+    "WaitReason",
+    "Waits",
+    "base_ref",
+    "branch_name",
+    "changed_between",
+    "checkout_tree",
+    "collect",
+    "diff",
+    "diffstat",
+    "inspect",
+    "land",
+    "make_merge",
+    "prepare",
+    "read_file_at",
+    "try_merge",
+    "update_branch",
+    "with_trailers",
+]

@@ -1,0 +1,162 @@
+"""Folders that agents and gates work in: made, reused, brought to an exact state, told about the target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from at_daemon.git import nofollow
+from at_daemon.git.errors import FolderInTheWay, GitFailed
+from at_daemon.git.inspect import commit_of
+from at_daemon.git.locks import held
+from at_daemon.git.names import HIDDEN, checked_branch, checked_sha
+from at_daemon.git.places import Place, locate
+from at_daemon.git.plant import Source, folder_git, look, plant, plant_submodules, write_dot_git
+from at_daemon.git.private import TARGET_REF, alternates_line
+from at_daemon.git.run import LONG, Git
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that is ready. `base_ref` keeps the base alive in the person's repository; `notes` are sentences."""
+
+    base_sha: str
+    base_ref: str
+    branch: str
+    reused: bool
+    notes: tuple[str, ...]
+
+
+def base_ref(branch: str) -> str:
+    """The hidden ref that holds the base of a bead's branch."""
+    return f"{HIDDEN}base/{checked_branch(branch).removeprefix('at/')}"
+
+
+async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
+    """Make `folder` a private clone of `rig` on the new branch `branch` at `base`, or find it made already.
+
+    The clone is made beside its place and renamed into it, so a folder that exists is whole. Raises
+    `NotARepository`, `BadName`, `RevisionMissing`, `FolderInTheWay`.
+    """
+    place = locate(rig)
+    hidden = base_ref(branch)
+    if await to_thread.run_sync(_is_clone_of, folder, place):
+        return Prepared(await commit_of(place.git, rig, hidden), hidden, branch, True, ())
+    found = await look(place, base)
+    await place.git.run("update-ref", "-m", "at: base", hidden, found.commit)
+    scratch = await to_thread.run_sync(scratch_folder, folder)
+    try:
+        notes = await plant(place, scratch, found, f"refs/heads/{branch}")
+        await to_thread.run_sync(_move_into_place, scratch, folder)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(nofollow.remove_tree, scratch)
+    return Prepared(found.commit, hidden, branch, False, notes)
+
+
+def _is_clone_of(folder: Path, place: Place) -> bool:
+    """Whether the folder is a clone made here of that repository. An empty folder is none, and is removed."""
+    if not os.path.lexists(folder):
+        return False
+    alternates = nofollow.read(folder, ".git/objects/info/alternates") or b""
+    if os.fsencode(alternates_line(place.objects)) in alternates:
+        return True
+    try:
+        folder.rmdir()
+    except OSError:
+        raise FolderInTheWay(folder) from None
+    return False
+
+
+def scratch_folder(folder: Path) -> Path:
+    """A new empty folder beside `folder`; those that a killed process left there are removed."""
+    prefix = f".{folder.name}.at-"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for name in os.listdir(folder.parent):
+        if name.startswith(prefix):
+            nofollow.remove_tree(folder.parent / name)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+
+
+def _move_into_place(scratch: Path, folder: Path) -> None:
+    try:
+        os.rename(scratch, folder)
+    except OSError:
+        raise FolderInTheWay(folder) from None
+    folder.chmod(0o700)
+
+
+async def checkout_tree(rig: Path, folder: Path, sha: str) -> None:
+    """Make `folder` an exact, clean, detached checkout of the commit `sha`, with nothing else in it.
+
+    Reused from run to run: what differs is written again, what is not tracked (ignored files and planted `.git`
+    folders too) is removed. The index that says what differs lies beside the folder, where a gate cannot forge it;
+    `.git` is made anew each time.
+    """
+    place = locate(rig)
+    source = await look(place, checked_sha(sha))
+    index = folder.parent / f".{folder.name}.index"
+    folder.mkdir(parents=True, exist_ok=True)
+    async with held(folder) as descriptor:
+        git = folder_git(place, folder, source.settings, index).having(pass_fds=(descriptor,))
+        try:
+            await _bring_to(git, folder, index, source.commit)
+        except (GitFailed, OSError):
+            # A gate may leave a folder that cannot be repaired file by file (modes, other owners): begin again.
+            await to_thread.run_sync(_empty, folder, index)
+            await _bring_to(git, folder, index, source.commit)
+        await to_thread.run_sync(_renew_dot_git, place, folder, source, index)
+        await plant_submodules(place, folder, source)
+
+
+async def _bring_to(git: Git, folder: Path, index: Path, sha: str) -> None:
+    (index.parent / f"{index.name}.lock").unlink(missing_ok=True)
+    tracked = (await git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", sha)).stdout
+    await to_thread.run_sync(_remove_untracked, folder, frozenset(tracked.split(b"\0")))
+    await git.run("read-tree", "--reset", "-u", sha, limit=LONG)
+
+
+def _remove_untracked(folder: Path, tracked: frozenset[bytes]) -> None:
+    """Remove all but the tracked files and the folders that hold them."""
+    parents = {os.path.dirname(path) for path in tracked}
+    for path in list(parents):
+        while path:
+            path = os.path.dirname(path)
+            parents.add(path)
+    _sweep(os.fsencode(folder), b"", tracked, parents)
+
+
+def _sweep(root: bytes, inside: bytes, tracked: frozenset[bytes], parents: set[bytes]) -> None:
+    with os.scandir(os.path.join(root, inside) if inside else root) as entries:
+        for entry in list(entries):
+            path = os.path.join(inside, entry.name) if inside else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if path in parents:
+                    _sweep(root, path, tracked, parents)
+                else:
+                    nofollow.remove_tree(Path(os.fsdecode(entry.path)))
+            elif path not in tracked:
+                os.unlink(entry.path)
+
+
+def _empty(folder: Path, index: Path) -> None:
+    index.unlink(missing_ok=True)
+    for name in os.listdir(folder):
+        nofollow.remove_tree(folder / name)
+
+
+def _renew_dot_git(place: Place, folder: Path, source: Source, index: Path) -> None:
+    nofollow.remove_tree(folder / ".git")
+    write_dot_git(place, folder, source, source.commit)
+    shutil.copy2(index, folder / ".git/index")
+
+
+def give_target(folder: Path, sha: str) -> bool:
+    """Set `refs/at/target` of the clone in `folder`; False if its `.git` does not allow it."""
+    return nofollow.replace(folder, f".git/{TARGET_REF}", f"{checked_sha(sha)}\n".encode(), None)

@@ -1,0 +1,192 @@
+"""Errors of the git rooms. All are `at_core.errors.AtError`: one line, a hint, an exit code.
+
+GitError
+├── GitMissing, GitTooOld              the program itself
+├── NotARepository, DubiousOwnership, BareRepository, NoCommits    what `inspect` refuses
+├── BadName, RevisionMissing           a name or revision that cannot be used
+├── FolderInTheWay, FolderOutside      a folder that is not ours to make or remove
+├── RefMoved                           somebody moved a ref first (compare-and-set failed)
+├── BadObjects                         an agent's clone lacks objects or holds malformed ones
+├── SigningFailed                      the person's commit.gpgsign is set and signing did not work
+├── GitTimedOut
+└── GitFailed                          anything else git says, with its own words
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from at_core.errors import AtError
+
+
+class GitError(AtError):
+    """Git, or a repository, does not allow what was asked."""
+
+    code = "git"
+
+
+class GitMissing(GitError):
+    """There is no git on the daemon's PATH."""
+
+    code = "git_missing"
+
+    def __init__(self) -> None:
+        super().__init__("git is not installed or not on the PATH of the daemon", "install git 2.38 or newer")
+
+
+class GitTooOld(GitError):
+    """Merges are forecast with `merge-tree --write-tree`, which older versions lack."""
+
+    code = "git_too_old"
+
+    def __init__(self, found: str, needed: str) -> None:
+        super().__init__(f"git {found} is too old, {needed} is needed", f"install git {needed} or newer")
+
+
+class NotARepository(GitError):
+    """The path is in no git repository, or does not exist."""
+
+    code = "no_repository"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{_shown(path)} is not in a git repository", "git init")
+        self.path = path
+
+
+class DubiousOwnership(GitError):
+    """Git refuses a repository of another user until the person names it safe."""
+
+    code = "dubious_ownership"
+
+    def __init__(self, path: Path) -> None:
+        command = f"git config --global --add safe.directory {shlex.quote(str(path))}"
+        super().__init__(f"the repository at {_shown(path)} belongs to another user", command)
+        self.path = path
+
+
+class BareRepository(GitError):
+    """A repository without a working tree cannot be a rig."""
+
+    code = "bare_repository"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{_shown(path)} is a bare repository", "use a clone of it that has a working tree")
+        self.path = path
+
+
+class NoCommits(GitError):
+    """There is nothing yet that an agent could start from."""
+
+    code = "no_commits"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{_shown(path)} has no commit yet", 'git commit --allow-empty -m "Start"')
+        self.path = path
+
+
+class BadName(GitError):
+    """A ref, revision, object name or path that is not on the allow-list."""
+
+    code = "bad_name"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{name!r} is no usable {kind}")
+        self.name = name
+
+
+class RevisionMissing(GitError):
+    """A revision names no commit of the repository."""
+
+    code = "revision_missing"
+    exit_code = 4
+
+    def __init__(self, repository: Path, revision: str) -> None:
+        super().__init__(f"{_shown(repository)} has no commit {revision!r}", "git branch --all")
+        self.revision = revision
+
+
+class FolderInTheWay(GitError):
+    """Something that was not made here is where a work folder should be; it is left alone."""
+
+    code = "folder_in_the_way"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{_shown(folder)} exists and is no work folder", "move it away")
+        self.folder = folder
+
+
+class FolderOutside(GitError):
+    """A folder outside the state folder is never removed."""
+
+    code = "folder_outside"
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        super().__init__(f"{_shown(folder)} is not a folder inside {_shown(root)}, so it stays")
+        self.folder = folder
+
+
+class RefMoved(GitError):
+    """A compare-and-set of a ref found another value."""
+
+    code = "ref_moved"
+    exit_code = 75
+
+    def __init__(self, ref: str, detail: str) -> None:
+        super().__init__(f"{ref} was moved by somebody else: {detail}", "try again")
+        self.ref = ref
+
+
+class BadObjects(GitError):
+    """The clone's history cannot be taken over: objects are missing or malformed."""
+
+    code = "bad_objects"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"the agent's commits cannot be taken over: {detail}", "git fsck in the agent's folder"
+        )
+
+
+class SigningFailed(GitError):
+    """`commit.gpgsign` is set and the merge commit could not be signed."""
+
+    code = "signing_failed"
+    exit_code = 3
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"the merge commit could not be signed: {detail}", "git commit --allow-empty -S -m test"
+        )
+
+
+class GitTimedOut(GitError):
+    """A git process was ended because it took too long."""
+
+    code = "git_timed_out"
+    exit_code = 75
+
+    def __init__(self, command: str, seconds: float) -> None:
+        super().__init__(f"git {command} took longer than {seconds:g} s and was ended", "try again")
+
+
+class GitFailed(GitError):
+    """Git ended with an error that has no type of its own here; `stderr` has all of what it said."""
+
+    code = "git_failed"
+
+    def __init__(self, arguments: Sequence[str], returncode: int, stderr: bytes) -> None:
+        said = stderr.decode("utf-8", "replace")
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+        self.returncode = returncode
+        self.stderr = said
+        command = arguments[0] if arguments else ""
+        super().__init__(f"git {command} failed ({returncode}): {telling[0] if telling else 'no message'}")
+
+
+def _shown(path: Path) -> str:
+    """The path on one line, whatever characters it has."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)

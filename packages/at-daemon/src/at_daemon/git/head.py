@@ -1,0 +1,77 @@
+"""Which commit of a clone is the work: a decision about a branch that may have been left, rewritten or destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from at_daemon.git.errors import GitFailed
+from at_daemon.git.merge import is_ancestor
+from at_daemon.git.private import Found
+from at_daemon.git.run import Git
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`tip` is the end of the agent's history, `parent` the commit that its files are compared with.
+
+    They differ where the agent was looking at another commit. `merging` are further parents of a merge that was left
+    uncommitted; `set_aside` commits that the tip does not contain.
+    """
+
+    tip: str
+    parent: str
+    merging: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+async def choose_head(
+    git: Git, found: Found, visible: str, known: set[str], foreign: set[str], fallback: str
+) -> Choice:
+    """Decide by what exists. `git` sees the clone's objects; `fallback` is what was collected before, or the base.
+
+    `known` are commits that the person's repository has on refs, `foreign` those of them that are not this bead's.
+    """
+    head, branch = found.head, found.refs.get(visible)
+    claimed = [sha for sha in (head, branch, *found.merging) if sha is not None]
+    real = await commits_among(git, [sha for sha in claimed if sha not in known]) | known.intersection(
+        claimed
+    )
+    head, branch = (sha if sha in real else None for sha in (head, branch))
+    merging = tuple(sha for sha in found.merging if sha in real)
+    if head is None or branch is None:
+        tip = head or branch
+        if tip is not None:
+            return Choice(tip, tip, merging)
+        lost = "the agent's .git was removed or damaged: only the files are taken over"
+        return Choice(fallback, fallback, notes=(lost,))
+    if head == branch:
+        return Choice(head, head, merging)
+    where = "the agent left its branch: "
+    if found.operation == "rebase":
+        return Choice(branch, head, notes=(f"{where}a rebase is unfinished, the branch itself is taken",))
+    if not await _has_own(git, head, foreign) or await is_ancestor(git, head, branch):
+        return Choice(branch, head, notes=(f"{where}it looked at {head[:12]}, the branch is taken",))
+    if await is_ancestor(git, branch, head):
+        return Choice(head, head, merging)
+    note = f"{where}{head[:12]} is taken, the branch is in the attic"
+    return Choice(head, head, merging, (branch,), (note,))
+
+
+async def commits_among(git: Git, claimed: Iterable[str]) -> set[str]:
+    """Which of the names are commits that can be read."""
+    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(claimed))
+    if not asked:
+        return set()
+    try:
+        answers = (await git.run("cat-file", "--batch-check", stdin=asked.encode())).stdout.decode()
+    except GitFailed:
+        return set()
+    words = (line.split(" ") for line in answers.splitlines())
+    return {row[0] for row in words if len(row) == 3 and row[1] == "commit"}
+
+
+async def _has_own(git: Git, head: str, foreign: set[str]) -> bool:
+    feed = f"{head}\n" + "".join(f"^{sha}\n" for sha in sorted(foreign))
+    return bool((await git.run("rev-list", "--max-count=1", "--stdin", stdin=feed.encode())).stdout)

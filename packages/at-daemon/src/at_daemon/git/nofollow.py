@@ -1,0 +1,129 @@
+"""File work inside folders that an agent can write: no symbolic link is followed, nothing but regular files is read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LARGEST = 64 << 20
+_EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def opened(root: Path, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the directory `root/<parts>`, each part opened without following links.
+
+    Raises `OSError` where a part is missing (and `make` is not set), a link or no directory.
+    """
+    current = os.open(root, _DIRECTORY)
+    try:
+        for part in parts:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=current)
+            below = os.open(part, _DIRECTORY, dir_fd=current)
+            os.close(current)
+            current = below
+        yield current
+    finally:
+        os.close(current)
+
+
+def read(root: Path, path: str, most: int = LARGEST) -> bytes | None:
+    """The first `most` bytes of the regular file `root/path`; None if it is missing or anything else."""
+    *parents, name = path.split("/")
+    try:
+        with opened(root, tuple(parents)) as directory:
+            # O_NONBLOCK: opening a FIFO must not wait for its writer.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(name, flags, dir_fd=directory)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def replace(
+    root: Path, path: str, content: bytes, expected: bytes | None = None, modified_ns: int | None = None
+) -> bool:
+    """Put `content` at `root/path` by git's own protocol: `<path>.lock` made exclusively, then renamed over it.
+
+    Nothing is done, and False returned, if the lock is held, a part is a link, or the file is not as `expected`
+    (None: not looked at). `modified_ns` sets the time of the last change.
+    """
+    *parents, name = path.split("/")
+    try:
+        with opened(root, tuple(parents), make=True) as directory:
+            descriptor = os.open(f"{name}.lock", _EXCLUSIVE, 0o644, dir_fd=directory)
+            renamed = False
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    if modified_ns is not None:
+                        os.utime(descriptor, ns=(modified_ns, modified_ns))
+                if expected is None or read(root, path) == expected:
+                    os.rename(f"{name}.lock", name, src_dir_fd=directory, dst_dir_fd=directory)
+                    renamed = True
+            finally:
+                if not renamed:
+                    os.unlink(f"{name}.lock", dir_fd=directory)
+            return renamed
+    except OSError:
+        return False
+
+
+def unlink(root: Path, path: str) -> None:
+    """Remove the file `root/path` if it is there; a link is removed itself."""
+    *parents, name = path.split("/")
+    with suppress(OSError), opened(root, tuple(parents)) as directory:
+        os.unlink(name, dir_fd=directory)
+
+
+def is_directory(root: Path, path: str) -> bool:
+    """Whether `root/path` is a directory and no part of it a link."""
+    try:
+        with opened(root, tuple(path.split("/"))):
+            return True
+    except OSError:
+        return False
+
+
+def names_below(root: Path, path: str, most: int = 100_000) -> Iterator[str]:
+    """Paths of the regular files under `root/path`, relative to it, at most `most` of them."""
+    try:
+        with opened(root, tuple(path.split("/"))) as directory:
+            count = 0
+            for where, _, files, _ in os.fwalk(".", dir_fd=directory, follow_symlinks=False):
+                for name in files:
+                    count += 1
+                    if count > most:
+                        return
+                    yield os.path.normpath(os.path.join(where, name))
+    except OSError:
+        return
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all in it; links are removed, not followed; folders made unreadable are opened first."""
+    if folder.is_symlink() or not folder.is_dir():
+        with suppress(FileNotFoundError):
+            folder.unlink()
+        return
+    if not shutil.rmtree.avoids_symlink_attacks:
+        raise OSError("this platform cannot remove folders without following links")
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return
+    for _, names, _, directory in os.fwalk(folder, follow_symlinks=False):
+        for name in names:
+            mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                os.chmod(name, 0o700, dir_fd=directory)
+    os.chmod(folder, 0o700)
+    shutil.rmtree(folder)

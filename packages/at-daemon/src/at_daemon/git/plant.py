@@ -1,0 +1,168 @@
+"""Filling a folder from the person's repository: `.git`, files, submodules. Costs no network and runs no hook."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from at_daemon.git import nofollow
+from at_daemon.git.inspect import commit_of
+from at_daemon.git.names import is_inside
+from at_daemon.git.places import Place, common_dir_of
+from at_daemon.git.private import Layout, lay_out
+from at_daemon.git.run import LONG, Git
+from at_daemon.git.settings import FALLBACK, Settings, read_settings
+
+_FORMAT = "%(objectname) %(*objectname) %(symref) %(refname)"
+_KINDS = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/replace/")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The person's repository as a clone needs it: a commit, the refs, the settings."""
+
+    commit: str
+    refs: dict[str, str]
+    peeled: dict[str, str]
+    settings: Settings
+
+
+async def look(place: Place, revision: str) -> Source:
+    """What a clone at `revision` is made of. Raises `BadName`, `RevisionMissing`."""
+    commit = await commit_of(place.git, place.top, revision)
+    listed = ""
+    settings = Settings({})
+
+    async def read_refs() -> None:
+        nonlocal listed
+        listed = await place.git.text("for-each-ref", f"--format={_FORMAT}", *_KINDS)
+
+    async def read_config() -> None:
+        nonlocal settings
+        settings = await read_settings(place.git)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read_refs)
+        group.start_soon(read_config)
+    return Source(commit, *_parse_refs(listed), settings)
+
+
+def _parse_refs(listed: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Refs a clone is given: no symbolic one, none of other beads, and none that bars the way of `at/…`."""
+    shas: dict[str, str] = {}
+    peeled: dict[str, str] = {}
+    for line in filter(None, listed.split("\n")):
+        sha, target, symref, name = line.split(" ", 3)
+        if symref or name == "refs/heads/at" or name.startswith("refs/heads/at/"):
+            continue
+        shas[name] = sha
+        if target:
+            peeled[name] = target
+    return shas, peeled
+
+
+def folder_git(place: Place, folder: Path, settings: Settings, index: Path) -> Git:
+    """Git on the person's repository, with an agent's folder as working tree and none of its filters."""
+    return Git(
+        git_dir=place.git_dir,
+        work_tree=folder,
+        index=index,
+        config=settings.without_filters(),
+        cwd=folder,
+        reads_only=False,
+    )
+
+
+async def plant(place: Place, folder: Path, source: Source, head: str) -> tuple[str, ...]:
+    """Fill the empty `folder` at `source.commit`; `head` is the full ref or the sha that HEAD names.
+
+    Files are written with the person's repository as GIT_DIR, so the clone's configuration plays no part. Gives
+    sentences about what could not be had.
+    """
+    await to_thread.run_sync(write_dot_git, place, folder, source, head)
+    git = folder_git(place, folder, source.settings, folder / ".git/index")
+    await git.run("read-tree", "-m", "-u", source.commit, limit=LONG)
+    notes = await plant_submodules(place, folder, source)
+    return (*notes, *_lfs_note(folder, source.settings))
+
+
+def write_dot_git(place: Place, folder: Path, source: Source, head: str) -> None:
+    """Write a fresh `folder/.git` without an index."""
+    refs = {**source.refs, head: source.commit} if head.startswith("refs/") else source.refs
+    layout = Layout(
+        objects=place.objects,
+        head=head,
+        refs=refs,
+        peeled=source.peeled,
+        identity=source.settings.identity or FALLBACK,
+        carried=source.settings.carried,
+        sha256=len(source.commit) == 64,
+        exclude=_content(place.common_dir / "info/exclude"),
+        shallow=_content(place.common_dir / "shallow"),
+    )
+    lay_out(folder, layout)
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _lfs_note(folder: Path, settings: Settings) -> tuple[str, ...]:
+    attributes = nofollow.read(folder, ".gitattributes", 1 << 20) or b""
+    if b"filter=lfs" not in attributes or "lfs" in settings.trusted_filters:
+        return ()
+    return ("git-lfs is not installed: files it manages are left as pointers",)
+
+
+async def plant_submodules(place: Place, folder: Path, source: Source) -> tuple[str, ...]:
+    """Fill the submodules of `folder` from the person's own local ones, as private clones; never from a remote."""
+    if nofollow.read(folder, ".gitmodules", 1) is None:
+        return ()
+    notes: list[str] = []
+    names = await _module_names(place, source.commit)
+    for path, sha in await _gitlinks(place, source.commit):
+        module = await to_thread.run_sync(_local_module, place, names.get(path), path)
+        if module is None:
+            notes.append(f"submodule {path!r} is left empty: it is not initialised in your own checkout")
+            continue
+        if (await module.git.run("cat-file", "-e", f"{sha}^{{commit}}", accept=(0, 1, 128))).returncode:
+            notes.append(f"submodule {path!r} is left empty: your own copy lacks commit {sha}")
+            continue
+        inner = Source(sha, {}, {}, await read_settings(module.git))
+        notes += await plant(module, folder / path, inner, sha)
+    return tuple(notes)
+
+
+async def _gitlinks(place: Place, commit: str) -> list[tuple[str, str]]:
+    """Path and commit of each submodule in a tree."""
+    listed = os.fsdecode((await place.git.run("ls-tree", "-r", "-z", "--full-tree", commit)).stdout)
+    entries = (entry.partition("\t") for entry in listed.split("\0") if entry.startswith("160000 "))
+    return [(path, head.split(" ")[2]) for head, _, path in entries if is_inside(path)]
+
+
+async def _module_names(place: Place, commit: str) -> dict[str, str]:
+    """Submodule path to name, as `.gitmodules` of the commit has it."""
+    blob = ("config", "-z", "--list", "--blob", f"{commit}:.gitmodules")
+    ran = await place.git.run(*blob, accept=(0, 1, 128))
+    names: dict[str, str] = {}
+    for entry in os.fsdecode(ran.stdout).split("\0"):
+        key, _, value = entry.partition("\n")
+        if key.startswith("submodule.") and key.endswith(".path"):
+            name = key.removeprefix("submodule.").removesuffix(".path")
+            if is_inside(name):
+                names[value] = name
+    return names
+
+
+def _local_module(place: Place, name: str | None, path: str) -> Place | None:
+    """The person's own repository of a submodule: under `modules/`, or, as in old ones, inside its folder."""
+    candidates = [place.common_dir / "modules" / name] if name else []
+    candidates.append(place.top / path / ".git")
+    for git_dir in candidates:
+        if (git_dir / "HEAD").is_file() and (git_dir / "objects").is_dir():
+            return Place(place.top / path, git_dir, common_dir_of(git_dir))
+    return None

@@ -1,0 +1,186 @@
+"""A private clone: laid out by hand, and read back as data, since its agent may have put anything in it.
+
+Laid out: one `.git` folder with the person's object store as alternate, their branches and tags as packed refs, a
+configuration of our own and no remote. `git clone --shared` needs several processes for the same, copies no
+tags' `info/exclude`, and leaves a remote to push to. Read back: by parsing files without following links. No git
+process ever takes this folder as its GIT_DIR.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from at_daemon.git import nofollow
+from at_daemon.git.names import HIDDEN, is_ref, is_sha
+from at_daemon.git.run import c_quoted
+from at_daemon.git.settings import Identity
+
+TARGET_REF = "refs/at/target"
+_DEPTH = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a new private clone is made of. `head` is a full ref or a sha; `refs` maps full names to shas."""
+
+    objects: Path
+    head: str
+    refs: Mapping[str, str]
+    peeled: Mapping[str, str]
+    identity: Identity
+    carried: Mapping[str, str]
+    sha256: bool = False
+    exclude: bytes = b""
+    shallow: bytes = b""
+
+
+def lay_out(folder: Path, layout: Layout) -> None:
+    """Write `folder/.git`. The folder exists and has no `.git`."""
+    dot_git = folder / ".git"
+    for part in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        (dot_git / part).mkdir(parents=True)
+    head = layout.head if is_sha(layout.head) else f"ref: {layout.head}"
+    _write(dot_git / "HEAD", f"{head}\n")
+    _write(dot_git / "config", _configuration(layout))
+    _write(dot_git / "objects/info/alternates", alternates_line(layout.objects))
+    _write(dot_git / "packed-refs", _packed(layout.refs, layout.peeled))
+    (dot_git / "info/exclude").write_bytes(layout.exclude)
+    if layout.shallow:
+        (dot_git / "shallow").write_bytes(layout.shallow)
+
+
+def alternates_line(objects: Path) -> str:
+    """The one line of `objects/info/alternates`."""
+    return f"{c_quoted(str(objects))}\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(os.fsencode(text))
+
+
+def _configuration(layout: Layout) -> str:
+    """No remote, nothing to push, and no signing with a key that the agent must not reach."""
+    settings: dict[str, dict[str, str]] = {
+        "core": {
+            "repositoryformatversion": "1" if layout.sha256 else "0",
+            "bare": "false",
+            "logallrefupdates": "true",
+        },
+        "user": {"name": layout.identity.name, "email": layout.identity.email},
+        "commit": {"gpgsign": "false"},
+        "tag": {"gpgsign": "false"},
+        "push": {"default": "nothing"},
+        "gc": {"auto": "0"},
+        "maintenance": {"auto": "false"},
+    }
+    if layout.sha256:
+        settings["extensions"] = {"objectformat": "sha256"}
+    for key, value in layout.carried.items():
+        section, _, name = key.partition(".")
+        settings.setdefault(section, {})[name] = value
+    lines: list[str] = []
+    for section, entries in settings.items():
+        lines.append(f"[{section}]")
+        lines += [f"\t{name} = {_value(value)}" for name, value in entries.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'
+
+
+def _packed(refs: Mapping[str, str], peeled: Mapping[str, str]) -> str:
+    lines = ["# pack-refs with: peeled fully-peeled sorted "]
+    for name in sorted(refs, key=os.fsencode):
+        lines.append(f"{refs[name]} {name}")
+        if name in peeled:
+            lines.append(f"^{peeled[name]}")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a private clone's files say. A sha is only a claim until its object is seen.
+
+    `head_ref` is None when detached. `usable` is False when there is no `.git` folder to read. `merging` are the other
+    parents of a merge that is under way.
+    """
+
+    usable: bool
+    head_ref: str | None
+    head: str | None
+    refs: Mapping[str, str]
+    operation: str | None
+    merging: tuple[str, ...] = ()
+
+
+_OPERATIONS = {"rebase-merge": "rebase", "rebase-apply": "rebase", "MERGE_HEAD": "merge"}
+_OPERATIONS |= {"CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert"}
+
+
+def read_clone(folder: Path, *wanted: str) -> Found:
+    """HEAD and the `wanted` refs (full names) of the clone in `folder`."""
+    if not (nofollow.is_directory(folder, ".git") and nofollow.is_directory(folder, ".git/objects")):
+        return Found(False, None, None, {}, None)
+    packed = packed_refs(folder)
+    raw = (nofollow.read(folder, ".git/HEAD", 4096) or b"").decode("utf-8", "surrogateescape").strip()
+    head_ref = raw.removeprefix("ref: ").strip() if raw.startswith("ref: ") else None
+    if head_ref is not None:
+        head = resolve(folder, head_ref, packed)
+    else:
+        head = raw if is_sha(raw) else None
+    found = {name: resolve(folder, name, packed) for name in wanted}
+    return Found(
+        usable=True,
+        head_ref=head_ref if head_ref is not None and is_ref(head_ref) else None,
+        head=head,
+        refs={name: sha for name, sha in found.items() if sha is not None},
+        operation=next((word for name, word in _OPERATIONS.items() if _exists(folder, name)), None),
+        merging=_merging(folder),
+    )
+
+
+def _merging(folder: Path) -> tuple[str, ...]:
+    lines = (nofollow.read(folder, ".git/MERGE_HEAD", 4096) or b"").decode("ascii", "replace").split()
+    return tuple(filter(is_sha, lines))
+
+
+def _exists(folder: Path, name: str) -> bool:
+    return (
+        nofollow.is_directory(folder, f".git/{name}") or nofollow.read(folder, f".git/{name}", 1) is not None
+    )
+
+
+def resolve(folder: Path, name: str, packed: Mapping[str, str]) -> str | None:
+    """The sha that a ref of the clone stands for, through symbolic refs; None if it names nothing."""
+    for _ in range(_DEPTH):
+        if not is_ref(name):
+            return None
+        loose = nofollow.read(folder, f".git/{name}", 4096)
+        if loose is None:
+            return packed.get(name)
+        text = loose.decode("utf-8", "surrogateescape").strip()
+        if not text.startswith("ref: "):
+            return text if is_sha(text) else packed.get(name)
+        name = text.removeprefix("ref: ").strip()
+    return None
+
+
+def packed_refs(folder: Path) -> dict[str, str]:
+    """The clone's packed refs: full name to sha."""
+    lines = (nofollow.read(folder, ".git/packed-refs") or b"").decode("utf-8", "surrogateescape").splitlines()
+    pairs = (line.partition(" ") for line in lines if line and line[0] not in "#^")
+    return {name: sha for sha, _, name in pairs if is_sha(sha) and is_ref(name)}
+
+
+def all_refs(folder: Path) -> dict[str, str]:
+    """Every ref of the clone but the hidden ones: full name to sha."""
+    packed = packed_refs(folder)
+    loose = [f"refs/{path}" for path in nofollow.names_below(folder, ".git/refs") if is_ref(f"refs/{path}")]
+    names = dict.fromkeys([*packed, *loose])
+    found = {name: resolve(folder, name, packed) for name in names if not name.startswith(HIDDEN)}
+    return {name: sha for name, sha in found.items() if sha is not None}

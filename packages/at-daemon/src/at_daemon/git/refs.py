@@ -1,0 +1,78 @@
+"""Refs of the person's repository: read with one process, moved in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from at_daemon.git.errors import GitFailed, RefMoved
+from at_daemon.git.names import ATTIC, checked_ref, checked_sha
+from at_daemon.git.run import Git
+
+_FORMAT = "%(objectname)%00%(refname)%00%(worktreepath)%00"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A ref, its object, and the working tree that has it checked out, if any."""
+
+    name: str
+    sha: str
+    worktree: Path | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """`old` None: whatever it was; "": it must not exist."""
+
+    name: str
+    new: str
+    old: str | None
+
+
+async def read_refs(git: Git, *patterns: str) -> dict[str, Ref]:
+    """Refs under the given prefixes, by full name."""
+    listed = os.fsdecode((await git.run("for-each-ref", f"--format={_FORMAT}", *patterns)).stdout)
+    fields = listed.split("\0")
+    refs: dict[str, Ref] = {}
+    for sha, name, worktree in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+        refs[name] = Ref(name, sha.lstrip("\n"), Path(worktree) if worktree else None)
+    return refs
+
+
+def transaction(moves: Iterable[Move]) -> bytes:
+    """The moves as `update-ref --stdin -z` reads them."""
+    parts: list[str] = []
+    for move in moves:
+        checked_ref(move.name)
+        checked_sha(move.new)
+        if move.old is None:
+            old = ""
+        else:
+            old = checked_sha(move.old) if move.old else "0" * len(move.new)
+        parts.append(f"update {move.name}\0{move.new}\0{old}\0")
+    return os.fsencode("".join(parts))
+
+
+async def move_refs(git: Git, moves: Iterable[Move], reason: str) -> None:
+    """Move all or none. Raises `RefMoved` if one is not as expected."""
+    wanted = list(moves)
+    if not wanted:
+        return
+    try:
+        await git.having(reads_only=False).run(
+            "update-ref", "-m", reason, "--stdin", "-z", stdin=transaction(wanted)
+        )
+    except GitFailed as error:
+        if "cannot lock ref" in error.stderr:
+            raise RefMoved(wanted[0].name, error.message) from None
+        raise
+
+
+def next_attic_ref(bead_id: str, refs: Mapping[str, Ref]) -> str:
+    """`refs/at/attic/<bead>/<n>` with the first free number after all there are."""
+    prefix = f"{ATTIC}{bead_id}/"
+    numbers = [name.removeprefix(prefix) for name in refs if name.startswith(prefix)]
+    return f"{prefix}{max((int(n) for n in numbers if n.isdigit()), default=0) + 1}"

@@ -1,0 +1,234 @@
+"""The hardened runner: every git process of the product starts here.
+
+What a process gets: an argument list (never a shell), the daemon's environment without any `GIT_*`, no hooks, no
+file-system monitor, no external diff or text conversion, no pager, no editor, no prompt, no network (only the
+`file` transport is allowed, so a lazy fetch of a partial clone fails instead of dialling), no background
+maintenance, messages in English, a session of its own and a time limit after which its whole group is ended.
+Directories are always given (`GIT_DIR`), so nothing is discovered from the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
+
+from at_daemon.git.errors import GitFailed, GitMissing, GitTimedOut
+
+SHORT = 60.0
+LONG = 900.0
+
+_DROPPED = frozenset({"PAGER", "EDITOR", "VISUAL", "SSH_ASKPASS", "LESS", "LANGUAGE", "LC_ALL"})
+_FIXED = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": ":",
+    "GIT_SEQUENCE_EDITOR": ":",
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_NO_LAZY_FETCH": "1",
+    # git-lfs fills in what lies in the local store and leaves the rest as pointers: nothing is downloaded.
+    "GIT_LFS_SKIP_SMUDGE": "1",
+}
+_SETTINGS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.untrackedCache": "false",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
+    "core.pager": "cat",
+    "core.filesRefLockTimeout": "10000",
+    "core.packedRefsTimeout": "10000",
+    "i18n.commitEncoding": "utf-8",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "submodule.recurse": "false",
+    "advice.detachedHead": "false",
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one git process gave: exit code and both outputs as bytes."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True)
+class Git:
+    """Where git works: each field becomes the variable of that name; `config` beats every configuration file.
+
+    `alternates` are object folders that are read beside the repository's own. `pass_fds` lets children inherit
+    descriptors (a lock that must outlive this process as long as the child runs).
+    """
+
+    git_dir: Path | None = None
+    work_tree: Path | None = None
+    index: Path | None = None
+    alternates: tuple[Path, ...] = ()
+    config: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    reads_only: bool = True
+    pass_fds: tuple[int, ...] = ()
+
+    def having(self, **changes: object) -> Git:
+        """The same place with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a child."""
+        env: dict[str, str] = {
+            k: v for k, v in os.environ.items() if not k.startswith("GIT_") and k not in _DROPPED
+        }
+        env |= _FIXED
+        if self.reads_only:
+            env["GIT_OPTIONAL_LOCKS"] = "0"
+        places = {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": self.work_tree, "GIT_INDEX_FILE": self.index}
+        env |= {name: str(path) for name, path in places.items() if path is not None}
+        if self.alternates:
+            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = ":".join(c_quoted(str(p)) for p in self.alternates)
+        settings = {**_SETTINGS, **self.config}
+        env["GIT_CONFIG_COUNT"] = str(len(settings))
+        for number, (key, value) in enumerate(settings.items()):
+            env[f"GIT_CONFIG_KEY_{number}"] = key
+            env[f"GIT_CONFIG_VALUE_{number}"] = value
+        env |= self.env
+        return env
+
+    async def run(
+        self,
+        *arguments: str,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        accept: Collection[int] = (0,),
+        limit: float = SHORT,
+        most: int | None = None,
+    ) -> Ran:
+        """Run `git <arguments>` to its end.
+
+        `limit` is in seconds. `most` ends the process once it wrote that many bytes; the output is then cut there
+        and the exit code is not looked at. Raises `GitMissing`, `GitTimedOut`, and `GitFailed` for an exit code not
+        in `accept`.
+        """
+        process = await self._start(arguments, stdin, stdout)
+        try:
+            with anyio.fail_after(limit):
+                ran, cut = await _communicate(process, stdin if isinstance(stdin, bytes) else None, most)
+        except TimeoutError:
+            raise GitTimedOut(arguments[0], limit) from None
+        finally:
+            await _end(process)
+        if not cut and ran.returncode not in accept:
+            raise GitFailed(arguments, ran.returncode, ran.stderr)
+        return ran
+
+    async def text(self, *arguments: str, accept: Collection[int] = (0,), limit: float = SHORT) -> str:
+        """The standard output of `run` as text, without the last newline. Paths keep odd bytes as surrogates."""
+        ran = await self.run(*arguments, accept=accept, limit=limit)
+        return os.fsdecode(ran.stdout).removesuffix("\n")
+
+    @asynccontextmanager
+    async def dialogue(self, *arguments: str) -> AsyncIterator[Process]:
+        """A git process with pipes at all ends, for questions and answers; ended with the block."""
+        process = await self._start(arguments, b"", None)
+        try:
+            yield process
+        finally:
+            await _end(process)
+
+    async def _start(
+        self, arguments: Sequence[str], stdin: bytes | IO[bytes] | None, stdout: IO[bytes] | None
+    ) -> Process:
+        source: int | IO[bytes]
+        if stdin is None:
+            source = subprocess.DEVNULL
+        else:
+            source = subprocess.PIPE if isinstance(stdin, bytes) else stdin
+        try:
+            return await anyio.open_process(
+                ["git", *arguments],
+                stdin=source,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE,
+                cwd=self.cwd or self.git_dir or "/",
+                env=self.environment(),
+                start_new_session=True,
+                pass_fds=self.pass_fds,
+            )
+        except FileNotFoundError as error:
+            if error.filename != "git":
+                raise
+            raise GitMissing() from None
+
+
+async def _communicate(process: Process, stdin: bytes | None, most: int | None) -> tuple[Ran, bool]:
+    """Feed and drain all pipes at once, so that none can fill up and block the others."""
+    outputs: dict[str, bytes] = {"out": b"", "err": b""}
+    cut = False
+
+    async def drain(name: str, stream: ByteReceiveStream, ceiling: int | None) -> None:
+        nonlocal cut
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in stream:
+            chunks.append(chunk)
+            size += len(chunk)
+            if ceiling is not None and size >= ceiling:
+                cut = True
+                _kill(process)
+                break
+        outputs[name] = b"".join(chunks)[:ceiling]
+
+    async with anyio.create_task_group() as group:
+        if process.stdout is not None:
+            group.start_soon(drain, "out", process.stdout, most)
+        if process.stderr is not None:
+            group.start_soon(drain, "err", process.stderr, None)
+        if process.stdin is not None:
+            group.start_soon(_feed, process.stdin, stdin or b"")
+    returncode = await process.wait()
+    return Ran(returncode, outputs["out"], outputs["err"]), cut
+
+
+async def _feed(stream: ByteSendStream, data: bytes) -> None:
+    try:
+        if data:
+            await stream.send(data)
+        await stream.aclose()
+    except (anyio.BrokenResourceError, BrokenPipeError, ConnectionResetError):
+        # The child ended before it read all; its exit code says why.
+        return
+
+
+def _kill(process: Process) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+async def _end(process: Process) -> None:
+    """End what is left of the process and close its pipes, also when cancelled."""
+    with anyio.CancelScope(shield=True):
+        if process.returncode is None:
+            _kill(process)
+        await process.aclose()
+
+
+def c_quoted(text: str) -> str:
+    """A path as git reads it in lists of object folders, quoted only where it has to be."""
+    if not any(c in text for c in ':\n"\\#'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
