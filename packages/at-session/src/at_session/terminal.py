@@ -142,7 +142,7 @@ class Terminal:
         if engine is None:
             return ()
         with self._guard.reading(self._offset, self._offset):
-            return engine.scrollback(start, count)
+            return engine.scrollback(max(0, start), max(0, count))
 
     def repaint(self) -> bytes:
         """A terminal stream that draws the present screen, for somebody who starts to watch."""

@@ -65,7 +65,7 @@ class AvtEngine:
 
     def scrollback(self, start: int, count: int) -> tuple[Row, ...]:
         kept = self._vt.lines()[: self.scrollback_length()]
-        return tuple(_row(line) for line in kept[max(0, start) : max(0, start) + max(0, count)])
+        return tuple(_row(line) for line in kept[start : start + count])
 
     def cursor(self) -> Cursor:
         cursor, cols = self._vt.cursor, self._vt.size[0]

@@ -160,7 +160,7 @@ class GhosttyEngine:
         cols = self._get("COLS", "uint16")
         reader, cell = _CellReader(), ffi.new(TYPES["cell"])
         rows: list[Row] = []
-        for index in range(max(0, start), min(kept, start + count)):
+        for index in range(start, min(kept, start + count)):
             reference = self._reference(surplus + index, lib.GHOSTTY_POINT_TAG_HISTORY)
             raw = []
             for reference.x in range(cols):

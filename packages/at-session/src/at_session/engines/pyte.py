@@ -154,9 +154,8 @@ class PyteEngine:
                 continue
             try:
                 self._stream.feed(known)
-            except Exception:  # noqa: BLE001
-                # pyte raises TypeError, IndexError, ValueError … on parameters it did not expect. It resets its
-                # parser itself; the one sequence is lost, which is what "degraded" says.
+            except Exception:  # noqa: BLE001 pyte raises anything on parameters it did not expect
+                # It resets its parser itself; the one sequence is lost, which is what "degraded" says.
                 continue
 
     def _filtered(self, kind: str, token: str) -> str:
@@ -211,7 +210,7 @@ class PyteEngine:
         return len(self._screen.history)
 
     def scrollback(self, start: int, count: int) -> tuple[Row, ...]:
-        lines = itertools.islice(self._screen.history, max(0, start), max(0, start) + max(0, count))
+        lines = itertools.islice(self._screen.history, start, start + count)
         return tuple(_row(line, self._screen.columns) for line in lines)
 
     def cursor(self) -> Cursor:
