@@ -21,6 +21,8 @@ from at_core.paths import Home
 from at_core.wire import connect
 
 START_SECONDS = 5.0
+COMMAND = (sys.executable, "-P", "-m", "at_daemon")
+"""`-P`: the folder in which a face is called is never searched for modules."""
 READY_DESCRIPTOR = 3
 _STEP_SECONDS = 0.02
 _OUTPUT_LIMIT = 1_000_000
@@ -41,7 +43,7 @@ def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str]
         home.make()
         with _only_starter(home) as needed:
             if needed:
-                _start(home, environ, command or [sys.executable, "-P", "-m", "at_daemon"])
+                _start(home, environ, command or COMMAND)
     except OSError as error:
         raise DaemonUnreachable(f"the daemon cannot be started: {error}", "at doctor") from error
 

@@ -35,7 +35,6 @@ class Response:
     status: int
     headers: dict[str, str]
     _source: BufferedReader
-    _connection: socket.socket
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +45,6 @@ class Response:
     def close(self) -> None:
         """End the connection."""
         self._source.close()
-        self._connection.close()
 
     def read(self) -> bytes:
         """The whole body; raises WireError if it is cut short."""
@@ -103,22 +101,25 @@ def exchange(
     connection: socket.socket, method: str, target: str, headers: dict[str, str], body: bytes | None
 ) -> Response:
     """Send one request and read the head of its response; raises WireError. The connection is closed with either."""
-    try:
-        try:
-            connection.sendall(_head(method, target, headers, body))
-            if body:
-                connection.sendall(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # a server that refuses a body answers before it has read it all
+    with connection:  # the descriptor stays open until its reader is closed too
         source = connection.makefile("rb")
-        status, fields = _read_head(source)
-    except WireError:
-        connection.close()
-        raise
-    except (OSError, ValueError) as error:
-        connection.close()
-        raise _wire_error(error) from error
-    return Response(status, fields, source, connection)
+        try:
+            _send(connection, _head(method, target, headers, body), body or b"")
+            return Response(*_read_head(source), source)
+        except (OSError, ValueError) as error:
+            source.close()
+            raise _wire_error(error) from error
+        except BaseException:
+            source.close()
+            raise
+
+
+def _send(connection: socket.socket, head: bytes, body: bytes) -> None:
+    try:
+        connection.sendall(head)
+        connection.sendall(body)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # a server that refuses a body answers before it has read it all
 
 
 def _wire_error(error: Exception) -> WireError:
