@@ -122,3 +122,62 @@ class StoreError(AtError):
     """The store could not do it: a full disk, a file that is no store, a newer format."""
 
     code = "store"
+
+
+class ConfigError(AtError):
+    """A settings file or variable that cannot be used: where, line, key, what is wrong, what is allowed."""
+
+    code = "config"
+    exit_code = 2
+
+    def __init__(
+        self,
+        where: str,
+        problem: str,
+        hint: str,
+        *,
+        line: int = 0,
+        key: str = "",
+        allowed: str = "",
+        more: int = 0,
+    ) -> None:
+        from at_telemetry.visible import visible  # it loads `re`, which the fast path does without
+
+        place = f"{where}:{line}" if line else where
+        message = ": ".join(part for part in (place, key, problem) if part)
+        if allowed:
+            message += f"; allowed: {allowed}"
+        if more:
+            message += f" (and {more} more {'mistake' if more == 1 else 'mistakes'})"
+        super().__init__(visible(message), visible(hint))
+        self.where = where
+        self.problem = problem
+        self.line = line
+        self.key = key
+        self.allowed = allowed
+        self.more = more
+
+    def at_line(self, line: int) -> ConfigError:
+        """The same, with its line in the file."""
+        return self._but(line=line)
+
+    def and_more(self, count: int) -> ConfigError:
+        """The same, saying that there are `count` further mistakes."""
+        return self._but(more=count)
+
+    def with_hint(self, hint: str) -> ConfigError:
+        """The same, with another advice."""
+        return self._but(hint=hint)
+
+    def _but(
+        self, *, line: int | None = None, more: int | None = None, hint: str | None = None
+    ) -> ConfigError:
+        return ConfigError(
+            self.where,
+            self.problem,
+            self.hint if hint is None else hint,
+            line=self.line if line is None else line,
+            key=self.key,
+            allowed=self.allowed,
+            more=self.more if more is None else more,
+        )

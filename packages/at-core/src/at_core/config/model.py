@@ -1,0 +1,199 @@
+"""The sections, their keys, defaults and allowed values, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from annotated_types import Ge, Le, MinLen
+
+from at_core.paths import Home
+
+if TYPE_CHECKING:
+    from at_core.config.reading import Source
+
+Word = Annotated[str, MinLen(1)]
+Count = Annotated[int, Ge(1), Le(1000)]
+Seconds = Annotated[int, Ge(1), Le(7 * 24 * 3600)]
+Lanes = Literal["experimental", "standard", "critical"]
+Allow = Literal["ask", "edits", "all"]
+
+
+def _in_home(name: str) -> str:
+    return str(Home.find().root / name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneralConfig:
+    """Defaults of commands, and how much runs at once."""
+
+    rig: Word | None = None
+    """The repository meant when none is named and the current folder is in none."""
+    default_lane: Lanes = "standard"
+    max_agents: Count = 20
+    max_ptys: Count = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoltConfig:
+    """The Dolt server that may become the primary store. Not used yet."""
+
+    host: Word = "127.0.0.1"
+    port: Annotated[int, Ge(1), Le(65535)] = 3306
+    database: Word = "auto_tundra"
+    data_dir: Word = field(default_factory=lambda: _in_home("dolt"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """The embedded store."""
+
+    sqlite_path: Word = field(default_factory=lambda: _in_home("cache.db"))
+    ttl_seconds: Annotated[int, Ge(0), Le(24 * 3600)] = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvidersConfig:
+    """Model providers."""
+
+    default: Word = "openrouter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatesConfig:
+    """How gates run; which ones there are is the repository's to say."""
+
+    parallel: Annotated[int, Ge(1), Le(64)] = 1
+    timeout_seconds: Seconds = 1800
+    """For a gate that names no limit of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """One CLI. `timeout_seconds` is without any sign of life, never a limit on the length of a turn."""
+
+    binary: Word
+    args: tuple[str, ...] = ()
+    """Further arguments. What skips permissions outright belongs in `allow`, which says so."""
+    timeout_seconds: Seconds = 600
+    allow: Allow = "edits"
+    """What it may do unasked: nothing that writes, edits in its folder, or everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentsConfig:
+    """The CLIs by name. `demo` is the scripted one; its binary, if another than `demo`, is the Python that runs it."""
+
+    claude: AgentConfig = AgentConfig(binary="claude")
+    codex: AgentConfig = AgentConfig(binary="codex")
+    gemini: AgentConfig = AgentConfig(binary="gemini")
+    opencode: AgentConfig = AgentConfig(binary="opencode")
+    demo: AgentConfig = AgentConfig(binary="demo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """What is checked between people, agents and tools. `max_tool_calls_per_turn` counts our own tools only."""
+
+    tool_firewall: bool = True
+    input_sanitization: bool = True
+    max_tool_calls_per_turn: Count = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """How often the daemon looks by itself."""
+
+    heartbeat_interval_seconds: Seconds = 30
+    patrol_interval_seconds: Seconds = 60
+    kpi_snapshot_interval_seconds: Seconds = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UiConfig:
+    """The faces."""
+
+    theme: Word = "dark"
+    refresh_interval_ms: Annotated[int, Ge(50), Le(60_000)] = 2000
+    terminal_scrollback_lines: Annotated[int, Ge(0), Le(1_000_000)] = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeConfig:
+    """The outside world. Nothing leaves the machine unless one of these is turned on."""
+
+    kafka_enabled: bool = False
+    kafka_brokers: Word = "localhost:9092"
+    webhook_enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of `Config.describe`: values as TOML writes them ("" for none)."""
+
+    key: str
+    value: str
+    origin: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings. Every key is optional; a missing file means the defaults."""
+
+    general: GeneralConfig = GeneralConfig()
+    dolt: DoltConfig = field(default_factory=DoltConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    providers: ProvidersConfig = ProvidersConfig()
+    gates: GatesConfig = GatesConfig()
+    agents: AgentsConfig = AgentsConfig()
+    security: SecurityConfig = SecurityConfig()
+    daemon: DaemonConfig = DaemonConfig()
+    ui: UiConfig = UiConfig()
+    bridge: BridgeConfig = BridgeConfig()
+    source: Source | None = field(default=None, compare=False, repr=False)
+    """Where the values came from; None for a configuration made in a program."""
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """`config.toml` of the home folder (`AT_HOME`, else `~/.auto-tundra`) under the environment's overrides.
+
+        Raises `ConfigError`.
+        """
+        env = os.environ if environment is None else environment
+        return cls.load_from(Home.find(dict(env)).config_file, env)
+
+    @classmethod
+    def load_from(cls, path: str | Path, environment: Mapping[str, str] | None = None) -> Self:
+        """The same from another file. A file that does not exist means the defaults. Raises `ConfigError`."""
+        from at_core.config.reading import load
+
+        return load(cls, Path(path), os.environ if environment is None else environment)
+
+    @classmethod
+    def from_toml(cls, text: str, where: str = "config.toml") -> Self:
+        """From the text of a file alone, without the environment's overrides. Raises `ConfigError`."""
+        from at_core.config.reading import parse
+
+        return parse(cls, text, where, {})
+
+    def to_toml(self) -> str:
+        """Every key with its value; `from_toml` of it is equal to this."""
+        from at_core.config.writing import to_toml
+
+        return to_toml(self)
+
+    def origin(self, key: str) -> str:
+        """`default`, `FILE:LINE` or `environment variable NAME`. Raises `ConfigError` for an unknown key."""
+        from at_core.config.reading import origin
+
+        return origin(self, key)
+
+    def describe(self) -> list[Setting]:
+        """Every key in order, with its value, where that comes from, and what is allowed."""
+        from at_core.config.writing import describe
+
+        return describe(self)
