@@ -171,3 +171,11 @@ class ProtocolBroken(SessionError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"not the holder's protocol: {reason}")
+
+
+class NotATerminal(SessionError):
+    """The file to attach is no terminal."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        super().__init__(f"file descriptor {fd} is not a terminal")

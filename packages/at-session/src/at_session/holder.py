@@ -175,9 +175,11 @@ def session_processes(mark: bytes, leader: int, reaper: int) -> dict[int, bytes]
     for name in posix.listdir("/proc") if sys.platform == "linux" else ():
         stat = slurp("/proc/%s/stat" % name) if name.isdigit() else b""
         command, _, rest = stat.partition(b"(")[2].rpartition(b")")
-        if not rest or rest.split()[0] in b"ZX" or int(name) == posix.getpid():
+        if not rest or int(name) == posix.getpid():
             continue
         parent, _group, session = map(int, rest.split()[1:4])
+        if rest.split()[0] in b"ZX" and parent != reaper:  # ours are reaped on SIGCHLD, and are there until then
+            continue
         parents[int(name)] = parent, command
         if leader and session == leader or reaper and parent == reaper or mark in slurp("/proc/%s/environ" % name):
             found[int(name)] = command
@@ -386,14 +388,14 @@ class Holder:
             send_signal(pid, number)
 
     def stop(self, grace: float) -> None:
-        """Ask politely, after `grace` seconds SIGTERM, 3 seconds later SIGKILL, to all processes of the session."""
+        """Ask politely, after `grace` seconds SIGTERM, `insist` seconds later SIGKILL, to all processes of the session."""
         if not self.stopping and self.status is None and self.launch[b"polite"] == b"eof":
             self.record(K_EOF)
             self.close_input()
         elif not self.stopping and self.status is None:
             self.signal_all([self.pid], int(self.launch[b"polite"]))
         self.stopping = True
-        for number, after in ((_signal.SIGTERM, grace), (_signal.SIGKILL, grace + 3.0)):
+        for number, after in ((_signal.SIGTERM, grace), (_signal.SIGKILL, grace + float(self.launch[b"insist"]))):
             self.timers[number] = min(self.timers.get(number, 1e18), time.monotonic() + after)
 
     def advance(self) -> None:
@@ -648,6 +650,7 @@ def start(path: str) -> Holder:
 
 
 def main(path: str) -> None:
+    posix.closerange(3, 65536)  # what a starter left inheritable would be kept open for as long as we live
     if posix.fork():
         posix._exit(0)  # so that the starter has no child to reap, and we lead no session that could get a terminal
     for number in (_signal.SIGHUP, _signal.SIGINT):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import signal as signals
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 import anyio
-import anyio.abc
+import anyio.lowlevel
 
 from at_session import holder, protocol
 from at_session.errors import HolderLost, ProtocolBroken, SessionEnded
@@ -80,55 +81,68 @@ class SessionStatus:
 
 
 class Connection:
-    """One connection to a holder: requests in order, one at a time."""
+    """One connection to a holder: requests in order, one at a time. Raises OSError when the holder is gone."""
 
-    def __init__(self, stream: anyio.abc.SocketStream) -> None:
-        self.stream = stream
-        self.parser = FrameParser()
-        self.frames: list[Frame] = []
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._parser = FrameParser()
+        self._frames: list[Frame] = []
         self._requests = 0
 
-    async def send(self, kind: int, payload: bytes) -> int:
-        """Send a request and return its number."""
-        self._requests += 1
-        await self.stream.send(holder.frame(kind, self._requests, payload))
-        return self._requests
+    async def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
 
     async def receive(self) -> list[Frame]:
-        """The next frames. Raises anyio.EndOfStream or anyio.BrokenResourceError when the holder is gone."""
-        if self.frames:
-            found, self.frames = self.frames, []
-            return found
-        while True:
-            found = self.parser.feed(await self.stream.receive(RECEIVE))
-            if found:
-                return found
+        """The frames that have arrived, or wait for some."""
+        found, self._frames = self._frames, []
+        while not found:
+            try:
+                data = self._socket.recv(RECEIVE)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+                continue
+            if not data:
+                raise ConnectionResetError("the holder has closed the connection")
+            found = self._parser.feed(data)
+        return found
 
     async def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
         """Send and wait for the answer. Raises RequestRefused."""
-        number = await self.send(kind, payload)
+        self._requests += 1
+        number = self._requests
+        await self._send(holder.frame(kind, number, payload))
         while True:
             found = await self.receive()
             for at, frame in enumerate(found):
                 if frame.request == number:
-                    self.frames = found[at + 1 :]
+                    self._frames = found[at + 1 :]
                     return frame.fields()
+
+    def close(self, *, waited_on: bool = True) -> None:
+        """Close the socket; whoever waits on it gets ClosedResourceError. Telling them needs the event loop."""
+        if waited_on:
+            anyio.notify_closing(self._socket)
+        self._socket.close()
 
 
 async def connect(run_dir: Path, session_id: str) -> Connection:
     """A connection that has said hello. Raises OSError when no holder answers."""
-    with socket_address(run_dir, session_id) as address:
-        stream = await anyio.connect_unix(address)
-    connection = Connection(stream)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = Connection(opened)
     try:
+        opened.setblocking(False)
+        with socket_address(run_dir, session_id) as address:
+            opened.connect(address)  # to a local socket: at once, or EAGAIN when too many wait to be accepted
         await connection.request(holder.HELLO, protocol.hello())
     except BaseException:  # whatever ends the greeting, cancellation included, must not leave a socket open
-        await anyio.aclose_forcefully(stream)
+        connection.close()
         raise
     return connection
-
-
-GONE = (OSError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Session:
@@ -151,16 +165,16 @@ class Session:
                 connection, self._connection = self._connection, None
                 try:
                     found = await connection.request(kind, payload)
-                except (*GONE, ProtocolBroken, anyio.get_cancelled_exc_class()):
+                except (OSError, ProtocolBroken, anyio.get_cancelled_exc_class()):
                     # Half a frame may have left: only a new connection is in a known state.
-                    await anyio.aclose_forcefully(connection.stream)
+                    connection.close()
                     raise
                 except BaseException:
                     self._connection = connection
                     raise
                 self._connection = connection
                 return found
-            except GONE:
+            except OSError:
                 raise self._over() from None
 
     def _over(self) -> SessionEnded | HolderLost:
@@ -258,10 +272,24 @@ class Session:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close this client's connection (which ends a lease it holds). The session goes on."""
+        """Close this client's connection, which ends a lease it holds. The session goes on."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.stream.aclose()
+            connection.close()
+
+    def abandon(self) -> None:
+        """`aclose` for when the event loop is gone."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(waited_on=False)
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
 
 class Follower:
@@ -300,6 +328,7 @@ class Follower:
     async def batch(self) -> list[Record]:
         """The records that are there, at least one, of 256 kB of journal at most; empty at the session's end."""
         found: list[Record] = []
+        await anyio.lowlevel.checkpoint()  # a journal that is there already must not keep the loop from others
         while not found and not self._ended:
             if self._reader and self._reader.offset < self._limit:
                 found = self._reader.read(self._limit)
@@ -316,7 +345,7 @@ class Follower:
                 return self._take_news(await self._connection.request(holder.FOLLOW))
             frames = await self._connection.receive()
             return [record for frame in frames for record in self._take_news(frame.fields())]
-        except GONE:
+        except OSError:
             await self.aclose()
         found = self._reader.read() if self._reader else []
         if not found and not ending(self._session.journal)[1]:
@@ -339,7 +368,7 @@ class Follower:
         """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await anyio.aclose_forcefully(connection.stream)
+            connection.close()
         if self._reader:
             self._reader.close()
 
@@ -412,14 +441,14 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
             starting = launch.exists()  # looked at first: the holder deletes it when its socket answers
             try:
                 connection = await connect(run_dir, session_id)
-            except GONE:
+            except OSError:
                 if not starting:
                     break
                 await anyio.sleep(0.01)
                 continue
             try:
                 found = await connection.request(holder.STATUS)
-            except GONE:
+            except OSError:
                 continue
             pids = {"pid": int(found["pid"]), "holder_pid": int(found["holder"])}
             session = Session(session_id, run_dir=run_dir, journal=journal, **pids)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import py_compile
 import re
 import shutil
 import sys
@@ -35,7 +35,7 @@ class SessionSpec:
     `env` is the agent's whole environment. `journal_bytes` bounds what is kept on disk, in segments of
     `segment_bytes`; `input_bytes` bounds input that the agent has not read. `polite` is how `stop` asks first: "eof"
     closes stdin, a number is a signal; None means eof for pipes, SIGHUP for a PTY. `answer_queries` lets the holder
-    answer the terminal queries of docs/protocol.md. `linger_seconds` is how long the holder answers requests after
+    answer the terminal queries of docs/protocol.md. `kill_seconds` lie between SIGTERM and SIGKILL. `linger_seconds` is how long the holder answers requests after
     the end of the journal was written.
     """
 
@@ -52,6 +52,7 @@ class SessionSpec:
     answer_queries: bool = True
     polite: str | int | None = None
     linger_seconds: float = 2.0
+    kill_seconds: float = 3.0
     umask: int = 0o022
     failpoint: str = ""
 
@@ -99,6 +100,7 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "answer": int(spec.answer_queries),
         "polite": polite,
         "linger": spec.linger_seconds,
+        "insist": spec.kill_seconds,
         "failpoint": spec.failpoint,
     }
     env = {**spec.env, holder.MARK.decode(): spec.id}
@@ -109,21 +111,21 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
     )
 
 
-def compiled_holder() -> str:
-    """Path of the holder's cached bytecode if it is that of the source, else of the source.
+def compiled_holder(run_dir: Path) -> Path:
+    """The holder's bytecode, kept in `run_dir` and made when its source has changed.
 
-    Running a script by its source compiles it each time.
+    A script run from source is compiled at every start, which costs 10 ms and 0.9 MB that stay with the process; the
+    interpreter's own cache may be absent or read-only. Optimised, as docstrings are of no use there.
     """
-    source = holder.__file__
-    cached = importlib.util.cache_from_source(source)
-    try:
-        info = os.stat(source)
-        with open(cached, "rb") as file:
-            head = file.read(16)
-    except OSError:
-        return source
-    expected = b"\0\0\0\0" + (int(info.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
-    return cached if head[4:] == expected + (info.st_size & 0xFFFFFFFF).to_bytes(4, "little") else source
+    source = Path(holder.__file__)
+    info = source.stat()
+    path = run_dir / f"holder-{sys.implementation.cache_tag}-{info.st_mtime_ns:x}-{info.st_size:x}.pyc"
+    if not path.exists():
+        for stale in run_dir.glob(f"holder-{sys.implementation.cache_tag}-*.pyc"):
+            stale.unlink(missing_ok=True)
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(source), cfile=str(path), doraise=True, optimize=2, invalidation_mode=unchecked)
+    return path
 
 
 async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> dict[str, str]:
@@ -163,7 +165,7 @@ def _spawn(launch: Path, log: Path, ready: int) -> int:
         python = getattr(sys, "_base_executable", sys.executable)
         return os.posix_spawn(
             python,
-            [python, "-I", "-S", compiled_holder(), str(launch)],
+            [python, "-I", "-S", str(compiled_holder(launch.parent)), str(launch)],
             {**env, **HOLDER_ENVIRONMENT},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),

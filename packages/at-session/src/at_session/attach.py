@@ -1,0 +1,220 @@
+"""A person's terminal on a live session: raw bytes both ways, until the detach key or the session's end.
+
+The writer's lease is held by the attachment's own connection to the holder, so a daemon that restarts meanwhile is not
+noticed, and the lease ends with the attachment however that ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import signal
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from at_session import holder
+from at_session.blocking import BlockingClient
+from at_session.errors import HolderLost, NotATerminal, RequestRefused
+from at_session.journal import ExitStatus, JournalReader, RecordKind, ending
+from at_session.protocol import Frame, write
+
+# Ctrl-\\ as terminals send it: plain, as kitty's keyboard protocol, as xterm's modifyOtherKeys.
+DETACH = re.compile(rb"\x1c|\x1b\[92;5u|\x1b\[27;5;92~")
+
+# What the holder answers must not reach the terminal too, or the agent gets a second answer.
+ANSWERED = re.compile(b"|".join(re.escape(query) for query, _ in holder.QUERIES))
+# Of what was written before the attachment nothing may be answered: the agent no longer waits for it.
+QUESTIONS = re.compile(
+    rb"\x1b\[[?>=]?[\d;]*[cn]|\x1b\[\?u|\x1b\[>\d*q|\x1b\[\?[\d;]+\$p|\x1b\](?:4;\d+|1\d);\?(?:\x07|\x1b\\)|\x1bP[+$]q[^\x1b]*\x1b\\"
+)
+UNFINISHED = re.compile(rb"\x1b(?:[\[\]][\d;?>=]*)?\Z")
+
+# Modes that programs set and a detached or killed one cannot take back: alternate screen, mouse, focus, paste, keys.
+RESTORE = b"\x1b[?1049l\x1b[?1000;1002;1003;1004;1006;2004l\x1b[<u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """The person left, or another writer took the lease; the session goes on. `offset` is where to go on."""
+
+    offset: int
+
+
+class QueryFilter:
+    """Takes queries out of a stream of terminal output, also where they are split between two pieces."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self.pattern = pattern
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        text = self.pattern.sub(b"", self._held + data)
+        unfinished = UNFINISHED.search(text[-16:])
+        self._held = unfinished.group() if unfinished else b""
+        return text[: len(text) - len(self._held)]
+
+
+@contextmanager
+def raw_terminal(fd: int, out: int) -> Iterator[None]:
+    """Raw mode for the block; the terminal's modes and settings are put back whatever ends it."""
+    try:
+        saved = termios.tcgetattr(fd)
+    except termios.error as error:
+        raise NotATerminal(fd) from error
+    tty.setraw(fd, termios.TCSADRAIN)
+    try:
+        yield
+    finally:
+        _write_all(out, RESTORE)
+        termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+
+
+@contextmanager
+def window_changes() -> Iterator[int]:
+    """A file that is readable after SIGWINCH. Main thread only."""
+    read, wake = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(wake, False)
+    handler = signal.signal(signal.SIGWINCH, lambda *_: None)
+    previous = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(previous)
+        signal.signal(signal.SIGWINCH, handler)
+        os.close(read)
+        os.close(wake)
+
+
+class Attachment:
+    """One attached terminal: `source` is read, `sink` written; both may be the same tty."""
+
+    def __init__(self, client: BlockingClient, journal: Path, source: int, sink: int, offset: int | None) -> None:
+        self.client = client
+        self.journal = journal
+        self.source, self.sink = source, sink
+        self.limit = self.start = int(client.status["end"])
+        self.reader = JournalReader(journal, self.start if offset is None else offset)
+        self.old, self.live = QueryFilter(QUESTIONS), QueryFilter(ANSWERED)
+        self.taken = False
+        self.ended = False
+
+    def resize(self, *, redraw: bool = False) -> None:
+        """Give the agent our size. `redraw` changes it twice, as only a change makes it draw everything anew."""
+        size = os.get_terminal_size(self.sink)
+        rows, cols = max(size.lines, 2), max(size.columns, 1)
+        for lines in (rows - 1, rows) if redraw else (rows,):
+            self.client.send(holder.RESIZE, holder.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
+
+    def type(self) -> bool:
+        """Pass on what was typed. False when it was the detach key, or the terminal is gone."""
+        try:
+            data = os.read(self.source, 1 << 16)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        key = DETACH.search(data)
+        typed = data[: key.start()] if key else data
+        if typed:
+            self.client.send(holder.WRITE, write("", typed, 0))
+        return bool(data) and key is None
+
+    def take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if frame.kind == holder.NEWS:
+                self.limit = int(frame.fields()["end"])
+            elif frame.kind == holder.ERROR:
+                try:
+                    frame.fields()
+                except RequestRefused as refusal:
+                    self.taken = self.taken or refusal.code in ("busy", "fence")
+        self.show(self.limit)
+
+    def show(self, limit: int | None) -> None:
+        while not self.ended and (records := self.reader.read(limit)):
+            for record in records:
+                self.ended = self.ended or record.kind is RecordKind.END
+                if record.kind is RecordKind.OUTPUT:
+                    chosen = self.old if record.offset < self.start else self.live
+                    _write_all(self.sink, chosen.feed(record.data))
+
+    def run(self, changes: int) -> None:
+        """Until the person detaches, the lease is taken away or the session has ended. Raises ConnectionError."""
+        poll = select.poll()
+        for fd in (self.source, self.client.socket.fileno(), changes):
+            poll.register(fd, select.POLLIN)
+        while not self.ended and not self.taken:
+            for fd, _ in poll.poll():
+                if fd == changes:
+                    os.read(changes, 100)
+                    self.resize()
+                elif fd == self.source:
+                    if not self.type():
+                        return
+                else:
+                    self.take(self.client.frames())
+
+
+def attach(
+    session_id: str,
+    *,
+    run_dir: Path,
+    journal_dir: Path,
+    owner: str,
+    steal: bool = False,
+    offset: int | None = None,
+    prelude: bytes = b"",
+    source: int = 0,
+    sink: int = 1,
+) -> Detached | ExitStatus:
+    r"""Connect a terminal (`source` is read, `sink` written) to a session on a PTY; Ctrl-\ detaches.
+
+    `prelude` is written first, for instance a screen, and the journal shown from `offset` on; without an offset the
+    agent is made to redraw. Raises OSError when no holder answers, LeaseHeld when another writer is there and `steal`
+    is not set, NotATerminal, HolderLost. The terminal is always put back.
+    """
+    journal = journal_dir / session_id
+    with BlockingClient(run_dir, session_id) as client:
+        fields = holder.pack_fields(("owner", owner), ("steal", int(steal)))
+        client.request(holder.LEASE, fields)
+        attachment = Attachment(client, journal, source, sink, offset)
+        lost = False
+        try:
+            with raw_terminal(source, sink), window_changes() as changes:
+                _write_all(sink, prelude)
+                client.send(holder.FOLLOW)
+                attachment.resize(redraw=offset is None)
+                attachment.show(attachment.limit)
+                try:
+                    attachment.run(changes)
+                except ConnectionError:
+                    lost = True
+                    attachment.show(None)
+        finally:
+            attachment.reader.close()
+    status = ending(journal)[0] if attachment.ended else None
+    if status is not None:
+        return status
+    if lost:
+        raise HolderLost(session_id)
+    return Detached(attachment.reader.offset)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return  # the terminal has been closed; its input will tell

@@ -1,0 +1,66 @@
+"""A client of the holder's socket that blocks, for programs without an event loop and for `attach`."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import TracebackType
+
+from at_session import holder, protocol
+from at_session.protocol import Frame, FrameParser, socket_address
+
+
+class BlockingClient:
+    """One connection that has said hello. Raises OSError when no holder answers, then or later."""
+
+    def __init__(self, run_dir: Path, session_id: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._parser = FrameParser()
+        self._frames: list[Frame] = []
+        self._requests = 0
+        try:
+            with socket_address(run_dir, session_id) as address:
+                self.socket.connect(address)
+            self.status = self.request(holder.HELLO, protocol.hello())
+        except BaseException:  # whatever ends the greeting must not leave a socket open
+            self.socket.close()
+            raise
+
+    def send(self, kind: int, payload: bytes = b"") -> int:
+        """Send a request and return its number; its answer comes through `frames`."""
+        self._requests += 1
+        self.socket.sendall(holder.frame(kind, self._requests, payload))
+        return self._requests
+
+    def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
+        """Send a request and wait for its answer. Raises RequestRefused. Other frames stay for `frames`."""
+        number = self.send(kind, payload)
+        while True:
+            for at, frame in enumerate(self._frames):
+                if frame.request == number and frame.kind != holder.NEWS:
+                    del self._frames[at]
+                    return frame.fields()
+            self._frames += self._receive()
+
+    def frames(self) -> list[Frame]:
+        """The frames that have arrived, or wait for some. Raises ConnectionError when the holder is gone."""
+        found, self._frames = self._frames, []
+        return found or self._receive()
+
+    def _receive(self) -> list[Frame]:
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise ConnectionResetError("the holder has closed the connection")
+        return self._parser.feed(data)
+
+    def close(self) -> None:
+        """Close the connection, which ends a lease it holds."""
+        self.socket.close()
+
+    def __enter__(self) -> BlockingClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
