@@ -109,7 +109,7 @@ class Policy:
 
     max_crashes: int = 3
     max_rounds: int = 3
-    crash_backoff_seconds: tuple[float, ...] = (1.0, 5.0, 30.0)
+    crash_backoff_seconds: tuple[float, ...] = (1.0, 4.0, 10.0)
     silence_seconds: float = 600.0
     limit_retry_seconds: float = 900.0
     gate_output_characters: int = 6000

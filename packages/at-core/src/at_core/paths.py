@@ -56,6 +56,11 @@ class Home:
         return self.run / "daemon.lock"
 
     @property
+    def holders(self) -> Path:
+        """Sockets of the holders; a short name, since socket paths are short."""
+        return self.run / "h"
+
+    @property
     def journal(self) -> Path:
         """One folder a session."""
         return self.root / "journal"
@@ -98,7 +103,7 @@ class Home:
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close(self.root, known=self.run.exists() or self.config_file.exists())
-        for folder in (self.run, self.journal, self.worktrees, self.gates, self.private, self.logs):
+        for folder in (self.run, self.holders, self.journal, self.worktrees, self.gates, self.private, self.logs):
             folder.mkdir(mode=0o700, exist_ok=True)
             _close(folder, known=True)
 

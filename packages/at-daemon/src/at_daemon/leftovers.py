@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 async def end_strays(parts: Parts) -> list[str]:
     """End every held session that nothing on record accounts for; their ids."""
-    held = [name for name in list_sessions(parts.home.run) if not parts.sessions.contact(name)]
+    held = [name for name in list_sessions(parts.home.holders) if not parts.sessions.contact(name)]
     if not held or await parts.ledger.read(_will_be_looked_for):
         return []
     ended = []
     for name in held:
         try:
-            session = await open_session(name, run_dir=parts.home.run, journal_dir=parts.home.journal)
+            session = await open_session(name, run_dir=parts.home.holders, journal_dir=parts.home.journal)
             if isinstance(session, Session):
                 await session.stop(1.0)
                 await session.aclose()

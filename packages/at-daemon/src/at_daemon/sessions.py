@@ -53,16 +53,32 @@ class Sessions:
 
     def __init__(self, ledger: Ledger, home: Home) -> None:
         self._ledger = ledger
-        self._run_dir: Path = home.run
+        self._run_dir: Path = home.holders
         self._journal_dir: Path = home.journal
         self._live: dict[str, Live] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._news = anyio.Event()
 
     def live(self, session_id: str) -> Live:
         """A followed session; raises HolderLost when it is not followed (any more)."""
         if session_id not in self._live:
             raise HolderLost(session_id)
         return self._live[session_id]
+
+    async def held(self, session_id: str) -> Live | None:
+        """The session once it is followed, or None once its end is on record: one of both comes."""
+        while True:
+            news = self._news
+            if (live := self._live.get(session_id)) is not None:
+                return live
+            record = await self._ledger.read(lambda tx: tx.session(session_id))
+            if record is None or record.ended_at is not None:
+                return None
+            await news.wait()
+
+    def _tell(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
 
     def contact(self, session_id: str | None) -> bool:
         """Whether the session's holder is followed now."""
@@ -92,6 +108,7 @@ class Sessions:
             return
         live = Live(record, found, driver, record.offset, record.offset)
         self._live[record.id] = live
+        self._tell()
         self._tasks.start_soon(self._follow, live)
 
     async def _take_rest(self, record: SessionRecord, driver: Driver, ended: EndedSession) -> None:
@@ -197,6 +214,7 @@ class Sessions:
             )
 
         await self._ledger.change(note)
+        self._tell()
 
 
 def stop_was_asked(change: Change, session_id: str) -> bool:

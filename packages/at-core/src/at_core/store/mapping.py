@@ -154,12 +154,13 @@ def _encoder(names: tuple[str, ...], writes: dict[str, Any], free: set[str]) -> 
 
 def _decoder(record: type, names: tuple[str, ...], puts: dict[str, Any], reads: dict[str, Any]) -> Any:
     scope: dict[str, Any] = {"new": _new, "kind": record}
-    lines = [f"({', '.join(names)},) = row", "record = new(kind)"]
+    # Prefixed, since a field may be called `kind`, `new` or `row` itself.
+    lines = [f"({', '.join(f'v_{name}' for name in names)},) = row", "record = new(kind)"]
     for name in names:
         scope[f"put_{name}"], scope[f"read_{name}"] = puts[name], reads[name]
-        value = name if reads[name] is None else f"None if {name} is None else read_{name}({name})"
+        value = f"v_{name}" if reads[name] is None else f"None if v_{name} is None else read_{name}(v_{name})"
         if reads[name] is text_of:
-            value = f"{name} if {name}.__class__ is str else {value}"
+            value = f"v_{name} if v_{name}.__class__ is str else {value}"
         lines.append(f"put_{name}(record, {value})")
     return _compile("decode", "row", [*lines, "return record"], scope)
 

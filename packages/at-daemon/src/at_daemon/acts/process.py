@@ -58,11 +58,13 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
 
 async def stop(parts: Parts, intent: Intent) -> Effect:
     """End a session politely, then by force; returns once its end is on record."""
+    live = await parts.sessions.held(intent.payload["session"])
+    if live is None:
+        return Effect()
     try:
-        live = parts.sessions.live(intent.payload["session"])
         await live.session.stop(STOP_GRACE_SECONDS)
     except (HolderLost, SessionEnded):
-        return Effect()
+        pass  # it went by itself meanwhile
     await live.over.wait()
     return Effect()
 
@@ -93,7 +95,7 @@ def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], at
 
 
 async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Session | EndedSession:
-    folders = {"run_dir": parts.home.run, "journal_dir": parts.home.journal}
+    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
     try:
         held = await open_session(session_id, **folders)
     except FileNotFoundError:

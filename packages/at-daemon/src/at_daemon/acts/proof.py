@@ -198,7 +198,7 @@ def _note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:
 
 
 async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: str) -> Session | EndedSession:
-    folders = {"run_dir": parts.home.run, "journal_dir": parts.home.journal}
+    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
     try:
         held = await open_session(session_id, **folders)
     except FileNotFoundError:

@@ -23,7 +23,7 @@ async def send(parts: Parts, intent: Intent) -> Effect:
     message = await parts.ledger.read(lambda tx: tx.message(message_id))
     if message is None:
         raise NotFound("message", str(message_id))
-    live = _live(parts, intent)
+    live = await _live(parts, intent)
     if live is None:
         return Effect()
     failpoint("send.before-write")
@@ -48,7 +48,7 @@ async def answer(parts: Parts, intent: Intent) -> Effect:
     ask = await parts.ledger.read(lambda tx: tx.ask(ask_id))
     if ask is None or ask.approve is None:
         raise NotFound("decision", str(ask_id))
-    live = _live(parts, intent)
+    live = await _live(parts, intent)
     if live is None:
         return Effect()
     for write in live.driver.decide(ask.request_id, Decision(ask.approve, ask.answer)):
@@ -65,25 +65,22 @@ async def answer(parts: Parts, intent: Intent) -> Effect:
 
 async def write(parts: Parts, intent: Intent) -> Effect:
     """Perform a write that the protocol asked for."""
-    if (live := _live(parts, intent)) is not None:
+    if (live := await _live(parts, intent)) is not None:
         await _write(live, intent.payload["id"], base64.b64decode(intent.payload["data"]))
     return Effect()
 
 
 async def interrupt(parts: Parts, intent: Intent) -> Effect:
     """Ask the CLI to stop its turn."""
-    if (live := _live(parts, intent)) is not None:
+    if (live := await _live(parts, intent)) is not None:
         for step in live.driver.interrupt(intent.payload["id"]):
             await _write(live, step.id, step.data)
     return Effect()
 
 
-def _live(parts: Parts, intent: Intent) -> Live | None:
+async def _live(parts: Parts, intent: Intent) -> Live | None:
     """The session, or None when it is over: its end settles what was not delivered."""
-    try:
-        return parts.sessions.live(intent.payload["session"])
-    except HolderLost:
-        return None
+    return await parts.sessions.held(intent.payload["session"])
 
 
 async def _write(live: Live, write_id: str, data: bytes) -> None:

@@ -7,9 +7,11 @@ person's configuration · `private`, `nofollow` an agent's clone as data · `pla
 `refs`, `checkout`, `landing_record`, `locks` the steps of the above.
 """
 
+from at_daemon.git.attic import AtticEntry, attic_entries, keep, restore
 from at_daemon.git.clone import Prepared, base_ref, checkout_tree, prepare
 from at_daemon.git.collect import Collected, collect
 from at_daemon.git.diff import DiffStat, changed_between, diff, diffstat, read_file_at
+from at_daemon.git.folders import remove_folder
 from at_daemon.git.inspect import RepositoryFacts, inspect
 from at_daemon.git.land import Landed, WaitReason, Waits, land
 from at_daemon.git.merge import Forecast, make_merge, try_merge, update_branch
@@ -17,6 +19,7 @@ from at_daemon.git.names import branch_name, with_trailers
 from at_daemon.git.settings import Identity
 
 __all__ = [
+    "AtticEntry",
     "Collected",
     "DiffStat",
     "Forecast",
@@ -26,6 +29,7 @@ __all__ = [
     "RepositoryFacts",
     "WaitReason",
     "Waits",
+    "attic_entries",
     "base_ref",
     "branch_name",
     "changed_between",
@@ -34,10 +38,13 @@ __all__ = [
     "diff",
     "diffstat",
     "inspect",
+    "keep",
     "land",
     "make_merge",
     "prepare",
     "read_file_at",
+    "remove_folder",
+    "restore",
     "try_merge",
     "update_branch",
     "with_trailers",

@@ -53,7 +53,7 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
         notes = await plant(place, scratch, found, f"refs/heads/{branch}")
-        await to_thread.run_sync(_move_into_place, scratch, folder)
+        await to_thread.run_sync(move_into_place, scratch, folder)
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(nofollow.remove_tree, scratch)
@@ -84,7 +84,8 @@ def scratch_folder(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
 
 
-def _move_into_place(scratch: Path, folder: Path) -> None:
+def move_into_place(scratch: Path, folder: Path) -> None:
+    """Give a finished folder its name."""
     try:
         os.rename(scratch, folder)
     except OSError:

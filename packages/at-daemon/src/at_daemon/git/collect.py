@@ -22,7 +22,7 @@ from at_daemon.git.refs import Move, Ref, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
 from at_daemon.git.snapshot import Snapshot, take_snapshot
-from at_daemon.git.transport import bring_objects, objects_of
+from at_daemon.git.transport import blinded, bring_objects, objects_of
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,6 @@ class _Work:
     @property
     def bead_id(self) -> str:
         return self.ref.rpartition("/")[2]
-
-    @property
-    def seeing(self) -> Git:
-        """Git that sees the clone's objects too, but believes none of its indexes about history."""
-        blind = {**self.git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"}
-        return self.git.having(alternates=(objects_of(self.folder),), config=blind)
 
     @property
     def previous(self) -> str | None:
@@ -131,7 +125,7 @@ async def _collect(
     work: _Work, base_sha: str, message: str, targets: Sequence[str], date: int | None
 ) -> Collected:
     known = {base_sha, *(sha for _, sha in work.shas)}
-    seeing = work.seeing if work.found.usable else work.git
+    seeing = blinded(work.git, objects_of(work.folder)) if work.found.usable else work.git
     ours = (work.ref, work.visible)
     foreign = {base_sha, *(sha for name, sha in work.shas if name not in ours and not name.startswith(ATTIC))}
     choice = await choose_head(seeing, work.found, work.visible, known, foreign, work.previous or base_sha)

@@ -35,9 +35,8 @@ async def choose_head(
     """
     head, branch = found.head, found.refs.get(visible)
     claimed = [sha for sha in (head, branch, *found.merging) if sha is not None]
-    real = await commits_among(git, [sha for sha in claimed if sha not in known]) | known.intersection(
-        claimed
-    )
+    unknown = await peeled(git, [sha for sha in claimed if sha not in known])
+    real = {sha for sha, commit in unknown.items() if sha == commit} | known.intersection(claimed)
     head, branch = (sha if sha in real else None for sha in (head, branch))
     merging = tuple(sha for sha in found.merging if sha in real)
     if head is None or branch is None:
@@ -59,17 +58,19 @@ async def choose_head(
     return Choice(head, head, merging, (branch,), (note,))
 
 
-async def commits_among(git: Git, claimed: Iterable[str]) -> set[str]:
-    """Which of the names are commits that can be read."""
-    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(claimed))
-    if not asked:
-        return set()
+async def peeled(git: Git, claimed: Iterable[str]) -> dict[str, str]:
+    """The commits that the names stand for (a tag stands for its commit), where they can be read."""
+    names = list(dict.fromkeys(claimed))
+    if not names:
+        return {}
+    asked = "".join(f"{sha}^{{commit}}\n" for sha in names)
     try:
         answers = (await git.run("cat-file", "--batch-check", stdin=asked.encode())).stdout.decode()
     except GitFailed:
-        return set()
-    words = (line.split(" ") for line in answers.splitlines())
-    return {row[0] for row in words if len(row) == 3 and row[1] == "commit"}
+        return {}
+    rows = [line.split(" ") for line in answers.splitlines()]
+    pairs = zip(names, rows, strict=False)
+    return {name: row[0] for name, row in pairs if len(row) == 3 and row[1] == "commit"}
 
 
 async def _has_own(git: Git, head: str, foreign: set[str]) -> bool:

@@ -124,7 +124,7 @@ async def plant_submodules(place: Place, folder: Path, source: Source) -> tuple[
         return ()
     notes: list[str] = []
     names = await _module_names(place, source.commit)
-    for path, sha in await _gitlinks(place, source.commit):
+    for path, sha in await gitlinks(place.git, source.commit):
         module = await to_thread.run_sync(_local_module, place, names.get(path), path)
         if module is None:
             notes.append(f"submodule {path!r} is left empty: it is not initialised in your own checkout")
@@ -137,9 +137,9 @@ async def plant_submodules(place: Place, folder: Path, source: Source) -> tuple[
     return tuple(notes)
 
 
-async def _gitlinks(place: Place, commit: str) -> list[tuple[str, str]]:
+async def gitlinks(git: Git, commit: str) -> list[tuple[str, str]]:
     """Path and commit of each submodule in a tree."""
-    listed = os.fsdecode((await place.git.run("ls-tree", "-r", "-z", "--full-tree", commit)).stdout)
+    listed = os.fsdecode((await git.run("ls-tree", "-r", "-z", "--full-tree", commit)).stdout)
     entries = (entry.partition("\t") for entry in listed.split("\0") if entry.startswith("160000 "))
     return [(path, head.split(" ")[2]) for head, _, path in entries if is_inside(path)]
 

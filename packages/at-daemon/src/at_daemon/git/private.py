@@ -184,3 +184,23 @@ def all_refs(folder: Path) -> dict[str, str]:
     names = dict.fromkeys([*packed, *loose])
     found = {name: resolve(folder, name, packed) for name in names if not name.startswith(HIDDEN)}
     return {name: sha for name, sha in found.items() if sha is not None}
+
+
+def remembered(folder: Path, most: int = 10_000) -> list[str]:
+    """Commits that only reflogs of the clone (stashes too) or its own linked worktrees name, newest first."""
+    found: list[str] = []
+    for path in nofollow.names_below(folder, ".git/logs"):
+        lines = (
+            (nofollow.read(folder, f".git/logs/{path}") or b"")
+            .decode("utf-8", "surrogateescape")
+            .splitlines()
+        )
+        found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2]]
+    for path in nofollow.names_below(folder, ".git/worktrees"):
+        if path.endswith("/HEAD"):
+            found.append(
+                (nofollow.read(folder, f".git/worktrees/{path}", 4096) or b"")
+                .decode("ascii", "replace")
+                .strip()
+            )
+    return [sha for sha in dict.fromkeys(found) if is_sha(sha) and set(sha) != {"0"}][:most]

@@ -14,7 +14,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from at_daemon.git import nofollow
-from at_daemon.git.errors import GitFailed
+from at_daemon.git.errors import BadObjects, GitFailed
 from at_daemon.git.names import is_inside
 from at_daemon.git.run import LONG, Git
 
@@ -40,10 +40,11 @@ class _Staged:
     unmerged: tuple[str, ...]
 
 
-async def take_snapshot(git: Git, folder: Path, commit: str) -> Snapshot:
+async def take_snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
     """Write the tree of `folder` (changed, deleted and new files that are not ignored, and staged ones that are).
 
-    `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder.
+    `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder. Without a
+    commit all files are taken. Raises `BadObjects` if the commit cannot be read.
     """
     staged = await _seed_index(git, folder, commit)
     listed = (await git.run("ls-files", "-z", "-t", "-m", "-o", "--exclude-standard", limit=LONG)).stdout
@@ -60,9 +61,12 @@ async def take_snapshot(git: Git, folder: Path, commit: str) -> Snapshot:
     return Snapshot(tree, staged.seed, staged.unmerged, sorted_out.nested, sorted_out.unreadable)
 
 
-async def _seed_index(git: Git, folder: Path, commit: str) -> _Staged:
+async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
     assert git.index is not None
-    seed = await to_thread.run_sync(_copy_index, folder, git.index)
+    if commit is None:
+        await git.run("read-tree", "--empty")
+        return _Staged(None, (), ())
+    seed = await to_thread.run_sync(copy_index, folder, git.index)
     if seed is not None:
         try:
             changes = await _compare(git, commit)
@@ -76,12 +80,15 @@ async def _seed_index(git: Git, folder: Path, commit: str) -> _Staged:
         except GitFailed:
             # Split, damaged or forged: without it every file is read once more, and the result is the same.
             git.index.unlink(missing_ok=True)
-    await git.run("read-tree", commit, limit=LONG)
+    try:
+        await git.run("read-tree", commit, limit=LONG)
+    except GitFailed as error:
+        raise BadObjects(error.message) from None
     return _Staged(seed, (), ())
 
 
-def _copy_index(folder: Path, target: Path) -> bytes | None:
-    """Copy the clone's index with its times: git tells a file changed within the same tick by them."""
+def copy_index(folder: Path, target: Path) -> bytes | None:
+    """Copy the clone's index (given back; None if there is none) with its times: git tells a file changed within the same tick by them."""
     content = nofollow.read(folder, ".git/index", 1 << 31)
     if content is None:
         return None

@@ -27,6 +27,12 @@ def objects_of(folder: Path) -> Path:
     return folder / ".git/objects"
 
 
+def blinded(git: Git, source: Path) -> Git:
+    """Git that sees the clone's objects too, but believes none of its indexes about history."""
+    config = {**git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"}
+    return git.having(alternates=(source,), config=config)
+
+
 async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: Iterable[str]) -> int:
     """Bring all objects of the commits `wanted` that are not reachable from `known`; gives how many.
 
@@ -35,7 +41,7 @@ async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: It
     revisions = "".join(f"{sha}\n" for sha in wanted) + "".join(f"^{sha}\n" for sha in known)
     with tempfile.TemporaryFile(buffering=0) as pack:
         try:
-            await git.having(alternates=(source,)).run(
+            await blinded(git, source).run(
                 *("pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset"),
                 stdin=revisions.encode(),
                 stdout=pack,

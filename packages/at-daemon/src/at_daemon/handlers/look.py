@@ -192,7 +192,7 @@ async def session(parts: Parts, call: Call) -> Json:
     record, live = await parts.ledger.read(lambda tx: _session(tx, call.path["agent"]))
     return {
         "session": record.id,
-        "run_dir": str(parts.home.run),
+        "run_dir": str(parts.home.holders),
         "journal_dir": str(parts.home.journal),
         "transport": record.launch.get("transport", "pipe"),
         "live": live,
