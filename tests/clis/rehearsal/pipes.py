@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, TypeVar
 
-from at_session.vocabulary import Driver, DriverEvent, LaunchRequest, Write
+from at_session.vocabulary import Decision, Driver, DriverEvent, LaunchRequest, Write
 
 Found = TypeVar("Found", bound=DriverEvent)
 
@@ -21,7 +21,7 @@ class PipedAgent:
     def __init__(self, driver: Driver, request: LaunchRequest) -> None:
         self.driver = driver
         self.events: list[DriverEvent] = []
-        self.recorded: list[tuple[str, bytes]] = []
+        self.recorded: list[tuple[str, bytes | tuple[str, ...]]] = []
         self._changed = threading.Condition()
         launch = driver.launch(request)
         self.process = subprocess.Popen(
@@ -59,8 +59,30 @@ class PipedAgent:
     def prompt(self, message_id: str, text: str) -> None:
         """Hand a prompt over."""
         with self._changed:
+            self.recorded.append(("prompt", (message_id, text)))
             writes = self.driver.prompt(message_id, text)
         self.write(writes)
+
+    def decide(self, request_id: str, *, approve: bool, text: str = "") -> None:
+        """Answer an ask."""
+        with self._changed:
+            self.recorded.append(("approve" if approve else "deny", (request_id, text)))
+            writes = self.driver.decide(request_id, Decision(approve, text))
+        self.write(writes)
+
+    def interrupt(self, interrupt_id: str) -> None:
+        """Ask the CLI to end its turn."""
+        with self._changed:
+            self.recorded.append(("interrupt", (interrupt_id,)))
+            writes = self.driver.interrupt(interrupt_id)
+        self.write(writes)
+
+    def output(self) -> bytes:
+        """What the process wrote to standard output so far."""
+        with self._changed:
+            return b"".join(
+                data for name, data in self.recorded if name == "stdout" and isinstance(data, bytes)
+            )
 
     def wait_for(
         self,

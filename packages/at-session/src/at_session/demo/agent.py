@@ -14,7 +14,7 @@ import sys
 from at_session.demo import steps
 from at_session.demo.channel import Channel, Disconnected, Interrupted
 from at_session.demo.scenario import ScenarioError, begins_with_step, parse
-from at_session.demo.session import Session
+from at_session.demo.session import DemoSession
 
 PROTOCOL = 1
 _OPTIONS = ("--session", "--state-dir", "--allow", "--attempt")
@@ -26,10 +26,10 @@ class Terminated(BaseException):
     """SIGTERM arrived. No ordinary handler may swallow it."""
 
 
-class Agent:
+class DemoAgent:
     """One process of a session: takes requests, runs one scenario at a time, reports what it does."""
 
-    def __init__(self, session: Session, allow: str, attempt: int) -> None:
+    def __init__(self, session: DemoSession, allow: str, attempt: int) -> None:
         self.session = session
         self.allow = allow
         self.attempt = attempt
@@ -216,8 +216,8 @@ def main(arguments: list[str]) -> int:
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        session = Session(options["--state-dir"], options["--session"])
-        return Agent(session, options["--allow"], int(options["--attempt"])).run()
+        session = DemoSession(options["--state-dir"], options["--session"])
+        return DemoAgent(session, options["--allow"], int(options["--attempt"])).run()
     except Terminated:
         return _TERMINATED
     except Disconnected:

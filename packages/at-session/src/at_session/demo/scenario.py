@@ -56,7 +56,7 @@ class Step:
 
 def begins_with_step(prompt: str) -> bool:
     """Whether a prompt is a scenario at all."""
-    words = prompt.replace(";", " ; ").split(maxsplit=1)
+    words = prompt.lstrip("; \t\r\n").replace(";", " ; ").split(maxsplit=1)
     return bool(words) and words[0] in STEP_WORDS
 
 

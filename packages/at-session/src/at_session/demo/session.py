@@ -12,7 +12,7 @@ import os
 _FINISHED_KEPT = 200
 
 
-class Session:
+class DemoSession:
     """State of one session. `current` is the scenario that has begun and has not ended."""
 
     __slots__ = (

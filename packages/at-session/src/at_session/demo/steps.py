@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import Popen
 
-    from at_session.demo.agent import Agent
+    from at_session.demo.agent import DemoAgent
     from at_session.demo.scenario import Step
 
     Current = dict[str, object]
@@ -39,12 +39,12 @@ class LimitReached(Exception):
     """A usage limit stopped the turn; the scenario goes on with the next prompt."""
 
 
-def perform(agent: Agent, current: Current, step: Step) -> None:
+def perform(agent: DemoAgent, current: Current, step: Step) -> None:
     """Do one step. `current["progress"]` counts what of it was done already."""
     _STEPS[step.word](agent, current, step)
 
 
-def _write(agent: Agent, current: Current, step: Step) -> None:
+def _write(agent: DemoAgent, current: Current, step: Step) -> None:
     content = (step.content or "Written by the demo agent.") + "\n"
     tool_id = _tool_started(agent, "write", step.text)
     if agent.allow == "ask" and not _approved(agent, tool_id, "edit", step.text, f"{step.text}\n{content}"):
@@ -53,7 +53,7 @@ def _write(agent: Agent, current: Current, step: Step) -> None:
     agent.channel.send("tool_ended", tool=tool_id, ok=True, output=f"wrote {step.text}")
 
 
-def _shell(agent: Agent, current: Current, step: Step) -> None:
+def _shell(agent: DemoAgent, current: Current, step: Step) -> None:
     tool_id = _tool_started(agent, "shell", step.text)
     if agent.allow != "all" and not _approved(agent, tool_id, "command", step.text, step.text):
         return
@@ -61,12 +61,12 @@ def _shell(agent: Agent, current: Current, step: Step) -> None:
     agent.channel.send("tool_ended", tool=tool_id, ok=code == 0, output=f"{output}[exit code {code}]")
 
 
-def _ask(agent: Agent, current: Current, step: Step) -> None:
+def _ask(agent: DemoAgent, current: Current, step: Step) -> None:
     _, answer = agent.ask("question", "ask", step.text)
     agent.say(f"The answer is: {answer}" if answer else "No answer was given.")
 
 
-def _stream(agent: Agent, current: Current, step: Step) -> None:
+def _stream(agent: DemoAgent, current: Current, step: Step) -> None:
     total = round(step.number * LINES_PER_SECOND)
     while (done := int(str(current["progress"]))) < total:
         agent.pause(1 / LINES_PER_SECOND)
@@ -74,7 +74,7 @@ def _stream(agent: Agent, current: Current, step: Step) -> None:
         agent.say(f"line {agent.session.next_line()}")
 
 
-def _crash(agent: Agent, current: Current, step: Step) -> None:
+def _crash(agent: DemoAgent, current: Current, step: Step) -> None:
     if agent.attempt > 1 or current["crashed"]:
         return
     agent.pause(step.number)
@@ -83,7 +83,7 @@ def _crash(agent: Agent, current: Current, step: Step) -> None:
     _kill_self()
 
 
-def _crash_always(agent: Agent, current: Current, step: Step) -> None:
+def _crash_always(agent: DemoAgent, current: Current, step: Step) -> None:
     _kill_self()
 
 
@@ -91,12 +91,12 @@ def _kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _hang(agent: Agent, current: Current, step: Step) -> None:
+def _hang(agent: DemoAgent, current: Current, step: Step) -> None:
     while True:
         signal.pause()
 
 
-def _limit(agent: Agent, current: Current, step: Step) -> None:
+def _limit(agent: DemoAgent, current: Current, step: Step) -> None:
     if current["progress"]:
         return
     current["progress"] = 1
@@ -107,11 +107,11 @@ def _limit(agent: Agent, current: Current, step: Step) -> None:
     raise LimitReached(message)
 
 
-def _lie(agent: Agent, current: Current, step: Step) -> None:
+def _lie(agent: DemoAgent, current: Current, step: Step) -> None:
     agent.say("I committed the change and all tests pass.")
 
 
-def _flood(agent: Agent, current: Current, step: Step) -> None:
+def _flood(agent: DemoAgent, current: Current, step: Step) -> None:
     left = round(step.number * (1 << 20))
     while left > 0:
         agent.pause(0)
@@ -120,11 +120,11 @@ def _flood(agent: Agent, current: Current, step: Step) -> None:
         left -= size
 
 
-def _fail(agent: Agent, current: Current, step: Step) -> None:
+def _fail(agent: DemoAgent, current: Current, step: Step) -> None:
     raise StepFailed(step.text)
 
 
-def _note(agent: Agent, current: Current, step: Step) -> None:
+def _note(agent: DemoAgent, current: Current, step: Step) -> None:
     slug = _slug(step.text)
     path = f"demo-{slug}-{agent.session.id[:8]}-{agent.session.turns + 1}.md"
     tool_id = _tool_started(agent, "write", path)
@@ -138,7 +138,7 @@ def _note(agent: Agent, current: Current, step: Step) -> None:
     agent.say(f"I wrote {path} and committed it." if committed else f"I wrote {path}; it is not committed.")
 
 
-def _commit(agent: Agent, path: str) -> bool:
+def _commit(agent: DemoAgent, path: str) -> bool:
     unknown, _ = _run(agent, ["git", "var", "GIT_COMMITTER_IDENT"])
     code, _ = _run(agent, ["git", "commit", "-q", "-m", f"Add {path}", "--", path], fallback=unknown != 0)
     return code == 0
@@ -149,13 +149,13 @@ def _slug(text: str) -> str:
     return "-".join("".join(letters).split()[:4])[:40] or "note"
 
 
-def _tool_started(agent: Agent, name: str, what: str) -> str:
+def _tool_started(agent: DemoAgent, name: str, what: str) -> str:
     tool_id = f"tool-{agent.session.starts}-{agent.session.turns + 1}-{agent.work + 1}"
     agent.channel.send("tool_started", tool=tool_id, name=name, what=what)
     return tool_id
 
 
-def _approved(agent: Agent, tool_id: str, kind: str, named: str, what: str) -> bool:
+def _approved(agent: DemoAgent, tool_id: str, kind: str, named: str, what: str) -> bool:
     approved, reason = agent.ask(kind, "write" if kind == "edit" else "shell", what)
     if not approved:
         agent.denied.append(named)
@@ -176,7 +176,7 @@ def _put(path: str, content: str) -> None:
         raise StepFailed(f"step 'write' cannot write {path!r}: {problem.strerror}") from None
 
 
-def _run(agent: Agent, command: list[str], *, fallback: bool = False) -> tuple[int, str]:
+def _run(agent: DemoAgent, command: list[str], *, fallback: bool = False) -> tuple[int, str]:
     import subprocess
 
     environment = {**os.environ, **_FALLBACK_IDENTITY} if fallback else None
@@ -200,7 +200,7 @@ def _run(agent: Agent, command: list[str], *, fallback: bool = False) -> tuple[i
         raise
 
 
-def _output(agent: Agent, process: Popen[bytes]) -> str:
+def _output(agent: DemoAgent, process: Popen[bytes]) -> str:
     assert process.stdout is not None
     kept = b""
     with process.stdout as pipe:
@@ -213,7 +213,7 @@ def _output(agent: Agent, process: Popen[bytes]) -> str:
             agent.take_requests()
 
 
-_STEPS: dict[str, Callable[[Agent, Current, Step], None]] = {
+_STEPS: dict[str, Callable[[DemoAgent, Current, Step], None]] = {
     scenario.WRITE: _write,
     scenario.SHELL: _shell,
     scenario.ASK: _ask,

@@ -1,0 +1,398 @@
+"""The Claude driver on recorded streams of the real CLI (`tests/clis` at the root records them)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from at_session.drivers.claude import ClaudeDriver
+from at_session.errors import LaunchRefused
+from at_session.vocabulary import (
+    Allow,
+    AskClosed,
+    AskKind,
+    AskOpened,
+    Decision,
+    DriverEvent,
+    DriverState,
+    FailureKind,
+    LaunchRequest,
+    Limited,
+    LoginRefused,
+    PromptAccepted,
+    Retrying,
+    SessionLost,
+    SessionStarted,
+    Text,
+    ToolEnded,
+    ToolStarted,
+    Transport,
+    TurnEnded,
+    TurnOutcome,
+    TurnStarted,
+    Unparsed,
+    UsageReported,
+    Write,
+)
+
+RECORDINGS = Path(__file__).with_name("recordings") / "claude-2.1.197"
+CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl"))
+REPOSITORY = "/var/tmp/demo/repo"
+HOW = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
+
+Events = list[DriverEvent]
+Found = TypeVar("Found", bound=DriverEvent)
+
+
+def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
+    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
+        yield next(iter(json.loads(line).items()))
+
+
+def restored(driver: ClaudeDriver) -> ClaudeDriver:
+    """The driver of a daemon that was killed and started again."""
+    return ClaudeDriver(DriverState(json.loads(json.dumps(driver.state.values))))
+
+
+def play(case: str, cuts: Iterable[int] = ()) -> Events:
+    """A recording's events; at each cut, counted in bytes of the streams, the driver is stored and restored."""
+    driver = ClaudeDriver()
+    waiting = sorted(set(cuts), reverse=True)
+    events: Events = []
+    position = 0
+    for name, given_ in acts(case):
+        if isinstance(given_, list):
+            act(driver, name, given_)
+            continue
+        data = given_.encode() + b"\n"
+        while waiting and waiting[-1] < position + len(data):
+            size = max(0, waiting.pop() - position)
+            events += feed(driver, name, data[:size])
+            driver, data, position = restored(driver), data[size:], position + size
+        events += feed(driver, name, data)
+        position += len(data)
+    return events
+
+
+def act(driver: ClaudeDriver, name: str, arguments: list[str]) -> None:
+    match name:
+        case "prompt":
+            writes = driver.prompt(*arguments)
+        case "approve" | "deny":
+            writes = driver.decide(arguments[0], Decision(name == "approve", arguments[1]))
+        case _:
+            writes = driver.interrupt(*arguments)
+    assert len(writes) == 1
+
+
+def feed(driver: ClaudeDriver, stream: str, data: bytes) -> Events:
+    return [event for event in driver.feed(stream, data) if not isinstance(event, Write)]
+
+
+def of(events: Events, kind: type[Found]) -> list[Found]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def size(case: str) -> int:
+    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), case=st.sampled_from(CASES))
+def test_chunks_and_restored_states_change_no_event(data: st.DataObject, case: str) -> None:
+    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    assert play(case, cuts) == play(case)
+
+
+def test_a_state_survives_every_byte_boundary() -> None:
+    assert play("repeated", range(size("repeated"))) == play("repeated")
+
+
+def test_a_turn_with_a_write() -> None:
+    events = play("write")
+    assert [type(event) for event in events] == [
+        *(
+            SessionStarted,
+            PromptAccepted,
+            TurnStarted,
+            Text,
+            ToolStarted,
+            ToolEnded,
+            Text,
+            UsageReported,
+            TurnEnded,
+        ),
+        *(PromptAccepted, TurnStarted, Text, UsageReported, TurnEnded),
+    ]
+    assert of(events, ToolStarted)[0].what == f"{REPOSITORY}/hello.txt"
+    assert of(events, TurnEnded) == [
+        TurnEnded(TurnOutcome.COMPLETED, "m1", "Done."),
+        TurnEnded(TurnOutcome.COMPLETED, "m2", "Again."),
+    ]
+
+
+def test_usage_counts_cache_writes_as_input_and_costs_are_per_turn() -> None:
+    first, second = (each.usage for each in of(play("write"), UsageReported))
+    # What the endpoint sends: response n has 101+7n input, 53+3n written, 1009+13n read, 31+11n output tokens.
+    assert (first.input_tokens, first.cached_tokens, first.output_tokens) == (223 + 115, 2057, 95)
+    assert (second.input_tokens, second.cached_tokens, second.output_tokens) == (122 + 62, 1048, 64)
+    assert first.cost_usd is not None and second.cost_usd is not None
+    assert 0 < second.cost_usd < first.cost_usd
+
+
+@pytest.mark.parametrize(
+    "case, kind, what, argv",
+    [
+        ("approved", AskKind.COMMAND, "git config demo.key 1", ("git", "config", "demo.key", "1")),
+        ("denied", AskKind.COMMAND, "make -k all; true", None),
+        ("edit", AskKind.EDIT, f"{REPOSITORY}/poem.txt\n-two\n+2", None),
+        ("question", AskKind.QUESTION, "Which colour?\n  1. Red (warm)\n  2. Blue (cold)", None),
+    ],
+)
+def test_an_ask_shows_exactly_what_is_asked(
+    case: str, kind: AskKind, what: str, argv: tuple[str, ...] | None
+) -> None:
+    events = play(case)
+    ask = of(events, AskOpened)[0]
+    assert (ask.kind, ask.what, ask.argv) == (kind, what, argv)
+    assert of(events, AskClosed) == [AskClosed(ask.request_id)]
+
+
+@pytest.mark.parametrize(
+    "case, end",
+    [
+        ("approved", TurnEnded(TurnOutcome.COMPLETED, "m1", "Configured.")),
+        ("denied", TurnEnded(TurnOutcome.COMPLETED, "m1", "I could not.", denied=("make -k all; true",))),
+        ("interrupted", TurnEnded(TurnOutcome.INTERRUPTED, "m1")),
+        ("withdrawn", TurnEnded(TurnOutcome.INTERRUPTED, "m1", denied=("make something",))),
+        ("joined", TurnEnded(TurnOutcome.COMPLETED, "m1", "Both done.", joined=("m2",))),
+        ("retried", TurnEnded(TurnOutcome.COMPLETED, "m1", "At last.")),
+        (
+            "cut",
+            TurnEnded(
+                TurnOutcome.FAILED,
+                "m1",
+                "Half a sen",
+                FailureKind.CONNECTION,
+                "the connection was cut in the middle of an answer",
+            ),
+        ),
+        ("login", TurnEnded(TurnOutcome.FAILED, "m1", "", FailureKind.LOGIN, "the login was refused")),
+    ],
+)
+def test_how_a_turn_ended(case: str, end: TurnEnded) -> None:
+    assert of(play(case), TurnEnded) == [end]
+
+
+@pytest.mark.parametrize(
+    "case, failure",
+    [
+        ("limited", FailureKind.LIMIT),
+        ("no-login", FailureKind.LOGIN),
+        ("context", FailureKind.CONTEXT),
+        ("server-error", FailureKind.API),
+    ],
+)
+def test_a_failed_turn_has_its_kind_and_the_clis_words(case: str, failure: FailureKind) -> None:
+    end = of(play(case), TurnEnded)[0]
+    assert (end.outcome, end.failure) == (TurnOutcome.FAILED, failure)
+    assert end.error == end.text != ""
+
+
+def test_a_limit_tells_its_reset_also_where_the_cli_does_not_repeat_it() -> None:
+    assert [each.reset_at for each in of(play("limited"), Limited)] == ["2030-03-17T17:46:40Z"] * 2
+
+
+@pytest.mark.parametrize(
+    "case, refused",
+    [
+        ("login", LoginRefused("authentication_failed (401)", HOW)),
+        ("no-login", LoginRefused("Not logged in · Please run /login", HOW)),
+    ],
+)
+def test_a_refused_login_is_told_once(case: str, refused: LoginRefused) -> None:
+    assert of(play(case), LoginRefused) == [refused]
+
+
+def test_the_clis_own_retries_are_told() -> None:
+    told = [(each.kind, each.attempt, each.message) for each in of(play("retried"), Retrying)]
+    assert told == [
+        (FailureKind.LIMIT, 1, "rate_limit (429)"),
+        (FailureKind.OVERLOADED, 2, "overloaded (529)"),
+    ]
+
+
+def test_a_prompt_that_the_cli_has_already_is_told_as_repeated() -> None:
+    assert play("repeated") == [PromptAccepted("m1", repeated=True)]
+
+
+def test_a_lost_session_is_told_and_ends_no_turn() -> None:
+    events = play("lost")
+    assert [type(event) for event in events] == [SessionLost, Unparsed]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"plain words",
+        b"\xff\xfe\x00 not UTF-8",
+        b"[1, 2]",
+        b"{" * 100_000,
+        b'{"type": "result", "result": ' + b"9" * 10_000 + b"}",
+    ],
+    ids=["words", "bytes", "list", "deep", "number"],
+)
+def test_a_line_that_is_not_of_the_protocol_is_a_fact(line: bytes) -> None:
+    events = feed(ClaudeDriver(), "stdout", line + b"\n")
+    assert [type(event) for event in events] == [Unparsed]
+    assert len(of(events, Unparsed)[0].excerpt) <= 500
+
+
+def test_a_line_of_ten_megabytes_is_read() -> None:
+    block = {"type": "text", "text": "x" * 10_000_000}
+    line = json.dumps({"type": "assistant", "message": {"id": "1", "content": [block]}}).encode() + b"\n"
+    driver = ClaudeDriver()
+    chunks = [line[start : start + 65536] for start in range(0, len(line), 65536)]
+    events = [event for chunk in chunks for event in feed(driver, "stdout", chunk)]
+    assert [len(each.text) for each in of(events, Text)] == [10_000_000]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+LINE_TYPES = [
+    "system",
+    "assistant",
+    "user",
+    "control_request",
+    "control_response",
+    "control_cancel_request",
+    "result",
+]
+KEYS = [
+    "subtype",
+    "message",
+    "request",
+    "response",
+    "content",
+    "request_id",
+    "uuid",
+    "isReplay",
+    "errors",
+    "usage",
+]
+lines = st.fixed_dictionaries(
+    {"type": st.sampled_from([*LINE_TYPES, "stream_event", "rate_limit_event"])},
+    optional={
+        **dict.fromkeys(KEYS, json_values),
+        "subtype": st.sampled_from(["init", "api_retry", "success", "can_use_tool"]),
+        "request": st.fixed_dictionaries({"subtype": st.just("can_use_tool"), "input": json_values}),
+        "permission_denials": json_values,
+        "total_cost_usd": json_values,
+        "rate_limit_info": st.fixed_dictionaries({"status": st.just("rejected"), "resetsAt": json_values}),
+    },
+)
+
+
+@settings(deadline=None)
+@given(st.lists(lines, max_size=6))
+def test_no_shape_of_a_line_breaks_the_driver(given_: list[dict[str, object]]) -> None:
+    driver = ClaudeDriver()
+    driver.prompt("m1", "Hello")
+    for line in given_:
+        for event in feed(driver, "stdout", json.dumps(line).encode() + b"\n"):
+            str(event).encode()
+        driver = restored(driver)
+    assert isinstance(driver.state.values, dict)
+
+
+def request(**changes: object) -> LaunchRequest:
+    plain: dict[str, object] = {
+        "agent_id": "a1",
+        "binary": "claude",
+        "args": ("--debug",),
+        "cwd": REPOSITORY,
+        "env": {"HOME": "/nowhere", "PATH": "/bin"},
+        "private_dir": "/nowhere/private",
+        "session_id": "3f0c1d2e-0000-4000-8000-000000000001",
+    }
+    return LaunchRequest(**{**plain, **changes})  # type: ignore[arg-type]
+
+
+def option(argv: tuple[str, ...], name: str) -> str | None:
+    return argv[argv.index(name) + 1] if name in argv else None
+
+
+@pytest.mark.parametrize("allow, mode", [(Allow.ASK, "default"), (Allow.EDITS, "acceptEdits")])
+def test_a_launch_says_the_permission_mode(allow: Allow, mode: str) -> None:
+    launch = ClaudeDriver().launch(request(allow=allow, model="opus", instructions="Be brief."))
+    assert launch.transport is Transport.PIPE
+    assert option(launch.argv, "--permission-mode") == mode
+    assert option(launch.argv, "--model") == "opus"
+    assert option(launch.argv, "--append-system-prompt") == "Be brief."
+    assert launch.argv[-1] == "--debug"
+    assert launch.env == {"DISABLE_AUTOUPDATER": "1", "HOME": "/nowhere", "PATH": "/bin"}
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"IS_SANDBOX": "yes"}, {"IS_SANDBOX": "1"}], ids=["plain", "yes", "sandbox"]
+)
+def test_all_as_root_is_refused_before_launching(env: dict[str, str]) -> None:
+    wanted = request(allow=Allow.ALL, env={"HOME": "/nowhere", **env})
+    if os.geteuid() == 0 and env.get("IS_SANDBOX") != "1":
+        with pytest.raises(LaunchRefused, match="as root; allow `edits`, or set IS_SANDBOX=1"):
+            ClaudeDriver().launch(wanted)
+    else:
+        assert option(ClaudeDriver().launch(wanted).argv, "--permission-mode") == "bypassPermissions"
+
+
+@pytest.mark.parametrize(
+    "transcript, flag, same",
+    [
+        (None, "--session-id", True),
+        ('{"type":"user"}\n', "--resume", True),
+        ('{"type":"queue-operation"}\n', "--session-id", False),
+    ],
+    ids=["none", "with-a-prompt", "without-a-prompt"],
+)
+@pytest.mark.parametrize("variable", ["HOME", "CLAUDE_CONFIG_DIR"])
+def test_the_clis_own_record_decides_about_resuming(
+    tmp_path: Path, variable: str, transcript: str | None, flag: str, same: bool
+) -> None:
+    wanted = request(env={variable: str(tmp_path)})
+    if transcript is not None:
+        folder = tmp_path / (".claude" if variable == "HOME" else "") / "projects" / "-some-folder"
+        folder.mkdir(parents=True)
+        (folder / f"{wanted.session_id}.jsonl").write_text(transcript)
+    argv = ClaudeDriver().launch(wanted).argv
+    assert (option(argv, flag) == wanted.session_id) is same
+    assert ("--resume" in argv) is (flag == "--resume")
+
+
+@pytest.mark.parametrize("text, blocks", [("Hello", 1), ("/help", 2), (" \n/help", 2), ("!ls", 1)])
+def test_a_prompt_is_one_line_with_its_id(text: str, blocks: int) -> None:
+    driver = ClaudeDriver()
+    (write,) = driver.prompt("3f0c1d2e-0000-4000-8000-000000000002", text)
+    assert driver.prompt("3f0c1d2e-0000-4000-8000-000000000002", text) == [write]
+    line = json.loads(write.data)
+    assert write.id == "prompt:3f0c1d2e-0000-4000-8000-000000000002"
+    assert line["uuid"] == "3f0c1d2e-0000-4000-8000-000000000002"
+    assert [block["text"] for block in line["message"]["content"]] == [text, ""][:blocks]
+    assert write.data.count(b"\n") == 1
+
+
+def test_a_launch_forgets_the_process_before() -> None:
+    driver = ClaudeDriver()
+    driver.prompt("m1", "Hello")
+    driver.feed("stdout", b'{"type":"system","subtype":"init","session_id":"s"}\n{"half')
+    driver.launch(request())
+    assert driver.state.values == {}
