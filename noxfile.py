@@ -155,7 +155,7 @@ def wheels(session: nox.Session) -> None:
         at = str(fresh / "venv" / "bin" / "at")
         home = fresh / "home"
         home.mkdir()
-        env = {"HOME": str(home), "AT_HOME": str(home / "at")}
+        env = {"HOME": str(home), "AT_HOME": str(home / "at"), "PYTHONPATH": ""}
         session.chdir(fresh)
         for arguments in (["--version"], ["--help"], ["demo"]):
             session.run(at, *arguments, external=True, env=env)

@@ -138,6 +138,15 @@ def test_long_values_are_hidden_before_their_own_beginnings() -> None:
     assert sink.redact("abcdefghij") == MARK
 
 
+def test_what_is_remembered_is_judged_anew_after_learning() -> None:
+    sink = Redactor()
+    assert sink.redact_recurring("hunter2-agent") == "hunter2-agent"
+    sink.learn_values(["hunter2"])
+    assert sink.redact_recurring("hunter2-agent") == "[redacted]-agent"
+    for number in range(3_000):
+        assert sink.redact_recurring(f"name-{number}") == f"name-{number}"
+
+
 AROUND = st.text(
     alphabet=string.ascii_letters + string.digits + " \t\n\"'\\{}[](),;:=@/?&%$-_.é\x1b\u202e", max_size=60
 )

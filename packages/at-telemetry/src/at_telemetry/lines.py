@@ -12,6 +12,7 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final, TypeAlias
 
@@ -25,6 +26,7 @@ Fields: TypeAlias = dict[str, Scalar]
 LONGEST_FIELD: Final = 65_536
 """Characters of one field that are written; the rest is counted, not kept."""
 _CUT_MARGIN: Final = 4_096
+_LONGEST_NAME: Final = 200
 _DEEPEST: Final = 8
 _OURS: Final = (
     "time", "level", "service", "target", "thread", "pid", "file", "line", "message", "exception", "stack",
@@ -32,10 +34,11 @@ _OURS: Final = (
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def _source_file(record: logging.LogRecord) -> str:
+@lru_cache(maxsize=1_024)
+def _source_file(pathname: str, target: str) -> str:
     """The file from its top package on (`at_daemon/git.py`): an installation's own path says nothing."""
-    path = PurePath(record.pathname)
-    package = record.name.partition(".")[0]
+    path = PurePath(pathname)
+    package = target.partition(".")[0]
     if package in path.parts:
         return "/".join(path.parts[path.parts.index(package) :])
     return path.name
@@ -68,15 +71,15 @@ class Lines:
             "time": when.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "service": self._service,
-            "target": self._text(record.name),
-            "thread": self._text(record.threadName or ""),
+            "target": self._name(record.name),
+            "thread": self._name(record.threadName or ""),
             "pid": record.process,
-            "file": self._text(_source_file(record)),
+            "file": self._name(_source_file(record.pathname, record.name)),
             "line": record.lineno,
             "message": self._text(_message(record)),
         }
         for name, value in context.current().items():
-            fields[name] = self._text(value)
+            fields[name] = self._name(value)
         for name, value in vars(record).items():
             if name not in _STANDARD:
                 fields[self._extra_name(name)] = self._extra(name, value)
@@ -120,8 +123,11 @@ class Lines:
         kept = self._sink.redact(text[: LONGEST_FIELD + margin])[:-margin][:LONGEST_FIELD]
         return f"{kept}… (+{len(text) - len(kept)})"
 
+    def _name(self, text: str) -> str:
+        return self._sink.redact_recurring(text) if len(text) <= _LONGEST_NAME else self._text(text)
+
     def _extra_name(self, name: str) -> str:
-        name = self._text(name)
+        name = self._name(name)
         return f"extra_{name}" if name in _OURS else name
 
     def _extra(self, name: str, value: object) -> Scalar:

@@ -23,6 +23,7 @@ MARK: Final = "[redacted]"
 SHORTEST_VALUE: Final = 6
 """Shorter environment values (`1`, `true`, `dev`) would blank out ordinary words; they are caught as assignments."""
 _SHORTEST_LINE: Final = 16
+_MOST_RECURRING: Final = 1_024
 
 _SECRET_WORD: Final = (
     r"(?:(?:api|access|private|secret|signing|encryption)[_-]?key|token(?!s|i[sz])|secret|passw(?:or)?d|passphrase"
@@ -59,19 +60,29 @@ _SHAPES: Final = (
     r")"
 )
 
+
+def _whole(_: re.Match[str]) -> str:
+    return MARK
+
+
+def _after(found: re.Match[str]) -> str:
+    """Keep group 1, what stands before the secret: the line stays readable."""
+    return f"{found[1]}{MARK}"
+
+
 _RULES: Final = tuple(
-    # Group 1 is what stands before the secret; it is kept, so that the line stays readable.
+    # Functions, not templates: Python looks a template up at each call, which costs more than a search without a hit.
     (re.compile(pattern, flags), replacement)
     for pattern, flags, replacement in (
-        (_PRIVATE_KEY, 0, MARK),
-        (_SHAPES, 0, MARK),
-        (rf"({_HEADER}{_IS}){_TO_LINE_END}", re.IGNORECASE, rf"\1{MARK}"),
-        (rf"(['\"](?:{_HEADER}|{_SECRET_WORD})['\"]\s?,\s?){_VALUE}", re.IGNORECASE, rf"\1{MARK}"),
-        (r"(\bbearer\s{1,8})[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE, rf"\1{MARK}"),
-        (r"(://)(?!git@)[^\s/\"'<>]*@", 0, rf"\1{MARK}@"),
-        (r"([?&](?:key|sig|signature|code|auth)=)[^\s&\"'<>]++", re.IGNORECASE, rf"\1{MARK}"),
-        (rf"({_SECRET_WORD}[\w-]{{0,40}}{_IS}){_VALUE}", re.IGNORECASE, rf"\1{MARK}"),
-        (rf"(--(?:[a-z]{{1,16}}-){{0,3}}{_SECRET_WORD}\s{{1,8}}){_VALUE}", re.IGNORECASE, rf"\1{MARK}"),
+        (_PRIVATE_KEY, 0, _whole),
+        (_SHAPES, 0, _whole),
+        (rf"({_HEADER}{_IS}){_TO_LINE_END}", re.IGNORECASE, _after),
+        (rf"(['\"](?:{_HEADER}|{_SECRET_WORD})['\"]\s?,\s?){_VALUE}", re.IGNORECASE, _after),
+        (r"(\bbearer\s{1,8})[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE, _after),
+        (r"(://)(?!git@)[^\s/\"'<>]*(?=@)", 0, _after),
+        (r"([?&](?:key|sig|signature|code|auth)=)[^\s&\"'<>]++", re.IGNORECASE, _after),
+        (rf"({_SECRET_WORD}[\w-]{{0,40}}{_IS}){_VALUE}", re.IGNORECASE, _after),
+        (rf"(--(?:[a-z]{{1,16}}-){{0,3}}{_SECRET_WORD}\s{{1,8}}){_VALUE}", re.IGNORECASE, _after),
     )
 )
 
@@ -102,6 +113,7 @@ class Redactor:
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
         self._by_heart: re.Pattern[str] | None = None
+        self._recurring: dict[str, str] = {}
 
     @property
     def longest(self) -> int:
@@ -121,10 +133,11 @@ class Redactor:
         longest_first = sorted(known, key=lambda form: (-len(form), form))
         self._by_heart = re.compile("|".join(map(re.escape, longest_first)))
         self._values = known
+        self._recurring = {}
 
     def forget(self) -> None:
         """Know no value by heart any more; shapes and places stay."""
-        self._values, self._by_heart = frozenset(), None
+        self._values, self._by_heart, self._recurring = frozenset(), None, {}
 
     def redact(self, text: str) -> str:
         """`text` without its secrets."""
@@ -133,6 +146,17 @@ class Redactor:
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
         return text
+
+    def redact_recurring(self, text: str) -> str:
+        """As `redact`, for texts that come again and again, such as names of targets and ids: they are remembered."""
+        clean = self._recurring.get(text)
+        if clean is None:
+            remembered = self._recurring
+            clean = self.redact(text)
+            if len(remembered) >= _MOST_RECURRING:
+                remembered.clear()
+            remembered[text] = clean
+        return clean
 
 
 SINK: Final = Redactor()
