@@ -263,6 +263,24 @@ def test_no_prompt_under_json(at: At, daemon: FakeDaemon) -> None:
     assert len(daemon.seen) == 2
 
 
+@pytest.mark.parametrize(
+    "status, settled, exit_code, code",
+    [("done", True, 0, 0), ("review", True, 3, 3), ("slung", False, 0, 1), ("failed", True, 1, 1)],
+)
+def test_landing_waits_for_its_outcome(
+    at: At, daemon: FakeDaemon, status: str, settled: bool, exit_code: int, code: int
+) -> None:
+    bead = {"id": BEAD_ID, "title": "T", "status": status}
+    waiting = {"bead": {**bead, "status": "review"}, "settled": False, "exit_code": 0, "seq": 1}
+    daemon.answers["land"] = waiting
+    ends = iter([waiting, {"bead": bead, "settled": settled, "exit_code": exit_code, "seq": 2}])
+    daemon.answers["wait"] = lambda _seen: next(ends)
+    outcome = at("land", "3f2a", "--json")
+    assert (outcome.code, outcome.document["bead"]["status"]) == (code, status)
+    assert [seen.route for seen in daemon.seen] == ["land", "wait", "wait"]
+    assert at("land", "3f2a", "--no-wait").code == 0
+
+
 @pytest.mark.parametrize("arguments", [["resume"], ["resume", "furiosa", "--all"]])
 def test_resume_wants_one_or_all(at: At, daemon: FakeDaemon, arguments: list[str]) -> None:
     assert at(*arguments, "--json").error["code"] == "usage"

@@ -88,3 +88,33 @@ class NotAHome(Refused):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} is not removed: {reason}", "remove it by hand if it is to go")
+
+
+class NotRemoved(AtError):
+    """Something of ours could not be removed."""
+
+    code = "not_removed"
+
+    def __init__(self, path: str, number: int) -> None:
+        more = f" and {number - 1} more" if number > 1 else ""
+        super().__init__(
+            f"could not be removed: {path}{more}", "remove it by hand, then at uninstall --yes again"
+        )
+
+
+class TerminalTaken(Refused):
+    """Somebody else has the keyboard of the agent."""
+
+    code = "terminal_taken"
+
+    def __init__(self, agent: str, who: str) -> None:
+        super().__init__(f"the terminal of {agent} is in use: {who}", f"at attach {agent} --steal")
+
+
+class NotAttached(AtError):
+    """The agent's holder does not answer, or went away."""
+
+    code = "not_attached"
+
+    def __init__(self, agent: str, reason: str) -> None:
+        super().__init__(f"cannot attach to {agent}: {reason}", f"at explain {agent}")

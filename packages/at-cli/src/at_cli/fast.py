@@ -26,9 +26,9 @@ def main() -> int:
     try:
         target = _ROUTES.get(tuple(sys.argv[1:]))
         if target is not None and _streams_are_open() and "_AT_COMPLETE" not in os.environ:
-            body = ask(socket_path(), target + query(os.getcwdb()))
+            body = ask(socket_path(os.environb), target + query(os.getcwdb()) + look(target))
             if body is not None:
-                return write(body)
+                return write(in_locale(body))
         from at_cli.main import main as whole_program
     except KeyboardInterrupt:
         return 130
@@ -37,9 +37,8 @@ def main() -> int:
     return whole_program(sys.argv[1:])
 
 
-def socket_path() -> bytes:
+def socket_path(environ: "os._Environ[bytes] | dict[bytes, bytes]") -> bytes:
     """The daemon's socket, by the rule of `at_core.paths.Home`."""
-    environ = os.environb
     named = environ.get(b"AT_HOME")
     if named:
         return os.path.join(os.path.abspath(named), b"run", b"at.sock")
@@ -48,9 +47,14 @@ def socket_path() -> bytes:
 
 
 def query(folder: bytes) -> str:
-    """The query string: where the call was made, whether colours are wanted, and how wide a line may be."""
+    """The query string that says where the call was made."""
     quoted = "".join([chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in folder])
-    return f"?path={quoted}&color={int(wants_colour())}&width={width()}"
+    return f"?path={quoted}"
+
+
+def look(target: str) -> str:
+    """The rest of the query string of rendered text: whether colours are wanted, and how wide a line may be."""
+    return f"&color={int(wants_colour())}&width={width()}" if target.endswith(".txt") else ""
 
 
 def wants_colour() -> bool:
@@ -91,6 +95,14 @@ def ask(address: bytes, target: str) -> bytes | None:
             os.close(folder)
     head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
     return body if head[9:12] == b"200" and _is_whole(head, body) else None
+
+
+def in_locale(body: bytes) -> bytes:
+    """UTF-8 text in the encoding of the locale, with escapes for what that cannot say."""
+    encoding = sys.stdout.encoding
+    if encoding == "utf-8" or body.isascii():
+        return body
+    return body.decode("utf-8", "replace").encode(encoding, "backslashreplace")
 
 
 def _is_whole(head: bytes, body: bytes) -> bool:

@@ -9,6 +9,7 @@ import threading
 from at_cli.clock import monotonic
 from at_cli.errors import StillRunning
 from at_cli.face import Document, Face
+from at_core.paths import Home
 
 ANSWER_SECONDS = 40.0
 """Agents get up to 30 s to end in a way that can be resumed."""
@@ -16,8 +17,13 @@ END_SECONDS = 10.0
 
 
 def stop_daemon(face: Face, *, keep_agents: bool) -> Document:
-    """End the daemon of this home if there is one: {was_running, stopped: [name]}. Raises `StillRunning`."""
+    """End the daemon of this home if there is one: {was_running, stopped: [name]}. Raises `StillRunning`.
+
+    Agents that outlived a daemon which was killed are stopped by one that is started for it.
+    """
     health = face.daemon.health()
+    if health is None and not keep_agents and has_sessions(face.home):
+        health = face.call("health")
     if health is None:
         return {"was_running": False, "stopped": []}
     with ProcessEnd(int(health["pid"])) as end:
@@ -25,6 +31,15 @@ def stop_daemon(face: Face, *, keep_agents: bool) -> Document:
         if not end.wait(END_SECONDS):
             raise StillRunning(int(health["pid"]), END_SECONDS)
     return {"was_running": True, **document}
+
+
+def has_sessions(home: Home) -> bool:
+    """Whether a holder may live: each has a socket or a launch file beside the daemon's own socket."""
+    try:
+        names = os.listdir(home.run)
+    except OSError:
+        return False
+    return any(name.endswith((".sock", ".launch")) and name != home.socket.name for name in names)
 
 
 class ProcessEnd:

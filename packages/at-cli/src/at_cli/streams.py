@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from at_cli import fast
 
@@ -30,14 +30,15 @@ class Streams:
     def of_process(cls) -> Streams:
         """Those of this process. A stream that the caller closed is like one to the null device."""
         fill_closed_descriptors()
-        stdout = sys.stdout if sys.stdout is not None else open(os.devnull, "w")  # noqa: SIM115  (lives as long as we)
-        stderr = sys.stderr if sys.stderr is not None else open(os.devnull, "w")  # noqa: SIM115
-        stdin: BinaryIO = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+        # In their places, because click and the interpreter's own end write there too.
+        sys.stdin = sys.stdin or _opened(0, "r")
+        sys.stdout = sys.stdout or _opened(1, "w")
+        sys.stderr = sys.stderr or _opened(2, "w")
         return cls(
-            stdin=stdin,
-            stdout=stdout.buffer,
-            stderr=stderr.buffer,
-            encoding=stdout.encoding or "utf-8",
+            stdin=sys.stdin.buffer,
+            stdout=sys.stdout.buffer,
+            stderr=sys.stderr.buffer,
+            encoding=sys.stdout.encoding or "utf-8",
             interactive=os.isatty(0) and os.isatty(1),
             terminal=os.isatty(1),
             error_terminal=os.isatty(2),
@@ -48,6 +49,12 @@ class Streams:
     def encode(self, text: str) -> bytes:
         """`text` in the locale's encoding; what that cannot say becomes a backslash escape."""
         return text.encode(self.encoding, "backslashreplace")
+
+
+def _opened(descriptor: int, mode: str) -> TextIO:
+    stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as we do
+    assert isinstance(stream, io.TextIOWrapper)  # what a text mode gives
+    return stream
 
 
 def fill_closed_descriptors() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,13 +21,13 @@ class Style:
 
     def plain(self, text: object) -> str:
         """Text of users and agents on one line, its control characters made visible."""
-        from at_telemetry.visible import visible
+        from at_core.text import visible
 
         return visible(str(text))
 
     def block(self, text: str, indent: str = "  ") -> list[str]:
         """Text of users and agents with its lines kept, each of them indented."""
-        from at_telemetry.visible import visible
+        from at_core.text import visible
 
         return [f"{indent}{line}" for line in visible(text, keep_lines=True).split("\n")]
 
@@ -74,13 +73,9 @@ class Cell:
 
 
 def cells(text: str) -> int:
-    """Columns that `text` takes on a terminal: two for wide characters, none for combining ones."""
+    """Columns that `text` takes on a terminal."""
     if text.isascii():
         return len(text)
-    return sum(_cells_of(character) for character in text)
+    from at_core.text import cell_width
 
-
-def _cells_of(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return sum(map(cell_width, text))

@@ -108,18 +108,17 @@ def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def timeout_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--timeout`, seconds of waiting."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="S",
+        help="Wait at most S seconds, then exit code 75; work goes on.",
+    )
+
+
 def wait_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--wait` and `--timeout`."""
-    for decorate in reversed(
-        (
-            click.option("--wait", is_flag=True, help="Stay until it is settled; the exit code says how."),
-            click.option(
-                "--timeout",
-                type=click.FloatRange(min=0),
-                metavar="S",
-                help="With --wait: give up after S seconds with exit code 75; the agent goes on.",
-            ),
-        )
-    ):
-        function = decorate(function)
-    return function
+    wait = click.option("--wait", is_flag=True, help="Stay until it is settled; the exit code says how.")
+    return wait(timeout_option()(function))

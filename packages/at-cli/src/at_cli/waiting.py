@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TypeAlias
 
 from at_cli.clock import monotonic
 from at_cli.face import Document, Face
@@ -17,15 +19,33 @@ _PAUSE_SECONDS = 0.2
 _LOST_IN_A_ROW = 5
 
 
-def settle(face: Face, document: Document, *, wait: bool, timeout: float | None) -> int:
-    """Print the document of an order, at once or once it is settled; the exit code.
+Verdict: TypeAlias = Callable[[Document], int | None]
+"""The exit code that a document means, None as long as there is something to wait for."""
+
+
+def settled(document: Document) -> int | None:
+    """The daemon's own verdict: nothing more happens by itself."""
+    return int(document.get("exit_code") or 0) if document.get("settled") else None
+
+
+def landed(document: Document) -> int | None:
+    """On the target, or known not to come there for now: sent back, failed, waiting for a person."""
+    if document["bead"]["status"] == "review" or document.get("settled"):
+        return settled(document)
+    return 1
+
+
+def settle(
+    face: Face, document: Document, *, wait: bool, timeout: float | None, verdict: Verdict = settled
+) -> int:
+    """Print the document of an order, at once or once there is a verdict; the exit code.
 
     A time-out leaves the bead at work and prints it as it stands.
     """
     if not wait:
         face.emit(document, one_line(document, face.style))
         return 0
-    document, code = wait_until_settled(face, document, timeout)
+    document, code = wait_for(face, document, timeout, verdict)
     face.emit(document, bead_lines(document, face.style))
     if code == TIMED_OUT:
         face.note(
@@ -34,7 +54,7 @@ def settle(face: Face, document: Document, *, wait: bool, timeout: float | None)
     return code
 
 
-def wait_until_settled(face: Face, document: Document, timeout: float | None) -> tuple[Document, int]:
+def wait_for(face: Face, document: Document, timeout: float | None, verdict: Verdict) -> tuple[Document, int]:
     """The newest document and its exit code, 75 after `timeout` seconds. Raises `DaemonUnreachable`.
 
     A daemon that dies is started again; what it did is in its store, so nothing is missed meanwhile.
@@ -61,8 +81,8 @@ def wait_until_settled(face: Face, document: Document, timeout: float | None) ->
                     raise
                 threading.Event().wait(_PAUSE_SECONDS)
                 continue
-            if document.get("settled"):
-                return document, int(document.get("exit_code") or 0)
+            if (code := verdict(document)) is not None:
+                return document, code
             progress.say(progress_text(document))
 
 

@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from at_cli.face import Face
+from at_cli.errors import NotAttached, TerminalTaken
+from at_cli.face import Document, Face
 from at_cli.transcript import print_transcript
 from at_cli.verb import AGENT, verb
+from at_core.errors import UsageError
 
 
 @verb(example="at attach furiosa")
 @click.argument("agent", type=AGENT)
-def command(face: Face, agent: str) -> int | None:
-    """Connect to an agent: its terminal, or, for one without a terminal, its live transcript."""
+@click.option("--steal", is_flag=True, help="Take the keyboard from whoever is attached now.")
+def command(face: Face, agent: str, steal: bool) -> None:
+    """Connect to an agent: its terminal, or, for one without a terminal, its live transcript.
+
+    Ctrl-\\ leaves a terminal, Ctrl-C a transcript; the agent goes on.
+    """
     name = face.argument(agent, "the agent")
     session = face.call("session", agent=name)
-    face.note(f"at: {name} has no terminal; this is its transcript (Ctrl-C leaves, the agent goes on)")
-    print_transcript(face, name, follow=bool(session.get("live")), after=None)
-    return None
+    if session["transport"] == "pty" and session["live"] and not face.json:
+        _terminal(face, name, session, steal)
+        return
+    if session["transport"] == "pty":
+        face.note(f"at: {name} is not running; this is its transcript")
+    else:
+        face.note(f"at: {name} has no terminal; this is its transcript (Ctrl-C leaves, the agent goes on)")
+    print_transcript(face, name, follow=bool(session["live"]), after=None)
+
+
+def _terminal(face: Face, name: str, session: Document, steal: bool) -> None:
+    """Hand this terminal to the agent. Talks to the holder itself, so a restart of the daemon goes unnoticed."""
+    from at_session.attach import Detached, attach
+    from at_session.errors import LeaseHeld, SessionError
+
+    if not face.streams.interactive:
+        raise UsageError("a terminal is wanted for this", f"at logs {name} -f")
+    face.note(f"at: attached to {name}; Ctrl-\\ leaves, the agent goes on")
+    try:
+        end = attach(
+            session["session"],
+            run_dir=Path(session["run_dir"]),
+            journal_dir=Path(session["journal_dir"]),
+            owner="at attach",
+            steal=steal,
+        )
+    except LeaseHeld as error:
+        raise TerminalTaken(name, str(error)) from error
+    except (SessionError, OSError) as error:
+        raise NotAttached(name, str(error)) from error
+    face.note(f"at: left {name}, it goes on" if isinstance(end, Detached) else f"at: {name} has ended")

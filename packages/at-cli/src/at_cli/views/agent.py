@@ -18,16 +18,14 @@ def list_lines(agents: list[Document], style: Style) -> list[str]:
 
 
 def _row(agent: Document, style: Style) -> tuple[Cell, ...]:
-    bead = agent.get("bead")
-    title = style.plain(bead.get("title", "")) if isinstance(bead, dict) else ""
-    identity = bead.get("id") if isinstance(bead, dict) else bead or agent.get("bead_id")
+    bead = f"{short(agent['bead_id'])} {style.plain(agent.get('bead') or '')}" if agent.get("bead_id") else ""
     return (
         Cell(agent_glyph(agent), agent_colour(agent)),
         Cell(style.plain(agent.get("name", "")), "bold"),
         Cell(style.plain(agent.get("cli", "")), ""),
         Cell(style.plain(agent.get("role", "")), "dim"),
         Cell(style.plain(agent.get("label") or agent.get("status", "")), agent_colour(agent)),
-        Cell(f"{short(identity)} {title}".rstrip() if identity else "", ""),
+        Cell(bead, ""),
     )
 
 

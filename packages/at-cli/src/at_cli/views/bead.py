@@ -25,6 +25,7 @@ def _row(bead: Document, style: Style) -> tuple[Cell, ...]:
         Cell(short(bead.get("id", "")), "dim"),
         Cell(status, BEAD_COLOURS.get(status, "")),
         Cell(lane if lane != "standard" else "", "bold" if lane == "critical" else "dim"),
+        Cell(style.plain(bead.get("agent") or ""), ""),
         Cell(style.plain(bead.get("title", "")), ""),
     )
 
@@ -126,7 +127,8 @@ def _paragraph(name: str, text: str | None, style: Style) -> list[str]:
 def attention_words(item: Document, style: Style) -> str:
     """One thing that waits for a person."""
     until = f", again at {clock_time(item['reset_at'])}" if item.get("reset_at") else ""
-    return f"{style.plain(item.get('kind', ''))}: {style.plain(item.get('reason', ''))}{until}"
+    how = f" ({style.plain(item['hint'])})" if item.get("hint") else ""
+    return f"{style.plain(item.get('kind', ''))}: {style.plain(item.get('reason', ''))}{until}{how}"
 
 
 def next_steps(document: Document) -> list[str]:

@@ -1,0 +1,353 @@
+"""Verbs that look at this machine themselves: doctor, config, uninstall, completion, down, and `at` alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from at_cli.doctor import judge
+from at_cli.doctor.clis import CLAUDE, CODEX, GEMINI, KNOWN, OPENCODE, KnownCli, draws_on
+from at_cli.doctor.facts import HomeFacts, Program, PtyFacts
+from at_cli.doctor.judge import Check, Verdict
+from at_cli.leftovers import elsewhere
+from at_cli.testing import At, FakeDaemon
+from at_core.paths import Home
+
+OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
+SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
+
+
+def program(folder: Path, name: str, script: str) -> Path:
+    """An executable of that name which does what `script` says."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Path, tmp_path: Path) -> None:
+    (place / ".git").mkdir()
+    program(tmp_path / "bin", "claude", "echo '2.1.197 (Claude Code)'")
+    at.environ["PATH"] = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    told = at("--json").document
+    claude = told["clis"][0]
+    assert (claude["name"], claude["version"], claude["draws_on"]) == ("claude", "2.1.197", None)
+    assert told["repository"] == str(place) and told["git"]
+    assert told["try"] == ["at demo", "at init", 'at run "PROMPT" --wait']
+    plain = at()
+    assert plain.code == 0 and str(place) in plain.out and "at demo" in plain.out
+    assert not at.home.root.exists()
+
+
+@pytest.mark.parametrize(
+    "in_repository, cli, steps",
+    [(False, False, ["at demo", "at doctor"]), (False, True, ["at demo", "cd YOUR-REPOSITORY && at init"])],
+)
+def test_what_to_try_depends_on_what_is_there(
+    at: At, tmp_path: Path, in_repository: bool, cli: bool, steps: list[str]
+) -> None:
+    if cli:
+        program(tmp_path / "bin", "codex", "echo codex-cli 0.169.0")
+    git = shutil.which("git")
+    assert git is not None
+    program(tmp_path / "bin", "git", f'exec {git} "$@"')
+    at.environ["PATH"] = f"{tmp_path / 'bin'}:/bin" if cli else str(tmp_path / "bin")
+    assert at("--json").document["try"] == steps
+
+
+def test_at_alone_is_the_status_where_something_was_made(at: At, daemon: FakeDaemon) -> None:
+    assert at().out == "rig demo\nagents 1 active\n"
+
+
+def verdict(check: Check) -> tuple[Verdict, bool]:
+    """What was decided, and whether there is something to do."""
+    return check.verdict, bool(check.fix)
+
+
+def home_facts(exists: bool = True, ours: bool = True, mode: int = 0o700, free: int = 10**11) -> HomeFacts:
+    return HomeFacts("/h", exists, ours, mode, free)
+
+
+CHECKS = [
+    (judge.python("3.11.7", "/usr/bin/python"), OK, False),
+    (judge.daemon(None, None, "0.1.0"), OK, False),
+    (judge.daemon({"pid": 1, "version": "0.1.0"}, None, "0.1.0"), OK, False),
+    (judge.daemon({"pid": 1, "version": "0.0.9"}, None, "0.1.0"), WARN, True),
+    (judge.daemon(None, "it does not answer", "0.1.0"), FAIL, True),
+    (next(iter(judge.home(home_facts(exists=False)))), OK, False),
+    (next(iter(judge.home(home_facts()))), OK, False),
+    (next(iter(judge.home(home_facts(mode=0o755)))), WARN, True),
+    (next(iter(judge.home(home_facts(ours=False)))), FAIL, True),
+    (list(judge.home(home_facts()))[1], OK, False),
+    (list(judge.home(home_facts(free=10**9)))[1], WARN, True),
+    (list(judge.home(home_facts(free=10**8)))[1], FAIL, True),
+    (judge.terminals(PtyFacts(3, 4096, None)), OK, False),
+    (judge.terminals(PtyFacts(None, None, None)), OK, False),
+    (judge.terminals(PtyFacts(4090, 4096, None)), WARN, True),
+    (judge.terminals(PtyFacts(3, 4096, "No space left on device")), FAIL, True),
+    (judge.sqlite((3, 34, 1)), FAIL, True),
+    (judge.sqlite((3, 45, 0)), OK, False),
+    (judge.sqlite((3, 52, 0)), OK, False),
+    (next(iter(judge.git(Program("git", None), None))), FAIL, True),
+    (next(iter(judge.git(Program("git", "/g", trouble="killed"), None))), FAIL, True),
+    (next(iter(judge.git(Program("git", "/g", "2.37.9"), None))), FAIL, True),
+    (next(iter(judge.git(Program("git", "/g", "2.39.5"), "me@x"))), OK, False),
+    (next(iter(judge.git(Program("git", "/g", "2.39.3 (Apple Git-146)"), "me@x"))), OK, False),
+    (list(judge.git(Program("git", "/g", "2.40"), None))[1], WARN, True),
+    (list(judge.git(Program("git", "/g", "2.40"), "me@x"))[1], OK, False),
+    (judge.agent_program(CLAUDE, Program("claude", None), None, True, any_found=True), OK, True),
+    (judge.agent_program(CLAUDE, Program("claude", None), None, True, any_found=False), WARN, True),
+    (
+        judge.agent_program(CLAUDE, Program("claude", "/c", trouble="ends with 1"), None, True, True),
+        FAIL,
+        True,
+    ),
+    (judge.agent_program(CLAUDE, Program("claude", "/c", "2.1"), None, True, True), WARN, True),
+    (judge.agent_program(CLAUDE, Program("claude", "/c", "2.1"), "a key", True, True), OK, False),
+    (judge.agent_program(CODEX, Program("codex", "/c", "0.1"), "a key", False, True), WARN, False),
+    (judge.settings("/h/config.toml", False, None), OK, False),
+    (judge.settings("/h/config.toml", True, ("line 3: no such key", "")), FAIL, True),
+]
+
+
+@pytest.mark.parametrize("check, expected, fix", CHECKS)
+def test_verdicts(check: Check, expected: Verdict, fix: bool) -> None:
+    assert verdict(check) == (expected, fix)
+
+
+@pytest.mark.parametrize(
+    "cli, environ, login, expected",
+    [
+        (CLAUDE, {}, None, None),
+        (CLAUDE, {"ANTHROPIC_API_KEY": "k"}, None, "API key"),
+        (CLAUDE, {"ANTHROPIC_API_KEY": "k", "CLAUDE_CODE_USE_BEDROCK": "1"}, None, "Bedrock"),
+        (CLAUDE, {}, ".claude/.credentials.json", "login"),
+        (CLAUDE, {"CLAUDE_CONFIG_DIR": "{home}/c"}, "c/.credentials.json", "login"),
+        (CLAUDE, {"CLAUDE_CONFIG_DIR": "{home}/c"}, ".claude/.credentials.json", None),
+        (CODEX, {}, ".codex/auth.json", "login"),
+        (CODEX, {"OPENAI_API_KEY": ""}, None, None),
+        (GEMINI, {}, ".gemini/oauth_creds.json", "login"),
+        (OPENCODE, {"XDG_DATA_HOME": "{home}/d"}, "d/opencode/auth.json", "set up with"),
+    ],
+)
+def test_what_a_turn_draws_on(
+    tmp_path: Path, cli: KnownCli, environ: dict[str, str], login: str | None, expected: str | None
+) -> None:
+    if login is not None:
+        (tmp_path / login).parent.mkdir(parents=True)
+        (tmp_path / login).write_text("not read")
+    given = {name: value.format(home=tmp_path) for name, value in environ.items()} | {"HOME": str(tmp_path)}
+    found = draws_on(cli, given)
+    assert (found is None) if expected is None else (found is not None and expected in found)
+
+
+def test_the_environment_is_told_by_name_only() -> None:
+    check = judge.environment({"ANTHROPIC_API_KEY": "secret", "AT_HOME": "/h", "A": "b"}, ("AT_HOME",))
+    assert "ANTHROPIC_API_KEY" in check.says and "secret" not in check.says
+    assert "2 variables of the call, without AT_HOME" in check.says
+
+
+def test_doctor_starts_nothing_and_makes_nothing(at: At, tmp_path: Path) -> None:
+    program(tmp_path / "bin", "claude", "echo crashed >&2; exit 3")
+    at.environ["PATH"] = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    document = at("doctor", "--json").document
+    checks = {check["name"]: check for check in document["checks"]}
+    assert {
+        "python",
+        "git",
+        "daemon",
+        "home",
+        "disk",
+        "terminals",
+        "sqlite",
+        "environment",
+        "settings",
+    } <= set(checks)
+    assert {cli.name for cli in KNOWN} <= set(checks)
+    assert checks["claude"]["verdict"] == "fail" and "crashed" in checks["claude"]["says"]
+    assert (document["ok"], at("doctor").code) == (False, 1)
+    assert not at.home.root.exists()
+
+
+def test_doctor_says_which_line_of_the_settings_is_wrong(at: At) -> None:
+    at.home.make()
+    at.home.config_file.write_text("[general]\nmax_agents = 'many'\n")
+    check = next(c for c in at("doctor", "--json").document["checks"] if c["name"] == "settings")
+    assert check["verdict"] == "fail" and "config.toml:2" in check["says"]
+
+
+def test_settings_are_shown_and_set(at: At) -> None:
+    assert at("config", "general.default_lane").out == "standard\n"
+    assert at("config", "general.default_lane", "critical").code == 0
+    one = at("config", "general.default_lane", "--json").document
+    assert (one["value"], one["origin"]) == ("critical", f"{at.home.config_file}:2")
+    every = at("config", "--json").document["settings"]
+    assert {"key": "general.max_agents", "value": 20}.items() <= next(
+        row for row in every if row["key"] == "general.max_agents"
+    ).items()
+    assert at.home.root.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "arguments, code, says",
+    [
+        (["config", "general.nonsense"], 2, "no such key"),
+        (["config", "general.max_agents", "many"], 2, "allowed"),
+        (["config", "general.default_lane", "urgent"], 2, "critical"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(at: At, arguments: list[str], code: int, says: str) -> None:
+    outcome = at(*arguments, "--json")
+    assert outcome.code == code and says in outcome.error["message"]
+
+
+def test_a_section_and_where_its_values_come_from(at: At) -> None:
+    at.environ["AT_GENERAL__MAX_AGENTS"] = "7"
+    shown = at("config", "general", "--show-origin").out
+    assert "environment variable AT_GENERAL__MAX_AGENTS" in shown and "agents.claude" not in shown
+
+
+def test_uninstall_lists_and_removes_only_when_told(at: At, place: Path) -> None:
+    at.home.make()
+    folder = at.home.worktrees / "3f2a" / "cache"
+    folder.mkdir(parents=True)
+    (folder / "read-only").write_text("x" * 5000)
+    folder.chmod(0o500)
+    transcripts = (
+        place
+        / ".claude"
+        / "projects"
+        / str(at.home.worktrees / "3f2a").replace("/", "-").replace(".", "-").replace("_", "-")
+    )
+    transcripts.mkdir(parents=True)
+    listed = at("uninstall", "--json").document
+    assert listed["removed"] is False and folder.exists()
+    assert any(entry["bytes"] >= 5000 for entry in listed["entries"])
+    assert str(transcripts) in {each["path"] for each in listed["elsewhere"]}
+    assert at("uninstall", "--yes").code == 0
+    assert not at.home.root.exists() and transcripts.exists()
+    assert "nothing is kept" in at("uninstall").out
+
+
+def test_uninstall_leaves_what_it_did_not_make(at: At) -> None:
+    at.home.make()
+    (at.home.root / "notes.txt").write_text("mine")
+    outcome = at("uninstall", "--yes")
+    assert outcome.code == 0 and "notes.txt" in outcome.out
+    assert [path.name for path in at.home.root.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("trap", ["home", "above", "repository"])
+def test_uninstall_refuses_a_folder_that_is_more_than_ours(at: At, place: Path, trap: str) -> None:
+    root = {"home": place, "above": place.parent, "repository": place / "repo"}[trap]
+    (root / ".git").mkdir(parents=True) if trap == "repository" else None
+    at.environ["AT_HOME"] = str(root)
+    outcome = at("uninstall", "--yes", "--json")
+    assert outcome.code == 1 and outcome.error["code"] == "refused"
+    assert root.exists()
+
+
+def test_elsewhere_names_what_each_program_keeps(tmp_path: Path) -> None:
+    (tmp_path / ".codex" / "sessions").mkdir(parents=True)
+    (tmp_path / ".gemini" / "tmp").mkdir(parents=True)
+    owners = [place.owner for place in elsewhere(Home(tmp_path / "at"), {"HOME": str(tmp_path)})]
+    assert owners == ["codex", "gemini", "git"]
+
+
+def test_down_without_a_daemon_starts_none(at: At) -> None:
+    assert at("down", "--json").document == {"was_running": False, "stopped": []}
+    assert not at.home.root.exists()
+
+
+def test_down_waits_for_the_end_of_the_process(at: At, daemon: FakeDaemon) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        daemon.answers["health"] = {"ok": True, "pid": process.pid, "version": "0.1.0", "protocol": 1}
+
+        def answer(_seen: object) -> dict[str, object]:
+            assert process.stdin is not None
+            process.stdin.close()
+            return {"stopped": ["furiosa"]}
+
+        daemon.answers["down"] = answer
+        outcome = at("down")
+        assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[:2] == ["stopped furiosa", "the daemon has ended"]
+
+
+BASH_COMPLETES = [
+    (["at", "sho"], 1, ["show"]),
+    (["at", "assi"], 1, []),
+    (["at", "show", ""], 2, ["3f2a9c1e"]),
+    (["at", "nudge", "fur"], 2, ["furiosa"]),
+    (["at", "approve", "8"], 2, ["8c11d2f0"]),
+    (["at", "add", "T", "-l", "c"], 4, ["critical"]),
+    (["at", "run", "P", "--cli", "=", "cod"], 5, ["codex"]),
+    (["at", "ls", "--sta"], 2, ["--status"]),
+]
+
+
+@pytest.fixture
+def shell(at: At, tmp_path: Path) -> dict[str, str]:
+    """An environment in which a shell finds `at`."""
+    program(tmp_path / "bin", "at", f'exec {sys.executable} -m at_cli "$@"')
+    return at.environ | {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+
+
+@pytest.mark.parametrize("words, position, expected", BASH_COMPLETES[::2])
+def test_bash_completes(
+    shell: dict[str, str], daemon: FakeDaemon, words: list[str], position: int, expected: list[str]
+) -> None:
+    quoted = " ".join(f"'{word}'" for word in words)
+    script = (
+        f'set -eu; eval "$(at completion bash)"; COMP_WORDS=({quoted}); COMP_CWORD={position}; '
+        f'_at_complete at; printf "%s\\n" "${{COMPREPLY[@]:-}}"; complete -p at auto-tundra'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], env=shell, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line and not line.startswith("complete")] == expected
+    assert done.stdout.count("-F _at_complete") == 2
+
+
+@pytest.mark.parametrize("words, position, expected", BASH_COMPLETES)
+def test_what_completes(
+    at: At, daemon: FakeDaemon, words: list[str], position: int, expected: list[str]
+) -> None:
+    from at_cli.completion_scripts import candidates
+    from at_cli.face import Face
+    from at_cli.group import at as group
+    from at_cli.streams import Streams
+
+    face = Face(Streams.of_process(), at.environ)
+    found = candidates(group, words[1:], position, face)
+    assert [item.value for item in found] == expected
+
+
+def test_completion_starts_no_daemon(at: At, shell: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "at_cli", "show", ""],
+        env=shell | {"_AT_COMPLETE": "2"},
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not at.home.root.exists()
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_script_loads(at: At, shell: dict[str, str], name: str) -> None:
+    load = {"bash": "set -eu; ", "zsh": "autoload -U compinit; compinit -D; ", "fish": ""}[name]
+    script = at("completion", name).out
+    done = subprocess.run(
+        [name, "-c", load + script], env=shell, capture_output=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
