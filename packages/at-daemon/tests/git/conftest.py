@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from at_daemon.git.testing import Repo
+
+# Nothing here has to survive a power cut, and fsync is most of what small repositories cost.
+_GITCONFIG = """\
+[user]
+name = Ada
+email = ada@example.org
+[init]
+defaultBranch = main
+[protocol "file"]
+allow = always
+[core]
+fsync = none
+"""
 
 
 @pytest.fixture
@@ -21,9 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with an identity; no variable of whoever runs the tests is left."""
     folder = tmp_path / "home"
     folder.mkdir()
-    (folder / ".gitconfig").write_text(
-        '[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n[protocol "file"]\nallow = always\n'
-    )
+    (folder / ".gitconfig").write_text(_GITCONFIG)
     for name in [*os.environ]:
         if name.startswith("GIT_"):
             monkeypatch.delenv(name)
@@ -33,26 +46,36 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One repository with one commit, copied for each test."""
+    top = tmp_path_factory.mktemp("template")
+    for name, text in {"a.txt": "a\nb\nc\n", "gone.txt": "bye\n", "d/inner.txt": "inner\n"}.items():
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(text)
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-q", "-m", "first")):
+        subprocess.run(["git", *command], cwd=top, check=True)
+    return top
+
+
 @pytest.fixture
-def make_repo(home: Path, tmp_path: Path) -> Callable[..., Repo]:
+def make_repo(home: Path, tmp_path: Path, template: Path) -> Callable[[str], Repo]:
     """Makes a repository with one commit, on `main`."""
 
-    def make(name: str = "rig", *, empty: bool = False) -> Repo:
+    def make(name: str) -> Repo:
+        shutil.copytree(template, tmp_path / name)
         repo = Repo(tmp_path / name)
-        repo.top.mkdir(parents=True)
-        repo.git("init", "--quiet")
-        if not empty:
-            repo.write("d/inner.txt", "inner\n")
-            repo.commit("first", **{"a.txt": "a\nb\nc\n", "gone.txt": "bye\n"})
+        repo.git("update-index", "-q", "--refresh")
         return repo
 
     return make
 
 
 @pytest.fixture
-def rig(make_repo: Callable[..., Repo]) -> Repo:
+def rig(make_repo: Callable[[str], Repo]) -> Repo:
     """The person's repository: `a.txt`, `d/inner.txt`, `gone.txt`, checked out on `main`."""
-    return make_repo()
+    return make_repo("rig")
 
 
 @pytest.fixture
