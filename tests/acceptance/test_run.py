@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Product
+from acceptance.product import Product
 
 
 def test_a_run_ends_proved_and_lands_with_both_trailers(product: Product) -> None:

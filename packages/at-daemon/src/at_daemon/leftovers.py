@@ -7,6 +7,7 @@ import logging
 from at_agents.decisions import IntentKind
 from at_core.store import Tx
 from at_daemon.parts import Parts
+from at_daemon.sessions import let_go
 from at_session.errors import SessionError
 from at_session.session import Session, list_sessions, open_session
 
@@ -24,7 +25,8 @@ async def end_strays(parts: Parts) -> list[str]:
             session = await open_session(name, run_dir=parts.home.holders, journal_dir=parts.home.journal)
             if isinstance(session, Session):
                 await session.stop(1.0)
-                await session.aclose()
+                await session.wait()
+                await let_go(session)
                 ended.append(name)
         except (SessionError, OSError) as error:
             log.warning("session %s was left behind and could not be ended: %s", name, error)

@@ -23,7 +23,7 @@ from at_core.errors import AtError
 from at_core.paths import Home
 from at_core.start import START_SECONDS, answers
 from at_daemon.__about__ import __version__
-from at_daemon.lock import AlreadyRunning, only_daemon
+from at_daemon.lock import AlreadyRunning, only_daemon, owner
 
 if TYPE_CHECKING:
     from at_core.config import Config
@@ -42,17 +42,18 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     report = _Report(options.ready_fd)
     if options.ready_fd is not None and not options.foreground:
         _detach(options.ready_fd)
-    _name_process()
     home = Home(Path(options.home).absolute()) if options.home else Home.find()
     try:
         home.make()
         with ExitStack() as held:
             if _is_only(home, held, joins=options.ready_fd is not None):
                 _serve(home, report, run)
-        report.ready()
+            else:
+                report.ready(owner(home).pid)
     except Exception as error:  # noqa: BLE001 - the last place that can say in one line why there is no daemon
         failure = _failure(error)
-        _log.error("the daemon ends: %s", failure.message, exc_info=error)
+        if logging.getLogger().handlers:  # else the line below is all there is to say, and to whom
+            _log.error("the daemon ends: %s", failure.message, exc_info=error)
         report.failed(failure)
         return failure.exit_code
     return 0
@@ -64,8 +65,8 @@ class _Report:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
 
-    def ready(self) -> None:
-        self._say({"ready": {"pid": os.getpid(), "version": __version__}})
+    def ready(self, pid: int | None = None) -> None:
+        self._say({"ready": {"pid": pid or os.getpid(), "version": __version__}})
 
     def failed(self, error: AtError) -> None:
         message, hint = error.message[:_LINE_BYTES], error.hint[:_LINE_BYTES]
@@ -139,12 +140,13 @@ def _is_only(home: Home, held: ExitStack, joins: bool) -> bool:
 
 
 def _serve(home: Home, report: _Report, run: Run | None) -> None:
+    from at_telemetry.logging import init_logging_files
+
+    _name_process()
+    init_logging_files("at-daemon", "info", home.logs)
     from at_core.config import Config
 
     config = Config.load_from(home.config_file)
-    from at_telemetry.logging import init_logging_files
-
-    init_logging_files("at-daemon", "info", home.logs)
     if run is None:
         from at_daemon import wiring
 
@@ -180,7 +182,9 @@ def _failure(error: BaseException) -> AtError:
         if isinstance(each, OSError):
             return AtError(f"the daemon cannot run: {each}", "at doctor")
     first = next(_leaves(error))
-    return AtError(f"the daemon failed inside: {type(first).__name__}: {first}", "at doctor")
+    return AtError(
+        f"the daemon failed inside: {type(first).__name__}: {' '.join(str(first).split())}", "at doctor"
+    )
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

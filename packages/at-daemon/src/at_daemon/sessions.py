@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from at_session.vocabulary import Driver, DriverEvent, DriverState, Write
 
 log = logging.getLogger(__name__)
 TRIM_EVERY = 1 << 20
+GONE_SECONDS = 3.0
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
 
@@ -131,8 +133,8 @@ class Sessions:
         except HolderLost:
             lost = True
         self._live.pop(live.record.id, None)
-        await live.session.aclose()
         await self._ended(live.record, live.exit, lost=lost)
+        await let_go(live.session)
         live.over.set()
 
     async def _trim(self, live: Live) -> None:
@@ -215,6 +217,28 @@ class Sessions:
 
         await self._ledger.change(note)
         self._tell()
+
+
+async def let_go(session: Session) -> None:
+    """Let the holder end now that its journal is taken in, and see it gone: it lingers for readers otherwise."""
+    try:
+        await session.close()
+    except (SessionError, OSError) as error:
+        log.info("the holder of %s: %s", session.id, error)
+    with anyio.move_on_after(GONE_SECONDS):
+        await process_gone(session.holder_pid)
+
+
+async def process_gone(pid: int) -> None:
+    """Return once there is no process of this id (which may be a zombie of another parent)."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def stop_was_asked(change: Change, session_id: str) -> bool:

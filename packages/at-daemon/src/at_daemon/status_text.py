@@ -15,11 +15,11 @@ def status_text(document: dict[str, Any], *, color: bool, width: int) -> str:
     """Plain lines of at most `width` columns, with a newline at the end."""
     kpi, agents, wants = document["kpi"], document["agents"], document["attention"]
     cost = f"${kpi['total_cost_today']:.2f}"
+    rig = f"rig {document['rig_name'] or '(all)'}"
+    counts = f"{kpi['beads_active']} active, {kpi['beads_completed']} completed, {kpi['beads_failed']} failed"
     lines = [
-        f"rig {document['rig_name'] or '(all)'}   agents {kpi['agents_active']} active of {len(agents)}   "
-        f"convoys {kpi['convoys_active']} active",
-        f"beads {kpi['beads_active']} active, {kpi['beads_completed']} completed, {kpi['beads_failed']} failed   "
-        f"today {cost}, {kpi['total_tokens_today']:,} tokens",
+        f"{rig}   agents {kpi['agents_active']} active of {len(agents)}   convoys {kpi['convoys_active']} active",
+        f"beads {counts}   today {cost}, {kpi['total_tokens_today']:,} tokens",
     ]
     shown = [agent for agent in agents if agent["status"] != "stopped"] or agents
     if shown:

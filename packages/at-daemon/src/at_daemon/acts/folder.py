@@ -60,7 +60,7 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
     if folder.exists():
         async with parts.rig_locks[rig.path]:
             entry = await git.keep(Path(rig.path), folder, str(bead.id), intent.payload["reason"])
-            kept = entry.ref if entry else None
+            kept = entry.ref
             failpoint("remove.after-keep")
             await git.remove_folder(folder, parts.home.worktrees)
 

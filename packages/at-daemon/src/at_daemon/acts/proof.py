@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 
-from at_agents.landing import TARGET_IN_CLONE
 from at_core.errors import AtError
 from at_core.repo_settings import FILE_NAME, content_hash, parse
 from at_core.types import Bead, BeadStatus, GateResult, Intent, Rig
@@ -21,6 +20,7 @@ from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
+from at_daemon.sessions import let_go
 from at_daemon.world import values
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
@@ -121,6 +121,8 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
         status, timed_out = await _exit_of(session, float(limit))
         seconds = parts.awake_seconds() - began
         failpoint("gate.after-exit")
+        if isinstance(session, Session):
+            await let_go(session)
     output = await anyio.to_thread.run_sync(_write_log, session, parts, log)
     if timed_out:
         output += f"\n(ended after {limit} s, its time limit)\n"

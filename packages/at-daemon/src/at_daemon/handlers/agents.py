@@ -11,7 +11,7 @@ import anyio
 from at_agents.lifecycle import stop as stop_session
 from at_core import text
 from at_core.api import NudgeRequest, ResumeRequest, TextRequest
-from at_core.errors import Refused, UsageError
+from at_core.errors import Refused
 from at_core.store import Tx
 from at_core.types import Agent, BeadStatus, Message, MessageKind, ReceiptState
 from at_core.vocabulary import AgentFact, EventType

@@ -11,6 +11,7 @@ from at_core.api import DownRequest
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
+from at_daemon.sessions import let_go
 from at_session.session import EndedSession, list_sessions, open_session
 
 Json = dict[str, Any]
@@ -42,7 +43,7 @@ async def _stop_the_rest(parts: Parts) -> None:
             continue
         await held.stop(1.0)
         await held.wait()
-        await held.aclose()
+        await let_go(held)
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"down": down}

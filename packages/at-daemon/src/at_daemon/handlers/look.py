@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -140,13 +141,16 @@ async def event_stream(parts: Parts, call: Call) -> AsyncIterator[tuple[int, Jso
 
 async def _events_from(parts: Parts, seq: int) -> AsyncIterator[tuple[int, Json]]:
     while True:
-        start = seq
-        found = await parts.ledger.read(lambda tx: tx.events(after=start, limit=MOST_EVENTS))
+        found = await parts.ledger.read(functools.partial(_page, seq))
         for event in found:
             seq = event.seq
             yield event.seq, event_document(event)
         if not found:
             await parts.news.wait_beyond(seq)
+
+
+def _page(after: int, tx: Tx) -> list[Event]:
+    return tx.events(after=after, limit=MOST_EVENTS)
 
 
 async def logs(parts: Parts, call: Call) -> Json:
