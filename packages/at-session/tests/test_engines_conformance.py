@@ -224,18 +224,12 @@ def tried() -> list[Any]:
 
 @pytest.mark.parametrize("engine, case", tried())
 def test_behaviour(engine: type[Engine], case: Case) -> None:
-    terminal = engine(ROWS, COLS, 50)
-    terminal.feed(case.stream if isinstance(case.stream, bytes) else case.stream.encode())
-    assert case.look(terminal) == case.shown
-
-
-@pytest.mark.parametrize("engine, case", tried())
-def test_behaviour_byte_by_byte(engine: type[Engine], case: Case) -> None:
-    terminal = engine(ROWS, COLS, 50)
     stream = case.stream if isinstance(case.stream, bytes) else case.stream.encode()
+    at_once, by_byte = engine(ROWS, COLS, 50), engine(ROWS, COLS, 50)
+    at_once.feed(stream)
     for number in stream:
-        terminal.feed(bytes([number]))
-    assert case.look(terminal) == case.shown
+        by_byte.feed(bytes([number]))
+    assert (case.look(at_once), case.look(by_byte)) == (case.shown, case.shown)
 
 
 def test_a_row_gives_runs_with_columns() -> None:

@@ -18,20 +18,15 @@ from at_session.terminal import Terminal
 CHILD = """
 import os, signal, sys
 from pathlib import Path
+from at_session.engines.avt import AvtEngine
 from at_session.engines.quarantine import QuarantineLedger
-from at_session.engines.screen import Cell, Row
 from at_session.terminal import Terminal
 
-class Fragile:
-    name, version, limitation, slow = "fragile", "1", None, False
-    def __init__(self, rows, cols, scrollback):
-        self.read = b""
+class Fragile(AvtEngine):
     def feed(self, data):
-        self.read += data
+        super().feed(data)
         if b"poison" in data:
             os.abort() if sys.argv[2] == "SIGABRT" else os.kill(os.getpid(), getattr(signal, sys.argv[2]))
-    def screen(self):
-        return (Row(tuple(map(Cell, self.read.decode()))),)
 
 ledger = QuarantineLedger(Path(sys.argv[1]))
 for session, stream in (("good", b"fine"), ("bad", sys.argv[3].encode()), ("other", b"well")):

@@ -123,6 +123,19 @@ def test_cutting_a_generated_stream_changes_nothing(
     assert state(restored) == state(whole)
 
 
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(sequences, max_size=30))
+def test_looking_after_every_piece_shows_what_one_look_shows(pieces: list[bytes]) -> None:
+    watched = Terminal(5, 20, scrollback=50)
+    for count, piece in enumerate(pieces, start=1):
+        watched.feed(piece)
+        seen = state(watched)
+        if count % 7 == 0 or count == len(pieces):
+            fresh = Terminal(5, 20, scrollback=50)
+            fresh.feed(b"".join(pieces[:count]))
+            assert seen == state(fresh)
+
+
 @by_engine
 def test_cutting_a_recorded_stream_changes_nothing(engine: type[Engine], recording: Any) -> None:
     whole = Terminal(recording.rows, recording.cols, engine=engine)

@@ -14,12 +14,15 @@ from typing import Any, Self
 from at_session.engines import SCROLLBACK_ROWS, Engine, default_engine
 from at_session.engines.quarantine import Deaths, FeedGuard, Unguarded
 from at_session.engines.repaint import repaint
-from at_session.engines.screen import BLANK, Cell, Cursor, Modes, RenderableContent, Row, Size
+from at_session.engines.screen import Cell, Cursor, Modes, RenderableContent, Row, Size, trimmed
 from at_session.errors import SnapshotRejected, SnapshotUnavailable
 
 __all__ = ["RenderableContent", "Terminal"]
 
-BACKLOG_BYTES = 1 << 20
+# What gathers before it is read unasked. A flood of short lines is read at about 3 MB/s, so this is 80 ms at worst.
+BACKLOG_BYTES = 256 << 10
+# A slow engine would stand still for a second here; it skips to the newest bytes instead.
+SLOW_BACKLOG_BYTES = 1 << 20
 KEPT_BYTES = 64 << 10
 CANCEL = b"\x18"
 LARGEST_SIDE = 1000
@@ -65,6 +68,7 @@ class Terminal:
         self._backlog: list[bytes | Size] = []
         self._backlog_bytes = 0
         self._skipped_bytes = 0
+        self._shown: RenderableContent | None = None
 
     @property
     def size(self) -> Size:
@@ -99,42 +103,60 @@ class Terminal:
         return self._engine is None
 
     def feed(self, data: bytes) -> None:
-        """Take the stream's next bytes. They are read when somebody looks, or when 1 MiB has gathered.
+        """Take the stream's next bytes. They are read when somebody looks, or when 256 KiB have gathered.
 
-        A slow engine would stop everything else for a second then, so it skips all but the newest 64 KiB.
+        A slow engine (pyte) skips all but the newest 64 KiB once 1 MiB has gathered, and `degraded` says so.
         """
         if not data:
             return
         self._backlog.append(bytes(data))
         self._backlog_bytes += len(data)
         self._offset += len(data)
-        if self._backlog_bytes >= BACKLOG_BYTES:
-            if self._type.slow:
-                self._skip()
-            else:
-                self._read()
+        if self._type.slow and self._backlog_bytes >= SLOW_BACKLOG_BYTES:
+            self._skip()
+        elif not self._type.slow and self._backlog_bytes >= BACKLOG_BYTES:
+            self._read()
 
     def resize(self, rows: int, cols: int) -> None:
         """Takes effect after the bytes fed before it. Raises `ValueError` for a size out of range."""
         size = _checked_size(rows, cols)
         if size != self._size:
             self._size = size
+            self._shown = None
             self._backlog.append(size)
 
     def text(self) -> str:
         """The screen's rows, joined by newlines, without the spaces at their ends."""
-        return "\n".join(row.text for row in self._rows())
+        return self.renderable_content().text
 
     def renderable_content(self) -> RenderableContent:
-        """What is on the screen now, as a value that stays true of `RenderableContent.offset`."""
+        """What is on the screen now. Looking again costs nothing while no bytes have come."""
         engine = self._read()
-        if engine is None:
-            rows, cursor, title, modes, length = self._rows(), Cursor(visible=False), "", Modes(), 0
-        else:
-            with self._guard.reading(self._offset, self._offset):
-                rows, cursor = engine.screen(), engine.cursor()
-                title, modes, length = engine.title(), engine.modes(), engine.scrollback_length()
-        return RenderableContent(rows, cursor, self._size, title, modes, length, self._offset)
+        if self._shown is None or self._shown.offset != self._offset:
+            self._shown = self._quarantine_notice() if engine is None else self._look(engine)
+        return self._shown
+
+    def _look(self, engine: Engine) -> RenderableContent:
+        with self._guard.reading(self._offset, self._offset):
+            return RenderableContent(
+                rows=engine.screen(),
+                cursor=engine.cursor(),
+                size=self._size,
+                title=engine.title(),
+                modes=engine.modes(),
+                scrollback_length=engine.scrollback_length(),
+                offset=self._offset,
+            )
+
+    def _quarantine_notice(self) -> RenderableContent:
+        """The reason on an otherwise empty screen, broken at the right edge."""
+        rows, cols = self._size.rows, self._size.cols
+        message = f"No screen: {self._quarantined}."
+        lines = [message[at : at + cols] for at in range(0, len(message), cols)][:rows]
+        notice = [trimmed([Cell(letter) for letter in line]) for line in lines] + [Row()] * rows
+        return RenderableContent(
+            tuple(notice[:rows]), Cursor(visible=False), self._size, "", Modes(), 0, self._offset
+        )
 
     def scrollback(self, start: int, count: int) -> tuple[Row, ...]:
         """Rows that left the screen, from `start` (0 is the oldest kept), fewer where they end."""
@@ -213,13 +235,6 @@ class Terminal:
             terminal._backlog.append(_inflated(picture))
         return terminal
 
-    def _rows(self) -> tuple[Row, ...]:
-        engine = self._read()
-        if engine is None:
-            return _notice(f"No screen: {self.quarantined}.", self._size)
-        with self._guard.reading(self._offset, self._offset):
-            return engine.screen()
-
     def _read(self) -> Engine | None:
         """The engine, up to date; `None` in quarantine, where bytes are counted but not kept."""
         if self._quarantined:
@@ -274,13 +289,6 @@ def _joined(backlog: list[bytes | Size]) -> list[bytes | Size]:
         else:
             pieces.append(entry)
     return [*joined, b"".join(pieces)]
-
-
-def _notice(message: str, size: Size) -> tuple[Row, ...]:
-    """`message` on an otherwise empty screen, broken at the right edge."""
-    lines = [message[at : at + size.cols] for at in range(0, len(message), size.cols)][: size.rows]
-    rows = [Row(tuple(BLANK if letter == " " else Cell(letter) for letter in line)) for line in lines]
-    return tuple(rows + [Row()] * (size.rows - len(rows)))
 
 
 def _parsed(data: bytes) -> tuple[dict[str, Any], bytes, bytes]:

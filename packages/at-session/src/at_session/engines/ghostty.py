@@ -41,7 +41,7 @@ ffi.cdef("""
 struct at_session_types {
     GhosttyTerminal *terminal; GhosttyRenderState *render; GhosttyRenderStateRowIterator *row_iterator;
     GhosttySnapshotDecoder *decoder; GhosttyTerminalModeConfig *mode; GhosttyTerminalScreen *screen;
-    GhosttyRenderStateCursor *cursor; GhosttyCellsView *cells; GhosttyCell *cell; GhosttyRow *row;
+    GhosttyRenderStateCursor *cursor; GhosttyCellsView *cells; GhosttyRenderStateDirty *dirty; GhosttyCell *cell; GhosttyRow *row;
     GhosttyPointS *point; GhosttyGridRef *grid_ref; GhosttyStyle *style; GhosttyString *string;
     GhosttyCellContentTag *tag; GhosttyCellWide *wide; GhosttyColorRgb *rgb; GhosttyCellData keys[4];
     uint8_t *uint8; uint16_t *uint16; uint32_t *uint32; uint64_t *uint64; size_t *size; uintptr_t *address;
@@ -100,6 +100,7 @@ class GhosttyEngine:
         self._terminal = terminal
         self._free = weakref.finalize(self, lib.ghostty_terminal_free, terminal)
         self._scrollback = scrollback
+        self._rows: tuple[Row, ...] = ()
         state = ffi.new(TYPES["render"])
         _check(lib.ghostty_render_state_new(ffi.NULL, state))
         self._render = state[0]
@@ -137,22 +138,29 @@ class GhosttyEngine:
         _check(lib.ghostty_terminal_resize(self._terminal, cols, rows, 8, 16))
 
     def screen(self) -> tuple[Row, ...]:
+        """Only rows that changed since the last call are read again; libghostty-vt marks them."""
         self._update()
-        iterator, view = self._row_iterator, ffi.new(TYPES["cells"])
-        _check(
-            lib.ghostty_render_state_get(self._render, lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, iterator)
-        )
+        dirty, view, iterator = ffi.new(TYPES["dirty"]), ffi.new(TYPES["cells"]), self._row_iterator
+        row_dirty = ffi.new(TYPES["boolean"])
+        self._render_get(lib.GHOSTTY_RENDER_STATE_DATA_DIRTY, dirty)
+        if dirty[0] == lib.GHOSTTY_RENDER_STATE_DIRTY_FALSE and self._rows:
+            return self._rows
+        known = self._rows if dirty[0] == lib.GHOSTTY_RENDER_STATE_DIRTY_PARTIAL else ()
+        self._render_get(lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, iterator)
         rows: list[Row] = []
         reader = _CellReader()
+        get = lib.ghostty_render_state_row_get
         while lib.ghostty_render_state_row_iterator_next(iterator[0]):
-            _check(
-                lib.ghostty_render_state_row_get(
-                    iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view
-                )
-            )
+            _check(get(iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_DIRTY, row_dirty))
+            if known and not row_dirty[0]:
+                rows.append(known[len(rows)])
+                continue
+            _check(get(iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view))
             raw = memoryview(ffi.buffer(view.ptr, view.len * 8)).cast("Q").tolist()
             rows.append(reader.row(raw, self._reference(len(rows), lib.GHOSTTY_POINT_TAG_ACTIVE)))
-        return tuple(rows)
+        _check(lib.ghostty_render_state_clean(self._render))
+        self._rows = tuple(rows)
+        return self._rows
 
     def scrollback(self, start: int, count: int) -> tuple[Row, ...]:
         kept = self.scrollback_length()
@@ -176,7 +184,7 @@ class GhosttyEngine:
         self._update()
         cursor = ffi.new(TYPES["cursor"])
         cursor.size = ffi.sizeof(cursor[0])
-        _check(lib.ghostty_render_state_get(self._render, lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, cursor))
+        self._render_get(lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, cursor)
         return Cursor(
             row=self._get("CURSOR_Y", "uint16"),
             col=self._get("CURSOR_X", "uint16"),
@@ -209,6 +217,9 @@ class GhosttyEngine:
 
     def _update(self) -> None:
         _check(lib.ghostty_render_state_update(self._render, self._terminal))
+
+    def _render_get(self, key: int, out: Any) -> None:
+        _check(lib.ghostty_render_state_get(self._render, key, out))
 
     def _set(self, option: int, ctype: str, value: object) -> None:
         _check(lib.ghostty_terminal_set(self._terminal, option, ffi.new(TYPES[ctype], value)))

@@ -145,18 +145,25 @@ class PyteEngine:
         self._last = ""
 
     def feed(self, data: bytes) -> None:
+        plain: list[str] = []
         for kind, token in self._cutter.feed(data):
+            if kind == "text" or kind == "control":
+                plain.append(self._filtered(kind, token))
+                continue
+            self._read("".join(plain))
+            plain.clear()
             if kind == "string":
                 self._set_title(token)
-                continue
-            known = self._filtered(kind, token)
-            if not known:
-                continue
-            try:
-                self._stream.feed(known)
-            except Exception:  # noqa: BLE001 pyte raises anything on parameters it did not expect
-                # It resets its parser itself; the one sequence is lost, which is what "degraded" says.
-                continue
+            else:
+                self._read(self._filtered(kind, token))
+        self._read("".join(plain))
+
+    def _read(self, known: str) -> None:
+        try:
+            self._stream.feed(known)
+        except Exception:  # noqa: BLE001 pyte raises anything on parameters it did not expect
+            # It resets its parser itself; the one sequence is lost, which is what "degraded" says.
+            return
 
     def _filtered(self, kind: str, token: str) -> str:
         """What pyte is given for `token`: the same, a simpler form, or nothing."""

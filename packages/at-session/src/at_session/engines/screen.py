@@ -156,6 +156,6 @@ def is_control(character: str) -> bool:
 def trimmed(cells: list[Cell], wrapped: bool = False) -> Row:
     """A row without the plain blanks at its end."""
     length = len(cells)
-    while length and cells[length - 1] == BLANK:
+    while length and (cells[length - 1] is BLANK or cells[length - 1] == BLANK):
         length -= 1
     return Row(tuple(cells[:length]), wrapped)
