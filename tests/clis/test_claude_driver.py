@@ -340,6 +340,15 @@ def test_a_prompt_during_a_tool_joins_the_turn(start: Start, endpoint: Endpoint)
     assert PromptAccepted("m2") in agent.of(PromptAccepted)
 
 
+def test_prompts_that_wait_get_a_turn_each(start: Start, endpoint: Endpoint) -> None:
+    agent = start(str(uuid4()))
+    for number in (1, 2, 3, 4):
+        agent.prompt(f"m{number}", endpoint.script(f"turn{number}", Stream(0.5), Say("Never.")))
+    ends = [agent.wait_for(TurnEnded, count=number).message_id for number in (1, 2, 3, 4)]
+    assert ends == ["m1", "m2", "m3", "m4"]
+    assert [len(endpoint.of(f"turn{number}")) for number in (1, 2, 3, 4)] == [1, 1, 1, 1]
+
+
 def test_after_a_kill_in_mid_turn_the_same_session_goes_on(
     start: Start, endpoint: Endpoint, ground: Ground
 ) -> None:

@@ -104,7 +104,7 @@ def size(case: str) -> int:
     return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), case=st.sampled_from(CASES))
 def test_chunks_and_restored_states_change_no_event(data: st.DataObject, case: str) -> None:
     cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
@@ -303,7 +303,7 @@ lines = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(lines, max_size=6))
 def test_no_shape_of_a_line_breaks_the_driver(given_: list[dict[str, object]]) -> None:
     driver = ClaudeDriver()
@@ -388,6 +388,21 @@ def test_a_prompt_is_one_line_with_its_id(text: str, blocks: int) -> None:
     assert line["uuid"] == "3f0c1d2e-0000-4000-8000-000000000002"
     assert [block["text"] for block in line["message"]["content"]] == [text, ""][:blocks]
     assert write.data.count(b"\n") == 1
+
+
+INIT = b'{"type":"system","subtype":"init","session_id":"s"}\n'
+
+
+def test_one_prompt_waits_in_the_cli_and_the_others_are_held_back() -> None:
+    driver = ClaudeDriver()
+    (first,) = driver.prompt("m1", "one")
+    assert [driver.prompt(each, each) for each in ("m2", "m3", "m2")] == [[], [], []]
+    assert driver.prompt("m1", "one") == [first]
+    written = []
+    for _ in range(3):
+        driver = restored(driver)
+        written += [event.id for event in driver.feed("stdout", INIT) if isinstance(event, Write)]
+    assert written == ["prompt:m2", "prompt:m3"]
 
 
 def test_a_launch_forgets_the_process_before() -> None:

@@ -136,8 +136,10 @@ class PipedAgent:
         while data := os.read(stream.fileno(), 1 << 16):
             with self._changed:
                 self.recorded.append((name, data))
-                self.events += [each for each in self.driver.feed(name, data) if not isinstance(each, Write)]
+                given = list(self.driver.feed(name, data))
+                self.events += [each for each in given if not isinstance(each, Write)]
                 self._changed.notify_all()
+            self.write([each for each in given if isinstance(each, Write)])
         with self._changed:
             self._open -= 1
             self._changed.notify_all()

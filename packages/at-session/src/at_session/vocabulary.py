@@ -327,7 +327,11 @@ class Driver(Protocol):
         """Take bytes of `stdout` or `stderr`, give what they mean and what must be answered."""
 
     def prompt(self, message_id: str, text: str) -> list[Write]:
-        """Hand a prompt over; every write id is derived from `message_id`."""
+        """Hand a prompt over; every write id is derived from `message_id`.
+
+        Nothing comes back where the CLI cannot take it yet: the driver holds it in its state and `feed` gives the
+        write in time. What was not accepted when a process ended is handed over again to the next one.
+        """
 
     def decide(self, request_id: str, decision: Decision) -> list[Write]:
         """Answer an open ask; every write id is derived from `request_id`."""

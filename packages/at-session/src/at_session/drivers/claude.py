@@ -96,7 +96,7 @@ class ClaudeDriver:
     # --- writes ----------------------------------------------------------------------------------------------------
 
     def launch(self, request: LaunchRequest) -> Launch:
-        """Say how to start the CLI and forget what belonged to an earlier process.
+        """Say how to start the CLI and forget what belonged to an earlier process, prompts held back included.
 
         Whether the session is resumed is decided by the CLI's own record of it, not by `resume`. The session may get
         another id than the wanted one; SessionStarted tells it.
@@ -125,20 +125,35 @@ class ClaudeDriver:
         return []
 
     def prompt(self, message_id: str, text: str) -> list[Write]:
-        """One user line; its uuid is the message id, or is derived from it."""
+        """One user line; its uuid is the message id, or is derived from it.
+
+        The CLI merges prompts that wait together into one, and keeps the id of the last. So one waits there at most;
+        a further one is held back, nothing is to be written for it yet, and `feed` gives its write in time.
+        """
+        held: list[list[str]] = self._values.setdefault("held", [])
+        if self._values.get("waiting") and _uuid(message_id) not in self._names:
+            if [message_id, text] not in held:
+                held.append([message_id, text])
+            return []
+        return [self._user_line(message_id, text)]
+
+    def _user_line(self, message_id: str, text: str) -> Write:
         uuid = _uuid(message_id)
-        names: dict[str, str] = self._values.setdefault("names", {})
-        if uuid not in names:
+        if uuid not in self._names:
             self._values.setdefault("waiting", []).append(uuid)
-            names[uuid] = message_id
-            for oldest in list(names)[:-_PROMPTS_KEPT]:
-                del names[oldest]
+            self._names[uuid] = message_id
+            for oldest in list(self._names)[:-_PROMPTS_KEPT]:
+                del self._names[oldest]
         content: list[Object] = [{"type": "text", "text": text}]
         if text.lstrip().startswith("/"):
             # The CLI looks for a slash command in the last text block only, and drops an empty one.
             content.append({"type": "text", "text": ""})
         line = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": content}}
-        return [Write(f"prompt:{message_id}", encode(line))]
+        return Write(f"prompt:{message_id}", encode(line))
+
+    def _held_back(self) -> Events:
+        held: list[list[str]] = self._values.get("held", [])
+        return [self._user_line(*held.pop(0))] if held and not self._values.get("waiting") else []
 
     def decide(self, request_id: str, decision: Decision) -> list[Write]:
         """Answer an open ask; nothing to write if it is not open any more."""
@@ -169,6 +184,7 @@ class ClaudeDriver:
             else:
                 parsed = jsonlines.parse(line)
                 events += [parsed] if isinstance(parsed, Unparsed) else self._line(parsed or {})
+                events += self._held_back()
         return events
 
     def _line(self, line: Object) -> Events:
@@ -353,9 +369,13 @@ class ClaudeDriver:
         asks: dict[str, Object] = self._values.setdefault("asks", {})
         return asks
 
+    @property
+    def _names(self) -> dict[str, str]:
+        names: dict[str, str] = self._values.setdefault("names", {})
+        return names
+
     def _name(self, uuid: str) -> str:
-        names: dict[str, str] = self._values.get("names", {})
-        return names.get(uuid, uuid)
+        return self._names.get(uuid, uuid)
 
 
 def has_conversation(env: Mapping[str, str], session_id: str) -> bool | None:
