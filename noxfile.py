@@ -63,8 +63,11 @@ def test_requirements(package: str) -> list[str]:
 
 
 def constraints(session: nox.Session) -> str:
-    """The lock as a constraints file without hashes, which pip and uv accept beside path installs."""
-    path = Path(session.create_tmp()) / "constraints.txt"
+    """The lock as a constraints file without hashes, which pip and uv accept beside path installs.
+
+    It lies in the environment: `session.create_tmp` would also move the tests' temporary files into this repository.
+    """
+    path = Path(session.virtualenv.location).resolve() / "constraints.txt"
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     path.write_text(
         "".join(line.rstrip("\\ ") + "\n" for line in lines if not line.startswith(" ")), encoding="utf-8"
@@ -137,7 +140,7 @@ def imports(session: nox.Session) -> None:
 def wheels(session: nox.Session) -> None:
     """Build all, install `at-cli` from the built files alone, run it."""
     session.install("-c", constraints(session), "uv", "hatchling")
-    dist = Path(session.create_tmp()).resolve() / "dist"
+    dist = Path(session.virtualenv.location).resolve() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run(
