@@ -102,7 +102,7 @@ async def test_nothing_planted_runs(
     nested = Repo(folder / "nested")
     nested.top.mkdir()
     nested.git("init", "-q")
-    nested.commit("x", **{"f": "x"})
+    nested.commit("x", f="x")
     _plant(nested, program)
     evidence.unlink(missing_ok=True)
 

@@ -119,13 +119,13 @@ async def _keep(request: _Request) -> AtticEntry | None:
     place = locate(request.rig)
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
-    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", ATTIC)
+    refs = await read_refs(place.git, "refs/heads/", "refs/tags/")
     known = frozenset(ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/"))
     found = await to_thread.run_sync(private.read_clone, request.folder)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     keeping = _Keeping(place, request.folder, git, settings, found, known)
     contents = await _contents(keeping)
-    notes = await _keep_nested(keeping, contents, request)
+    notes = [*contents.notes, *await _keep_nested(keeping, contents, request)]
     if request.inner and not contents.changed:
         return None
     body = {
@@ -134,9 +134,9 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "head_ref": found.head_ref,
         "refs": dict(contents.named),
         "ignored": await _ignored(git),
-        "notes": [*contents.notes, *notes],
+        "notes": notes,
     }
-    return await _write_entry(keeping, contents, body, request.date)
+    return await _write_entry(keeping, replace(contents, notes=tuple(notes)), body, request.date)
 
 
 async def _write_entry(
@@ -146,7 +146,7 @@ async def _write_entry(
     bead_id = str(body["bead_id"])
     there = await attic_entries(keeping.place.top, bead_id)
     for entry in there:
-        if (entry.tree, entry.parents) == (contents.tree, contents.parents):
+        if (entry.tree, entry.parents, entry.notes) == (contents.tree, contents.parents, contents.notes):
             return entry
     message = f"Keep the folder of bead {bead_id}\n\n{json.dumps(body)}\n"
     identity = (keeping.settings.identity or FALLBACK).environment(date)

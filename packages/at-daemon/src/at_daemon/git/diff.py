@@ -87,20 +87,26 @@ async def read_file_at(rig: Path, ref: str, path: str) -> bytes | None:
     """
     place = locate(rig)
     asked = checked_revision(ref)
-    request = f"{asked}^{{commit}}\0{asked}:{checked_path(path)}\0"
-    ran = await place.git.run("cat-file", "--batch", "-z", stdin=os.fsencode(request))
-    kind, _, rest = _entry(ran.stdout)
+    (kind, _, _), (found, _, content) = await read_objects(
+        place.git, f"{asked}^{{commit}}", f"{asked}:{checked_path(path)}"
+    )
     if kind != "commit":
         raise RevisionMissing(place.top, ref)
-    kind, content, _ = _entry(rest)
-    return content if kind == "blob" else None
+    return content if found == "blob" else None
 
 
-def _entry(answer: bytes) -> tuple[str, bytes, bytes]:
-    """Type, content and what follows, of one answer of `cat-file --batch`; the type is "" for a missing object."""
-    header, _, rest = answer.partition(b"\n")
-    words = header.split(b" ")
-    if len(words) != 3 or not words[2].isdigit():
-        return "", b"", rest
-    size = int(words[2])
-    return words[1].decode(), rest[:size], rest[size + 1 :]
+async def read_objects(git: Git, *names: str) -> list[tuple[str, str, bytes]]:
+    """Type, sha and content of each object by one process; the type is "" where there is none. No name is an option."""
+    asked = os.fsencode("".join(f"{name}\0" for name in names))
+    rest = (await git.run("cat-file", "--batch", "-z", stdin=asked)).stdout
+    found = []
+    for _ in names:
+        header, _, rest = rest.partition(b"\n")
+        words = header.split(b" ")
+        if len(words) == 3 and words[2].isdigit():
+            size = int(words[2])
+            found.append((words[1].decode(), words[0].decode(), rest[:size]))
+            rest = rest[size + 1 :]
+        else:
+            found.append(("", "", b""))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import anyio
 
 from at_daemon.git import private
 from at_daemon.git.clone import give_target
+from at_daemon.git.diff import read_objects
 from at_daemon.git.errors import GitFailed, GitTimedOut, RevisionMissing, SigningFailed
 from at_daemon.git.names import checked_revision, checked_sha
 from at_daemon.git.places import Place, locate
-from at_daemon.git.run import LONG, Git
+from at_daemon.git.run import LONG, Git, Ran
 from at_daemon.git.settings import FALLBACK, read_settings
 
 
@@ -41,22 +43,37 @@ async def try_merge(rig: Path, head: str, target_ref: str) -> Forecast:
 async def forecast_in(place: Place, head: str, target_ref: str) -> Forecast:
     """`try_merge` on an opened repository."""
     asked = checked_revision(target_ref)
-    named = await place.git.text(
-        "rev-parse", "--quiet", f"{asked}^{{commit}}", f"{asked}^{{tree}}", accept=(0, 1, 128)
+    (kind, target, commit), (_, _, attributes) = await read_objects(
+        place.git, f"{asked}^{{commit}}", f"{asked}:.gitattributes"
     )
-    target, _, target_tree = named.partition("\n")
-    if not target_tree:
+    if kind != "commit":
         raise RevisionMissing(place.top, target_ref)
-    arguments = ("--write-tree", "-z", "--name-only", "--no-messages", target, head)
-    git = place.git.having(reads_only=False)
-    ran = await git.run("merge-tree", *arguments, accept=(0, 1, 128), limit=LONG)
+    target_tree = commit.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+    ran = await _merge_tree(place.git, target, head, attributes)
     if ran.returncode == 128:
         if b"unrelated histories" in ran.stderr:
             return Forecast(target, False, "", (), unrelated=True)
-        raise GitFailed(("merge-tree", *arguments), 128, ran.stderr)
+        raise GitFailed(("merge-tree",), 128, ran.stderr)
     tree, *paths = os.fsdecode(ran.stdout).split("\0")
     contained = tree == target_tree and ran.returncode == 0 and await is_ancestor(place.git, head, target)
     return Forecast(target, ran.returncode == 0, tree, tuple(dict.fromkeys(filter(None, paths))), contained)
+
+
+async def _merge_tree(git: Git, target: str, head: str, attributes: bytes) -> Ran:
+    """Merge with the attributes of the target.
+
+    Git 2.41 takes them from a tree itself. Before that it reads them from a working tree, so the top file is laid
+    into an empty one.
+    """
+    arguments = ("--write-tree", "-z", "--name-only", "--no-messages", target, head)
+    writing = git.having(reads_only=False, env={"GIT_ATTR_SOURCE": target})
+    if not attributes:
+        return await writing.run("merge-tree", *arguments, accept=(0, 1, 128), limit=LONG)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / ".gitattributes").write_bytes(attributes)
+        there = writing.having(work_tree=folder, cwd=folder)
+        return await there.run("merge-tree", *arguments, accept=(0, 1, 128), limit=LONG)
 
 
 async def is_ancestor(git: Git, ancestor: str, descendant: str) -> bool:
