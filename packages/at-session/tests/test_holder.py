@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from at_session.errors import BinaryNotFound, CwdMissing, HolderFailed, InputClosed, InputFull, LeaseEnded, LeaseHeld
-from at_session.errors import RequestRefused, SessionExists
+from at_session.errors import (
+    BinaryNotFound,
+    CwdMissing,
+    HolderFailed,
+    InputClosed,
+    InputFull,
+    LeaseEnded,
+    LeaseHeld,
+    RequestRefused,
+    SessionExists,
+)
 from at_session.journal import ExitStatus, Record, RecordKind
-from at_session.pytest_plugin import SessionFactory
+from at_session.pytest_plugin import SessionFactory, collect, output_of, wait_for_output
 from at_session.session import Session, marked_processes, open_session
 from at_session.vocabulary import Transport
 
@@ -21,42 +29,18 @@ pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("transport", list(Transport))
 
 
-async def collect(session: Session, until: Callable[[Record], bool] | None = None, offset: int = 0) -> list[Record]:
-    """Records up to the one that `until` accepts, or to the end."""
-    found = []
-    async with session.follow(offset) as follower:
-        async for record in follower:
-            found.append(record)
-            if until is not None and until(record):
-                break
-    return found
-
-
-def output(records: list[Record], kind: RecordKind = RecordKind.OUTPUT) -> bytes:
-    return b"".join(record.data for record in records if record.kind is kind)
-
-
 def exit_of(records: list[Record]) -> ExitStatus:
     (record,) = (record for record in records if record.kind is RecordKind.EXIT)
     return record.exit_status()
 
 
-async def wait_for(session: Session, text: bytes, offset: int = 0) -> list[Record]:
-    """Records until the output from `offset` on holds `text`."""
-    seen = bytearray()
-
-    def complete(record: Record) -> bool:
-        seen.extend(record.data if record.kind is RecordKind.OUTPUT else b"")
-        return text in seen
-
-    return await collect(session, complete, offset)
-
-
 @BOTH
-async def test_bytes_pass_both_ways_in_one_sequence(session_factory: SessionFactory, transport: Transport) -> None:
+async def test_bytes_pass_both_ways_in_one_sequence(
+    session_factory: SessionFactory, transport: Transport
+) -> None:
     script = "stty -echo 2>/dev/null; echo ready; read line; echo got $line; echo bad >&2; exit 3"
     session = await session_factory(["sh", "-c", script], transport=transport)
-    await wait_for(session, b"ready")
+    await wait_for_output(session, b"ready")
     receipt = await session.write("w1", b"hello\n")
     records = await collect(session)
     kinds = [record.kind for record in records]
@@ -66,11 +50,11 @@ async def test_bytes_pass_both_ways_in_one_sequence(session_factory: SessionFact
     ]
     assert all(before.next == after.offset for before, after in zip(records, records[1:], strict=False))
     assert exit_of(records) == ExitStatus(3, None)
-    text = output(records).replace(b"\r", b"")
+    text = output_of(records).replace(b"\r", b"")
     if transport is Transport.PTY:
         assert text == b"ready\ngot hello\nbad\n"
     else:
-        assert (text, output(records, RecordKind.STDERR)) == (b"ready\ngot hello\n", b"bad\n")
+        assert (text, output_of(records, RecordKind.STDERR)) == (b"ready\ngot hello\n", b"bad\n")
 
 
 async def test_a_write_is_performed_once_per_id(session_factory: SessionFactory) -> None:
@@ -82,16 +66,18 @@ async def test_a_write_is_performed_once_per_id(session_factory: SessionFactory)
     assert (first.repeated, again.repeated, other.repeated) == (False, True, False)
     assert again.offset == first.offset
     await session.close_input()
-    assert output(await collect(session)) == b"once\ntwice\n"
+    assert output_of(await collect(session)) == b"once\ntwice\n"
 
 
 async def test_ids_outlive_the_segments_of_their_records(session_factory: SessionFactory) -> None:
     session = await session_factory(["cat"], segment_bytes=256, journal_bytes=1 << 20)
     offsets = [(await session.write(f"w{n}", b"%d\n" % n)).offset for n in range(50)]
-    await wait_for(session, b"49\n")
+    await wait_for_output(session, b"49\n")
     assert await session.trim((await session.status()).end) > offsets[0]
     receipts = [await session.write(f"w{n}", b"again\n") for n in range(50)]
-    assert [(receipt.offset, receipt.repeated) for receipt in receipts] == [(offset, True) for offset in offsets]
+    assert [(receipt.offset, receipt.repeated) for receipt in receipts] == [
+        (offset, True) for offset in offsets
+    ]
 
 
 @pytest.mark.parametrize("write_id", ["two words", "ümlaut", "x" * 201, "nul\0", "line\n"])
@@ -125,17 +111,19 @@ async def test_exit_codes_and_signals_are_kept(
 
 
 @BOTH
-async def test_large_input_passes_while_the_agent_answers(session_factory: SessionFactory, transport: Transport) -> None:
+async def test_large_input_passes_while_the_agent_answers(
+    session_factory: SessionFactory, transport: Transport
+) -> None:
     """2 MB in lines, to an agent that reads late and writes back more than any buffer holds."""
     script = "stty raw -echo 2>/dev/null; echo ready; read x; cat"
     session = await session_factory(["sh", "-c", script], transport=transport)
-    await wait_for(session, b"ready")
+    await wait_for_output(session, b"ready")
     lines = b"".join(b"%06d %s\n" % (n, b"x" * 92) for n in range(20_000))
     await session.write("prompt", lines)
     assert (await session.status()).waiting > 0
     await session.write("go", b"last\n")
-    records = await wait_for(session, b"last\n")
-    assert output(records) == b"ready\n" + lines.partition(b"\n")[2] + b"last\n"
+    records = await wait_for_output(session, b"last\n")
+    assert output_of(records) == b"ready\n" + lines.partition(b"\n")[2] + b"last\n"
 
 
 async def test_input_that_is_not_read_is_bounded(session_factory: SessionFactory) -> None:
@@ -150,17 +138,19 @@ async def test_input_that_is_not_read_is_bounded(session_factory: SessionFactory
 async def test_a_long_line_and_invalid_utf8_pass_unchanged(session_factory: SessionFactory) -> None:
     script = "import os; os.write(1, bytes(range(128, 256))); b = b'y' * 10_000_000\nwhile b: b = b[os.write(1, b):]"
     session = await session_factory([sys.executable, "-I", "-S", "-c", script])
-    assert output(await collect(session)) == bytes(range(128, 256)) + b"y" * 10_000_000
+    assert output_of(await collect(session)) == bytes(range(128, 256)) + b"y" * 10_000_000
 
 
 async def test_end_of_input_comes_after_what_was_written(session_factory: SessionFactory) -> None:
     session = await session_factory(["sh", "-c", "sleep 0; cat; echo eof"])
     await session.write("a", b"z" * 300_000)
     await session.close_input()
-    assert output(await collect(session)) == b"z" * 300_000 + b"eof\n"
+    assert output_of(await collect(session)) == b"z" * 300_000 + b"eof\n"
 
 
-async def test_writing_after_the_end_is_refused_but_known_ids_are_still_told(session_factory: SessionFactory) -> None:
+async def test_writing_after_the_end_is_refused_but_known_ids_are_still_told(
+    session_factory: SessionFactory,
+) -> None:
     session = await session_factory(["sh", "-c", "read x"])
     await session.write("w", b"bye\n")
     await session.wait()
@@ -169,11 +159,13 @@ async def test_writing_after_the_end_is_refused_but_known_ids_are_still_told(ses
         await session.write("v", b"more\n")
 
 
-async def test_folder_environment_and_umask_are_the_agents(session_factory: SessionFactory, tmp_path: Path) -> None:
+async def test_folder_environment_and_umask_are_the_agents(
+    session_factory: SessionFactory, tmp_path: Path
+) -> None:
     script = "pwd; umask; env; ls -l /proc/self/fd | wc -l"
     env = {"PATH": os.defpath, "ODD": "a=b\nc", "EMPTY": ""}
     session = await session_factory(["sh", "-c", script], env=env, cwd=tmp_path, umask=0o027)
-    text = output(await collect(session)).decode()
+    text = output_of(await collect(session)).decode()
     assert text.startswith(f"{tmp_path}\n0027\n")
     assert "ODD=a=b\nc\n" in text and "EMPTY=\n" in text and f"AT_SESSION_MARK={session.id}\n" in text
     assert text.endswith("\n5\n")  # "total", three standard files and the folder that ls reads
@@ -182,10 +174,10 @@ async def test_folder_environment_and_umask_are_the_agents(session_factory: Sess
 async def test_a_terminal_has_its_size_and_is_the_controlling_one(session_factory: SessionFactory) -> None:
     script = "stty size; trap 'stty size; exit' WINCH; echo here > /dev/tty; while :; do sleep 0.01; done"
     session = await session_factory(["sh", "-c", script], transport=Transport.PTY, rows=33, cols=77)
-    await wait_for(session, b"33 77\r\nhere\r\n")
+    await wait_for_output(session, b"33 77\r\nhere\r\n")
     await session.resize(50, 132)
     records = await collect(session)
-    assert output(records).endswith(b"50 132\r\n")
+    assert output_of(records).endswith(b"50 132\r\n")
     assert [r.fields() for r in records if r.kind is RecordKind.RESIZE] == [{"rows": "50", "cols": "132"}]
 
 
@@ -199,12 +191,14 @@ async def test_a_terminal_has_its_size_and_is_the_controlling_one(session_factor
         (b"\\033[6n\\033[c", b"\x1b[?62;22c"),
     ],
 )
-async def test_terminal_queries_are_answered_once(session_factory: SessionFactory, query: bytes, answer: bytes) -> None:
+async def test_terminal_queries_are_answered_once(
+    session_factory: SessionFactory, query: bytes, answer: bytes
+) -> None:
     read = f"stty raw -echo; printf '%b' '{query.decode()}'; head -c {len(answer)} | od -An -v -w99 -tx1"
     session = await session_factory(["sh", "-c", read], transport=Transport.PTY)
     records = await collect(session)
-    assert output(records, RecordKind.REPLY) == answer
-    assert output(records).endswith(answer.hex(" ").encode() + b"\n")
+    assert output_of(records, RecordKind.REPLY) == answer
+    assert output_of(records).endswith(answer.hex(" ").encode() + b"\n")
 
 
 @pytest.mark.parametrize(
@@ -215,9 +209,11 @@ async def test_terminal_queries_are_answered_once(session_factory: SessionFactor
         ("trap '' TERM HUP; while :; do sleep 1000; done", ExitStatus(None, signal.SIGKILL)),
     ],
 )
-async def test_stop_asks_then_insists(session_factory: SessionFactory, script: str, status: ExitStatus) -> None:
+async def test_stop_asks_then_insists(
+    session_factory: SessionFactory, script: str, status: ExitStatus
+) -> None:
     session = await session_factory(["sh", "-c", f"echo up; {script}"])
-    await wait_for(session, b"up")
+    await wait_for_output(session, b"up")
     await session.stop(0.1)
     assert await session.wait() == status
     assert marked_processes(session.id) == {}
@@ -237,10 +233,12 @@ if os.fork() == 0:
 
 @pytest.mark.parametrize("environment", ["marked", "bare"])
 @pytest.mark.parametrize("ending", ["stop", "exit"])
-async def test_processes_that_fled_are_ended(session_factory: SessionFactory, environment: str, ending: str) -> None:
+async def test_processes_that_fled_are_ended(
+    session_factory: SessionFactory, environment: str, ending: str
+) -> None:
     tail = "while True: signal.pause()" if ending == "stop" else ""
     session = await session_factory([sys.executable, "-I", "-S", "-c", ESCAPE + tail, environment])
-    text = output(await wait_for(session, b"\n"))
+    text = output_of(await wait_for_output(session, b"\n"))
     fled = int(text.split()[-1])
     os.kill(fled, 0)
     if ending == "stop":
@@ -257,9 +255,9 @@ async def test_signals_reach_their_scope(session_factory: SessionFactory, scope:
     inner = "trap 'echo inner; exit' USR1; echo up; while :; do sleep 0.01; done"
     script = f"trap 'echo outer' USR1; sh -c \"{inner}\" & trap 'echo outer; exit' USR1; while :; do sleep 0.01; done"
     session = await session_factory(["sh", "-c", script])
-    await wait_for(session, b"up")
+    await wait_for_output(session, b"up")
     await session.signal(signal.SIGUSR1, scope)
-    lines = output(await collect(session)).split()
+    lines = output_of(await collect(session)).split()
     assert b"outer" in lines
     assert (b"inner" in lines) == (scope != "child")
 
@@ -300,13 +298,15 @@ async def test_a_lease_ends_with_its_connection(session_factory: SessionFactory)
 
 
 @BOTH
-async def test_a_path_longer_than_a_socket_address(session_factory: SessionFactory, transport: Transport) -> None:
+async def test_a_path_longer_than_a_socket_address(
+    session_factory: SessionFactory, transport: Transport
+) -> None:
     deep = session_factory.home.run_dir
     while len(str(deep)) < 300:
         deep /= "folder with ünïcode"
     object.__setattr__(session_factory.home, "run_dir", deep)
     session = await session_factory(["echo", "far"], transport=transport)
-    assert b"far" in output(await collect(session))
+    assert b"far" in output_of(await collect(session))
     assert (await session.status()).state == "ended"
 
 

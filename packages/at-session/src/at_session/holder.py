@@ -254,7 +254,7 @@ class Holder:
         self.pty = launch[b"mode"] == b"pty"
         self.clients: dict[int, Client] = {}
         self.timers: dict[int, float] = {}
-        self.pid, self.stdin = 0, -1
+        self.pid, self.stdin, self.trimmed = 0, -1, 0
         self.outputs: dict[int, int] = {}  # our end → record kind
         self.pending: list[memoryview] = []  # journalled input that the agent has not taken; empty: end of file
         self.query_tail = b""
@@ -302,8 +302,9 @@ class Holder:
     # -- the agent's output and input
 
     def may_read(self) -> bool:
-        kept = self.journal.end - self.journal.bases[0]
-        return not self.journal.held and (self.pty or kept < int(self.launch[b"bound"]))
+        """No on a full disk, and with pipes on a full journal. What a dead agent left in its pipes is little."""
+        full = self.journal.end - max(self.trimmed, self.journal.bases[0]) >= int(self.launch[b"bound"])
+        return not self.journal.held and not (full and not self.pty and self.status is None)
 
     def read_output(self, fd: int) -> bool:
         """Journal what one read gives. False when nothing was there."""
@@ -466,7 +467,8 @@ class Holder:
         elif kind == STOP:
             self.stop(number[b"grace_ms"] / 1000)
         elif kind == TRIM:
-            self.journal.drop_below(number[b"offset"])
+            self.trimmed = max(self.trimmed, min(number[b"offset"], self.journal.end))
+            self.journal.drop_below(self.trimmed)
         elif kind == LEASE:
             self.allow(client, 0 if not number[b"steal"] else self.fence)
             self.lease, self.owner, self.fence = client, given[b"owner"], self.fence + 1

@@ -87,15 +87,19 @@ class RecordParser:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Record]:
-        """Records completed by `data`. Raises JournalDamaged where a checksum or an offset is wrong."""
+        """Records completed by `data`. Raises JournalDamaged where the next one has a wrong checksum or offset."""
         self._buffer += data
         found: list[Record] = []
         at = 0
         with memoryview(self._buffer) as view:
-            while (record := self._parse(view, at)) is not None:
-                found.append(record)
-                at += record.next - record.offset
-                self.offset = record.next
+            try:
+                while (record := self._parse(view, at)) is not None:
+                    found.append(record)
+                    at += record.next - record.offset
+                    self.offset = record.next
+            except JournalDamaged:
+                if not found:
+                    raise
         del self._buffer[:at]
         return found
 

@@ -11,7 +11,7 @@ import select
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from at_session import holder
 from at_session.blocking import BlockingClient
 from at_session.errors import RequestRefused
+from at_session.journal import Record, RecordKind
 from at_session.session import Session, SessionSpec, list_sessions, marked_processes, start_session
 from at_session.vocabulary import Transport
 
@@ -96,22 +97,28 @@ class SessionFactory:
 
 
 def _stop(home: SessionHome, session_id: str) -> dict[int, str]:
+    """Stop one session; returns what had to be killed after that."""
+    left: dict[int, str] = {}
     try:
         with BlockingClient(home.run_dir, session_id) as client:
-            holder_pid = os.pidfd_open(int(client.status["holder"]))
+            pid = int(client.status["holder"])
+            ended = os.pidfd_open(pid)
             try:
-                _end(client, holder_pid)
+                _end(client, ended)
+            except TimeoutError:
+                left[pid] = "its holder"
             finally:
-                os.close(holder_pid)
+                os.close(ended)
     except (OSError, RequestRefused):
         pass  # its holder has ended by itself; what it left is looked for below
-    left = marked_processes(session_id)
+    left.update(marked_processes(session_id))
     for pid in left:
         holder.send_signal(pid, signal.SIGKILL)
     return left
 
 
-def _end(client: BlockingClient, holder_pid: int) -> None:
+def _end(client: BlockingClient, ended: int) -> None:
+    client.socket.settimeout(STOP_SECONDS)
     client.request(holder.STOP, holder.pack_fields(("grace_ms", 0)))
     news = client.request(holder.FOLLOW)
     while news["state"] != "ended":
@@ -119,9 +126,9 @@ def _end(client: BlockingClient, holder_pid: int) -> None:
             news = frame.fields()
     client.request(holder.CLOSE)
     poll = select.poll()
-    poll.register(holder_pid, select.POLLIN)
+    poll.register(ended, select.POLLIN)
     if not poll.poll(STOP_SECONDS * 1000):
-        signal.pidfd_send_signal(holder_pid, signal.SIGKILL)
+        raise TimeoutError
 
 
 @pytest.fixture
@@ -132,3 +139,30 @@ def session_factory(session_home: SessionHome) -> Iterator[SessionFactory]:
     left = factory.stop_all()
     if left:
         pytest.fail(f"processes of the test's sessions were left: {left}")
+
+
+async def collect(session: Session, until: Callable[[Record], bool] | None = None, offset: int = 0) -> list[Record]:
+    """Records from `offset` up to the one that `until` accepts, or to the session's end."""
+    found = []
+    async with session.follow(offset) as follower:
+        async for record in follower:
+            found.append(record)
+            if until is not None and until(record):
+                break
+    return found
+
+
+async def wait_for_output(session: Session, text: bytes, offset: int = 0) -> list[Record]:
+    """Records until the agent's output from `offset` on holds `text`, or to the session's end."""
+    seen = bytearray()
+
+    def complete(record: Record) -> bool:
+        seen.extend(record.data if record.kind is RecordKind.OUTPUT else b"")
+        return text in seen
+
+    return await collect(session, complete, offset)
+
+
+def output_of(records: Sequence[Record], kind: RecordKind = RecordKind.OUTPUT) -> bytes:
+    """The bytes of all records of one kind, in order."""
+    return b"".join(record.data for record in records if record.kind is kind)

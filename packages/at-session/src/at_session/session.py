@@ -362,7 +362,7 @@ class Follower:
         if state == self._state or state in ("exited", "ended"):
             return []  # records of their own tell of those two
         self._state = state
-        return [Record(self._limit, self._limit, 0, RecordKind.STATE, state.encode())]
+        return [Record(self._reader.offset, self._reader.offset, 0, RecordKind.STATE, state.encode())]
 
     async def aclose(self) -> None:
         """Close the connection."""
