@@ -129,16 +129,10 @@ def _unknown(key: Key, value: Any, where: str) -> ConfigError:
         )
     near = nearest(dotted)
     if near:
-        return ConfigError(
-            where, "there is no such key", f"did you mean {near}?", key=dotted, allowed=f"nearest is {near}"
-        )
-    return ConfigError(
-        where,
-        "there is no such key",
-        "at config lists all keys",
-        key=dotted,
-        allowed=", ".join(_siblings(key)),
-    )
+        problem = f"there is no such key, the nearest is {near}"
+        return ConfigError(where, problem, _next(tuple(near.split("."))), key=dotted)
+    told = ", ".join(_siblings(key))
+    return ConfigError(where, "there is no such key", "at config lists all keys", key=dotted, allowed=told)
 
 
 def nearest(dotted: str) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from at_core.errors import StoreError
-from at_core.store.schema import FORMAT
+from at_core.store.schema import FORMAT, VERSION_TABLE, creation
 from at_core.store.writer import explain
 
 _BUSY_MS = 5000
@@ -45,7 +45,7 @@ def open_database(path: Path | None, *, read_only: bool) -> Opened:
     if path is None:
         connection = _connect(":memory:")
         _set_pragmas(connection)
-        _migrate(connection, path)
+        _create(connection)
         return Opened(None, connection, None)
     path = Path(os.path.abspath(path))
     if read_only:
@@ -114,8 +114,10 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise explain(error, path) from error
     try:
+        found = read_format(connection)
+        _require_known(found, path)
         _set_pragmas(connection)
-        _migrate(connection, path)
+        _migrate(connection, found)
     except sqlite3.Error as error:
         connection.close()
         raise explain(error, path) from error
@@ -142,9 +144,9 @@ def read_format(connection: sqlite3.Connection) -> str | None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         return None
-    if "alembic_version" not in tables:
+    if VERSION_TABLE not in tables:
         raise StoreError("the file is another program's database", "name another file as cache.sqlite_path")
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
     return None if row is None else str(row[0])
 
 
@@ -160,15 +162,36 @@ def _require_format(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
-    found = read_format(connection)
-    if found == FORMAT:
-        return  # alembic costs a quarter of a second to import; a file in the present format never needs it
-    from at_core.store.migrations.run import known_formats, upgrade
+def _require_known(found: str | None, path: Path) -> None:
+    if found in (None, FORMAT):
+        return  # alembic costs a quarter of a second to import; only a file in an older format needs it
+    from at_core.store.migrations.run import known_formats
 
-    if found is not None and found not in known_formats():
+    if found not in known_formats():
         raise StoreError(
             f"the store {path} was written by a newer auto-tundra (format {found}; this one knows up to {FORMAT})",
             "install that version again, or move the file aside to begin anew",
         )
-    upgrade(connection, FORMAT)
+
+
+def _migrate(connection: sqlite3.Connection, found: str | None) -> None:
+    if found is None:
+        _create(connection)
+    elif found != FORMAT:
+        from at_core.store.migrations.run import upgrade
+
+        upgrade(connection, FORMAT)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the present tables at once; the migrations come to the same (a test compares them)."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in creation():
+            connection.execute(statement)
+        connection.execute(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", (FORMAT,))
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -18,10 +18,14 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.schema import SchemaItem
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
 FORMAT = "0001"
 """The migration that brings a file to these tables. A file that says anything unknown is refused."""
+
+VERSION_TABLE = "alembic_version"
+"""Where a file says its format; alembic's own name for it."""
 
 METADATA = MetaData()
 
@@ -311,3 +315,15 @@ kpi = _table(
     _text("created_at", required=True),
     UniqueConstraint("id"),
 )
+
+
+def creation() -> list[str]:
+    """The statements that make all tables and indexes in an empty file."""
+    dialect = sqlite.dialect()
+    statements: list[str] = []
+    for table in METADATA.tables.values():
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [
+            str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=str)
+        ]
+    return statements

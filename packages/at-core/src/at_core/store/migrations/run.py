@@ -31,14 +31,14 @@ def upgrade(connection: sqlite3.Connection, target: str) -> None:
     """Bring the file to `target`, wholly or not at all."""
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     config = configuration()
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Nobody but us commits: alembic's own transactions are savepoints of nothing in this mode.
-        with engine.connect() as lent:
-            config.attributes["connection"] = lent
+    with engine.connect() as lent:
+        config.attributes["connection"] = lent
+        # Begun only now: SQLAlchemy's first look at a connection ends whatever transaction it finds.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
             command.upgrade(config, target)
-            lent.commit()
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
