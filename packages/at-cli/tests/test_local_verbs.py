@@ -261,7 +261,7 @@ def test_elsewhere_names_what_each_program_keeps(tmp_path: Path) -> None:
 
 
 def test_down_without_a_daemon_starts_none(at: At) -> None:
-    assert at("down", "--json").document == {"was_running": False, "stopped": []}
+    assert at("down", "--json").document == {"was_running": False, "killed": False, "stopped": []}
     assert not at.home.root.exists()
 
 

@@ -207,12 +207,17 @@ def test_a_folder_that_is_gone(at: At, daemon: FakeDaemon, place: Path) -> None:
     assert done.returncode == 1 and b"no longer exists" in done.stderr
 
 
-def on_terminal(at: At, *arguments: str, **environ: str) -> tuple[int, str]:
-    """Exit code and everything that a person would have seen."""
+def on_terminal(
+    at: At,
+    *arguments: str,
+    watch: tuple[str, threading.Event] | None = None,
+    environ: dict[str, str] | None = None,
+) -> tuple[int, str]:
+    """Exit code and everything that a person would have seen; `watch` sets an event once a text is on the screen."""
     master, slave = os.openpty()
     with subprocess.Popen(
         [*AT, *arguments],
-        env={**at.environ, "TERM": "xterm", **environ},
+        env={**at.environ, "TERM": "xterm", **(environ or {})},
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -229,6 +234,8 @@ def on_terminal(at: At, *arguments: str, **environ: str) -> tuple[int, str]:
             if not piece:
                 break
             seen += piece
+            if watch is not None and watch[0].encode() in seen:
+                watch[1].set()
         code = process.wait(40)
     os.close(master)
     return code, seen.decode()
@@ -240,7 +247,7 @@ def on_terminal(at: At, *arguments: str, **environ: str) -> tuple[int, str]:
 def test_colours_only_where_they_are_wanted(
     at: At, daemon: FakeDaemon, environ: dict[str, str], coloured: bool
 ) -> None:
-    code, seen = on_terminal(at, "ls", **environ)
+    code, seen = on_terminal(at, "ls", environ=environ)
     assert code == 0
     assert bool(re.search(r"\x1b\[\d+m", seen)) is coloured
 
@@ -254,14 +261,13 @@ def test_a_terminal_shows_what_is_waited_for(at: At, daemon: FakeDaemon) -> None
     at_work = {**DOCUMENT, "settled": False, "bead": {**dict(DOCUMENT["bead"]), "status": "slung"}}  # type: ignore[call-overload]
     shown = threading.Event()
 
-    def after_a_while(_seen: object) -> Any:
-        shown.wait(2.0)
+    def once_it_is_shown(_seen: object) -> Any:
+        assert shown.wait(30)
         return DOCUMENT
 
-    daemon.answers |= {"run": at_work, "wait": after_a_while}
-    code, seen = on_terminal(at, "run", "P", "--wait")
-    assert code == 0
-    assert "slung furiosa: working" in seen
+    daemon.answers |= {"run": at_work, "wait": once_it_is_shown}
+    code, seen = on_terminal(at, "run", "P", "--wait", watch=("slung furiosa: working", shown))
+    assert code == 0 and shown.is_set()
     assert seen.rstrip().splitlines()[-1].startswith("  next")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from at_core.api import BY_NAME
 from at_core.client import Client
+from at_core.errors import DaemonUnreachable
 from at_core.paths import Home
 
 ANSWER_SECONDS = 120.0
@@ -31,14 +32,22 @@ class Daemon:
         """As `call`, but no daemon is started; raises `DaemonUnreachable` if none answers."""
         return _call(Client(self.home), name, timeout_seconds, values)
 
-    def health(self) -> dict[str, Any] | None:
+    def health(self, timeout_seconds: float = 10.0) -> dict[str, Any] | None:
         """What the running daemon says of itself, {ok, pid, version, protocol}; None if none is there.
 
         Raises `DaemonUnreachable` for one that is there and does not answer.
         """
         from at_core.start import answers
 
-        return self.call_running("health") if answers(self.home) else None
+        if not answers(self.home):
+            return None
+        try:
+            document: dict[str, Any] = self.call_running("health", timeout_seconds=timeout_seconds)
+        except DaemonUnreachable:
+            if answers(self.home):
+                raise
+            return None  # it was dying
+        return document
 
     def stream_events(self, after: int | None) -> Iterator[dict[str, Any]]:
         """Events behind `after` (None: from now on) as they happen, across restarts of the daemon."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from at_cli.daemon import Daemon
 
 Document = dict[str, Any]
+UNBOUNDED = 1_000_000
+"""Columns where no terminal cuts a line: what another program reads is whole."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ class Face:
     @property
     def style(self) -> Style:
         """Colours and width of plain output."""
-        return Style(colour=self.streams.colour and not self.json, width=min(self.streams.width, 120))
+        width = min(self.streams.width, 120) if self.streams.terminal else UNBOUNDED
+        return Style(colour=self.streams.colour and not self.json, width=width)
 
     @property
     def folder(self) -> str:

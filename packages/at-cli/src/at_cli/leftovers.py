@@ -58,7 +58,7 @@ def _known(home: Home) -> dict[str, str]:
 
 
 def _about(path: Path, known: Mapping[str, str]) -> str:
-    beginning = re.split(r"-(?:wal|shm|journal)$|\.(?:bak|old|new)", path.name)[0]
+    beginning = re.split(r"-(?:wal|shm|journal)$|\.(?:lock|bak|old|new)", path.name)[0]
     return known.get(path.name) or known.get(beginning, "")
 
 

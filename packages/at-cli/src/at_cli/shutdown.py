@@ -2,44 +2,78 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import signal
 import threading
 
 from at_cli.clock import monotonic
 from at_cli.errors import StillRunning
 from at_cli.face import Document, Face
+from at_core.errors import DaemonUnreachable
 from at_core.paths import Home
+from at_daemon.lock import owner
 
+PATIENCE_SECONDS = 4.0
+"""How long a daemon that is there may take to say so before it counts as stuck."""
 ANSWER_SECONDS = 40.0
-"""Agents get up to 30 s to end in a way that can be resumed."""
+"""Agents get up to 20 s to end in a way that can be resumed."""
 END_SECONDS = 10.0
 
 
-def stop_daemon(face: Face, *, keep_agents: bool) -> Document:
-    """End the daemon of this home if there is one: {was_running, stopped: [name]}. Raises `StillRunning`.
+def stop_daemon(face: Face, *, keep_agents: bool, patience_seconds: float = PATIENCE_SECONDS) -> Document:
+    """End the daemon of this home if there is one: {was_running, killed, stopped: [name]}. Raises `StillRunning`.
 
-    Agents that outlived a daemon which was killed are stopped by one that is started for it.
+    One that does not answer is killed. Agents that outlived a killed daemon are stopped by one that is started for it.
     """
-    health = face.daemon.health()
+    killed = False
+    try:
+        health = face.daemon.health(patience_seconds)
+    except DaemonUnreachable:
+        health, killed = None, kill_stuck_daemon(face.home)
     if health is None and not keep_agents and has_sessions(face.home):
         health = face.call("health")
     if health is None:
-        return {"was_running": False, "stopped": []}
+        return {"was_running": killed, "killed": killed, "stopped": []}
     with ProcessEnd(int(health["pid"])) as end:
         document = face.call_running("down", keep_agents=keep_agents, timeout_seconds=ANSWER_SECONDS)
         if not end.wait(END_SECONDS):
             raise StillRunning(int(health["pid"]), END_SECONDS)
-    return {"was_running": True, **document}
+    return {"was_running": True, "killed": killed, **document}
+
+
+def kill_stuck_daemon(home: Home) -> bool:
+    """SIGKILL the process that holds this home's lock and wait for its end; whether there was one.
+
+    What it had promised is in the store and in its holders' journals, so nothing is lost. Raises `StillRunning`.
+    """
+    pid = owner(home).pid
+    if pid is None or not _is_locked(home):
+        return False
+    with ProcessEnd(pid) as end:
+        os.kill(pid, signal.SIGKILL)
+        if not end.wait(END_SECONDS):
+            raise StillRunning(pid, END_SECONDS)
+    return True
+
+
+def _is_locked(home: Home) -> bool:
+    """Whether a process holds the lock now: then the number in the file is that of a living daemon."""
+    with open(home.lock_file, "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def has_sessions(home: Home) -> bool:
-    """Whether a holder may live: each has a socket or a launch file beside the daemon's own socket."""
+    """Whether a holder may live: each has a socket or, while it starts, a launch file."""
     try:
-        names = os.listdir(home.run)
+        return any(name.endswith((".sock", ".launch")) for name in os.listdir(home.holders))
     except OSError:
         return False
-    return any(name.endswith((".sock", ".launch")) and name != home.socket.name for name in names)
 
 
 class ProcessEnd:

@@ -55,4 +55,4 @@ def _line(event: Document, style: Style) -> str:
     payload = json.dumps(event.get("payload") or {}, ensure_ascii=False)
     more = "" if payload == "{}" else style.plain(payload)
     parts = (f"{event['seq']:>6}", clock_time(event.get("at")), style.plain(event["type"]), who, about, more)
-    return style.fit("  ".join(part for part in parts if part), max(style.width, 80))
+    return style.fit("  ".join(part for part in parts if part), style.width)

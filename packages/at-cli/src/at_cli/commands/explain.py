@@ -7,7 +7,7 @@ import json
 import click
 
 from at_cli.face import Document, Face
-from at_cli.style import Cell, Style
+from at_cli.style import Style
 from at_cli.verb import AGENT, verb
 from at_cli.views.words import clock_time
 
@@ -23,16 +23,13 @@ def command(face: Face, name: str) -> None:
 def _lines(document: Document, style: Style) -> list[str]:
     label, status = document.get("label"), document.get("status")
     head = str(label) if label == status or not status else f"{label} ({status})"
-    rows = [
-        (
-            Cell(clock_time(fact.get("at")), "dim"),
-            Cell(style.plain(fact.get("source", "")), "dim"),
-            Cell(f"{style.plain(fact['fact'])}{_value(fact, style)}", ""),
-        )
+    facts = [
+        f"  {clock_time(fact.get('at'))}  {style.plain(fact.get('source', '')):<8}  "
+        f"{style.plain(fact['fact'])}{_value(fact, style)}"
         for fact in document.get("facts", [])
     ]
     reasons = [f"  because {style.plain(reason)}" for reason in document.get("reasons", [])]
-    return [style.paint("bold", style.plain(head)), *reasons, *(f"  {line}" for line in style.table(rows))]
+    return [style.paint("bold", style.plain(head)), *reasons, *facts]
 
 
 def _value(fact: Document, style: Style) -> str:
