@@ -69,6 +69,10 @@ def test_third_parties_are_in_the_lock_as_declared(package: str) -> None:
     wanted = {each for each in requirements(package) if distribution(each) not in PACKAGES}
     listed = set((ROOT / "requirements" / "run.in").read_text().splitlines())
     assert wanted - listed == set()
+    groups = tomllib.loads((ROOT / "packages" / package / "pyproject.toml").read_text()).get(
+        "dependency-groups", {}
+    )
+    wanted |= set(groups.get("test", []))
     locked = {
         distribution(line)
         for line in (ROOT / "requirements" / "dev.txt").read_text().splitlines()
