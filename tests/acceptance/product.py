@@ -67,6 +67,17 @@ class Product:
         )
         return ran.document
 
+    def json_lines(self, *words: str) -> list[dict[str, Any]]:
+        """Call `at … --json` for a verb that prints one document a line."""
+        ran = self.at(*words, "--json")
+        assert ran.code == 0, ran.stderr
+        return [json.loads(line) for line in ran.stdout.splitlines()]
+
+    def approve_all(self) -> None:
+        """Approve everything that is asked now."""
+        for ask in self.json("approvals")["approvals"]:
+            self.json("approve", ask["id"])
+
     def run(self, prompt: str, *options: str, code: int = 0) -> dict[str, Any]:
         """`at run --cli demo --wait`: the bead document at its end."""
         return self.json("run", prompt, "--cli", "demo", "--wait", "--timeout", "50", *options, code=code)

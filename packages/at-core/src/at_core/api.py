@@ -75,10 +75,11 @@ class TrustRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest(Request):
-    """A bead for the backlog."""
+    """A bead for the backlog. With `id` (a UUID that the caller chose) it may be sent again: one bead is made."""
 
     path: str
     title: str
+    id: str | None = None
     description: str | None = None
     lane: str | None = None
     priority: int = 0
@@ -120,10 +121,11 @@ class SlingRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest(Request):
-    """Add a bead and sling it to a fresh polecat."""
+    """Add a bead and sling it to a fresh polecat. With `id`, as in AddRequest, it may be sent again."""
 
     path: str
     prompt: str
+    id: str | None = None
     title: str | None = None
     lane: str | None = None
     order: Order = field(default_factory=Order)

@@ -2,7 +2,8 @@
 
 Each call is one connection: a Unix socket costs less than keeping track of one. What is retried: a request that
 could not be sent at all (nobody listens) after the daemon was started, if the client may start it; and a question
-(GET) whose answer broke off, because asking twice does nothing. An order is never sent twice.
+(GET) whose answer broke off, because asking twice does nothing, or an order that names what it makes. No other order is
+sent twice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from at_core import errors
 from at_core.api import BY_NAME, MAX_BODY_BYTES, Answer, Route
@@ -56,7 +58,7 @@ class Client:
         if route.answer in (Answer.EVENTS, Answer.SOCKET):
             raise UsageError(f"{name} is no single answer", "use stream_events, or talk to the holder")
         target, data = target_of(route, parameters, query), body_of(route, body)
-        attempts = _STARTS if route.method == "GET" else 1
+        attempts = _STARTS if route.method == "GET" or takes_id(route) else 1
         for attempt in range(1, attempts + 1):
             try:
                 with self._ask(route, target, data, {}, timeout_seconds) as response:
@@ -148,10 +150,17 @@ def body_of(route: Route, body: object) -> bytes | None:
         body = {}
     if dataclasses.is_dataclass(body) and not isinstance(body, type):
         body = dataclasses.asdict(body)
+    if takes_id(route) and isinstance(body, dict) and body.get("id") is None:
+        body = {**body, "id": str(uuid4())}
     data = json.dumps(body, separators=(",", ":")).encode("ascii")
     if len(data) > MAX_BODY_BYTES:
         raise errors.TooLarge("the request", len(data), MAX_BODY_BYTES)
     return data
+
+
+def takes_id(route: Route) -> bool:
+    """Whether the caller names what is to be made, so that the same order may be sent twice and makes it once."""
+    return route.body is not None and any(field.name == "id" for field in dataclasses.fields(route.body))
 
 
 def error_of(status: int, document: bytes) -> AtError:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from at_core import errors
-from at_core.api import BY_NAME, MAX_BODY_BYTES, AddRequest, Order, RunRequest
+from at_core.api import BY_NAME, MAX_BODY_BYTES, AddRequest, InitRequest, Order, RunRequest
 from at_core.client import Client, body_of, error_of, target_of
 from at_core.errors import AtError, DaemonUnreachable, NotFound, TryLater, UsageError
 from at_core.paths import Home, short_socket_path
@@ -67,9 +67,18 @@ class TestBrokenAnswers:
     ) -> None:
         script.answer(answer)
         with pytest.raises(DaemonUnreachable, match="did not answer") as caught:
-            Client(home).call("add", body=AddRequest(path="/r", title="t"))
+            Client(home).call("init", body=InitRequest(path="/r"))
         assert caught.value.exit_code == 69
         assert len(script.done()) == 1
+
+    def test_an_order_that_names_what_it_makes_is_sent_again_with_the_same_name(
+        self, home: Home, script: Any, answer: bytes
+    ) -> None:
+        script.answer(answer, answer, OK)
+        assert Client(home).call("add", body=AddRequest(path="/r", title="t")) == {"ok": True}
+        sent = [json.loads(request.partition(b"\r\n\r\n")[2])["id"] for request in script.done()]
+        assert len(sent) == 3
+        assert len(set(sent)) == 1
 
     def test_a_question_is_asked_again(self, home: Home, script: Any, answer: bytes) -> None:
         script.answer(answer, answer, OK)

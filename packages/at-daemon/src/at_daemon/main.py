@@ -8,6 +8,7 @@ so that a second daemon and a malformed file cost next to nothing.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -147,12 +148,15 @@ def _serve(home: Home, report: _Report, run: Run | None) -> None:
     from at_core.config import Config
 
     config = Config.load_from(home.config_file)
+    gc.disable()  # nothing that imports make is garbage: a fifth of their time, measured
     if run is None:
         from at_daemon import wiring
 
         run = wiring.run
     import anyio
 
+    gc.freeze()
+    gc.enable()
     anyio.run(_until_signalled, run, home, config, report.ready)
 
 

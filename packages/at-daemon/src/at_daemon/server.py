@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import socket
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any, Final, cast
@@ -197,7 +196,7 @@ class _Endpoint:
     def _known(self, error: Exception) -> AtError:
         if isinstance(error, AtError):
             return error
-        internal = Internal(secrets.token_hex(4))
+        internal = Internal(os.urandom(4).hex())
         _log.error("%s: %s", self._route.name, internal.message, exc_info=error)
         return internal
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from at_daemon.git.names import HIDDEN, checked_branch, checked_sha
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import Source, folder_git, look, plant, plant_submodules, write_dot_git
 from at_daemon.git.private import TARGET_REF, alternates_line
+from at_daemon.git.refs import Move, move_refs
 from at_daemon.git.run import LONG, Git
 
 
@@ -49,7 +51,7 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     if await to_thread.run_sync(_is_clone_of, folder, place):
         return Prepared(await commit_of(place.git, rig, hidden), hidden, branch, True, ())
     found = await look(place, base)
-    await place.git.run("update-ref", "-m", "at: base", hidden, found.commit)
+    await move_refs(place.git, [Move(hidden, found.commit, None)], "at: base")
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
         notes = await plant(place, scratch, found, f"refs/heads/{branch}")
@@ -80,7 +82,9 @@ def scratch_folder(folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     for name in os.listdir(folder.parent):
         if name.startswith(prefix):
-            nofollow.remove_tree(folder.parent / name)
+            # An orphan of the killed process may still write there; what resists is swept the next time.
+            with suppress(OSError):
+                nofollow.remove_tree(folder.parent / name)
     return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
 
 

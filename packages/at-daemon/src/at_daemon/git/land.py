@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
@@ -32,7 +33,7 @@ from at_daemon.git.merge import is_ancestor
 from at_daemon.git.names import checked_branch, checked_sha
 from at_daemon.git.places import Place, locate
 from at_daemon.git.refs import Move, Ref, read_refs, transaction
-from at_daemon.git.run import Git
+from at_daemon.git.run import SHORT, Git
 
 
 class WaitReason(StrEnum):
@@ -176,6 +177,11 @@ class _Landing:
         )
 
     @property
+    def plain_git(self) -> Git:
+        """Git on refs and objects alone."""
+        return self.tree.git.having(pass_fds=(self.descriptor,))
+
+    @property
     def record(self) -> LandingRecord:
         return LandingRecord(self.tree.git_dir)
 
@@ -198,12 +204,21 @@ async def _land_checked_out(landing: _Landing) -> Landed | Waits:
         await to_thread.run_sync(landing.record.begin, landing.name, landing.expected, landing.merge)
     except Locked as locked:
         return Waits(WaitReason.INDEX_LOCKED, (str(locked.path),), landing.tree.top)
-    return await _write(landing, changes)
+    written = False
+    try:
+        result = await _write(landing, changes)
+        written = True
+    finally:
+        if not written:
+            # Cancelled, a full disk, a failing filter: the person's files are put right at once, not at the next try.
+            with anyio.CancelScope(shield=True):
+                await _settle_last(landing)
+    return result
 
 
 async def _write(landing: _Landing, changes: list[Change]) -> Landed | Waits:
     move = Move(landing.name, landing.merge, landing.expected)
-    async with _prepared(landing.tree.git, move, landing.reason) as transaction_:
+    async with _prepared(landing.plain_git, move, landing.reason) as transaction_:
         if isinstance(transaction_, Waits):
             await to_thread.run_sync(landing.record.abort)
             return transaction_
@@ -230,6 +245,7 @@ async def _settle_last(landing: _Landing) -> Waits | None:
         # Killed before it had the lock, or after the last step: no file is half-written.
         await to_thread.run_sync(landing.record.abort)
         return None
+    await to_thread.run_sync(landing.record.free_refs, last, landing.tree.common_dir)
     ref = (await read_refs(landing.tree.git, last.name)).get(last.name)
     landed = ref is not None and ref.sha == last.new
     await settle(landing.git, landing.tree.top, last.old, last.new, to=last.new if landed else last.old)
@@ -246,8 +262,9 @@ class _Transaction:
 
     async def commit(self) -> None:
         assert self.process.stdin is not None
-        await self.process.stdin.send(b"commit\0")
-        await _answer(self.process, b"commit: ok\n")
+        with anyio.fail_after(SHORT):
+            await self.process.stdin.send(b"commit\0")
+            await _answer(self.process, b"commit: ok\n")
         await self.process.stdin.aclose()
         await self.process.wait()
 
@@ -257,9 +274,10 @@ async def _prepared(git: Git, move: Move, reason: str) -> AsyncIterator[_Transac
     """Prepare the move of a ref; it is dropped with the block unless committed."""
     async with git.having(reads_only=False).dialogue("update-ref", "-m", reason, "--stdin", "-z") as process:
         assert process.stdin is not None
-        await process.stdin.send(b"start\0" + transaction([move]) + b"prepare\0")
         try:
-            await _answer(process, b"start: ok\nprepare: ok\n")
+            with anyio.fail_after(SHORT):
+                await process.stdin.send(b"start\0" + transaction([move]) + b"prepare\0")
+                await _answer(process, b"start: ok\nprepare: ok\n")
         except GitFailed as error:
             yield _refusal(error)
             return

@@ -82,6 +82,19 @@ class LandingRecord:
         self._copy_index()
         return True
 
+    def free_refs(self, last: Recorded, common_dir: Path) -> None:
+        """Remove ref locks that the killed landing's own git left, if it was killed too.
+
+        They hold the new value or nothing, are younger than the record, and git commands of the person that lock
+        HEAD take `index.lock` first, which is held here.
+        """
+        since = (self.folder / "record.json").stat().st_mtime_ns
+        for lock in (common_dir / f"{last.name}.lock", self.git_dir / "HEAD.lock"):
+            with suppress(FileNotFoundError):
+                ours = lock.read_text("utf-8", "replace").strip() in ("", last.new)
+                if ours and lock.stat().st_mtime_ns >= since:
+                    lock.unlink()
+
     def finish(self) -> None:
         """Put the copy in place of the index, which frees the lock, and drop the record."""
         # A hard link, so that a kill between the two renames leaves a lock that is known by its inode.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyio import to_thread
+
 from at_daemon.git.errors import GitFailed, RefMoved
 from at_daemon.git.names import ATTIC, checked_ref, checked_sha
+from at_daemon.git.places import common_dir_of
 from at_daemon.git.run import Git
 
+_LOCK = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _FORMAT = "%(objectname)%00%(refname)%00%(worktreepath)%00"
 
 
@@ -62,13 +67,43 @@ async def move_refs(git: Git, moves: Iterable[Move], reason: str) -> None:
     if not wanted:
         return
     try:
-        await git.having(reads_only=False).run(
-            "update-ref", "-m", reason, "--stdin", "-z", stdin=transaction(wanted)
-        )
+        await _update(git, wanted, reason)
     except GitFailed as error:
-        if "cannot lock ref" in error.stderr:
-            raise RefMoved(wanted[0].name, error.message) from None
-        raise
+        if not await to_thread.run_sync(_free, git, error.stderr):
+            raise _typed(error, wanted[0].name) from None
+    else:
+        return
+    try:
+        await _update(git, wanted, reason)
+    except GitFailed as error:
+        raise _typed(error, wanted[0].name) from None
+
+
+async def _update(git: Git, moves: list[Move], reason: str) -> None:
+    arguments = ("update-ref", "-m", reason, "--stdin", "-z")
+    await git.having(reads_only=False).run(*arguments, stdin=transaction(moves))
+
+
+def _typed(error: GitFailed, name: str) -> GitFailed | RefMoved:
+    return RefMoved(name, error.message) if "cannot lock ref" in error.stderr else error
+
+
+def _free(git: Git, stderr: str) -> bool:
+    """Remove the lock of a ref of ours that a killed git left.
+
+    Only here are these refs moved, one call at a time for each bead, and git has waited for the lock already (see
+    `core.filesRefLockTimeout`): nobody alive holds it.
+    """
+    found = _LOCK.search(stderr)
+    assert git.git_dir is not None
+    if found is None:
+        return False
+    lock = Path(found[1])
+    ours = [common_dir_of(git.git_dir) / name for name in ("refs/at", "refs/heads/at")]
+    if not any(lock.is_relative_to(folder) for folder in ours):
+        return False
+    lock.unlink(missing_ok=True)
+    return True
 
 
 def next_attic_ref(bead_id: str, refs: Mapping[str, Ref]) -> str:

@@ -35,12 +35,14 @@ async def add(parts: Parts, call: Call) -> Json:
     """A bead in the backlog."""
     request: AddRequest = call.body
     rig = await rig_or_new(parts, request.path)
-    bead = new_bead(parts, rig, request.title, request.description, request.lane, request.priority)
+    bead = new_bead(
+        parts, rig, request.title, request.description, request.lane, request.priority, request.id
+    )
     if request.after is not None:
         raise UsageError(
             "--after is not offered yet", "add it without, and sling it when the other has landed"
         )
-    await parts.ledger.change(lambda change: _insert(change, bead))
+    await parts.ledger.change(lambda change: None if change.tx.bead(bead.id) else _insert(change, bead))
     return await shown(parts, bead.id)
 
 
@@ -52,11 +54,13 @@ async def run(parts: Parts, call: Call) -> Json:
     cli = choose_cli(parts, request.order)
     order = checked_order(parts, request.order, cli)
     title = request.title or text.plain_title(request.prompt)
-    bead = new_bead(parts, rig, title, request.prompt, request.lane, 0)
-    identity = uuid4()
+    bead = new_bead(parts, rig, title, request.prompt, request.lane, 0, request.id)
+    identity = derived_id(bead.id, "agent")
     environments.save(parts.home, identity, request.order.env)
 
     def begin(change: Change) -> None:
+        if change.tx.bead(bead.id) is not None:
+            return
         name = fresh_name(identity.int % 9973, {agent.name for agent in change.tx.agents()})
         agent = Agent(
             id=identity,
@@ -206,7 +210,13 @@ async def shown(parts: Parts, bead_id: UUID) -> Json:
 
 
 def new_bead(
-    parts: Parts, rig: Rig, title: str, description: str | None, lane: str | None, priority: int
+    parts: Parts,
+    rig: Rig,
+    title: str,
+    description: str | None,
+    lane: str | None,
+    priority: int,
+    wanted_id: str | None = None,
 ) -> Bead:
     """A bead record within the stated limits. Raises UsageError."""
     text.require_title(title)
@@ -215,7 +225,7 @@ def new_bead(
     now = parts.now()
     chosen = lane_called(lane or parts.config.general.default_lane)
     return Bead(
-        id=uuid4(),
+        id=_uuid(wanted_id) if wanted_id else uuid4(),
         title=title,
         description=description,
         lane=chosen,
@@ -224,6 +234,13 @@ def new_bead(
         created_at=now,
         updated_at=now,
     )
+
+
+def _uuid(word: str) -> UUID:
+    try:
+        return UUID(word)
+    except ValueError:
+        raise UsageError(f"the id {word!r} is no UUID") from None
 
 
 def lane_called(word: str) -> Lane:
