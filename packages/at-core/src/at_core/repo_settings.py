@@ -118,7 +118,7 @@ def _gates(reader: _Reader, table: dict[str, Any], timeout_seconds: int) -> tupl
             limit = reader.value(
                 (*key, "timeout_seconds"),
                 entry,
-                DEFAULT_TIMEOUT_SECONDS,
+                timeout_seconds,
                 _of(_TIMEOUT),
                 values.allowed(_TIMEOUT),
             )

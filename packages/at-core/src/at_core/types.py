@@ -188,7 +188,7 @@ class Record:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, the one form in which times are stored and sent (it sorts as text)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

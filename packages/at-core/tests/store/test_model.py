@@ -88,13 +88,13 @@ class StoreAndDicts(RuleBasedStateMachine):
             assert got is TransitionRefused
         else:
             slung = (bead.slung_at or at) if to is BeadStatus.SLUNG else bead.slung_at
-            times = {
+            moved: dict[BeadStatus, dict[str, Any]] = {
                 BeadStatus.BACKLOG: {"hooked_at": None, "slung_at": None, "done_at": None},
                 BeadStatus.HOOKED: {"hooked_at": at},
                 BeadStatus.SLUNG: {"slung_at": slung},
                 BeadStatus.DONE: {"done_at": at},
-            }.get(to, {})
-            changes: dict[str, Any] = {"agent_id": agent, **times}
+            }
+            changes: dict[str, Any] = {"agent_id": agent, **moved.get(to, {})}
             wanted = dataclasses.replace(
                 bead, status=to, updated_at=at, revision=bead.revision + 1, **changes
             )

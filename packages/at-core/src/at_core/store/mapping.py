@@ -82,6 +82,9 @@ def _codec(hint: Any) -> tuple[Callable[[Any], Value] | None, Callable[[Any], An
     return json_text, json.loads
 
 
+_WORDS = {"SessionRecord": "session", "TokenMetric": "usage record", "GateResult": "gate result"}
+
+
 class Mapping(Generic[R]):
     """One record type and its table. `encode` gives the values of `names`, `decode` takes them in that order.
 
@@ -102,7 +105,7 @@ class Mapping(Generic[R]):
         if missing:
             raise TypeError(f"table {table.name} has no column for {sorted(missing)}")
         self.record = record
-        self.kind = record.__name__.lower()
+        self.kind = _WORDS.get(record.__name__, record.__name__.lower())
         self.columns = [table.c[name] for name in self.names]
         self.insert = Statement(insert(table).values(columns(self.names)))
         self.select = select(*self.columns)

@@ -1,0 +1,117 @@
+"""One key is set in the file; everything else in it stays."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from at_core.config import Config, ConfigError, set_value
+
+MINE = """# my settings
+[general]  # how much
+max_agents = 3   # three
+rig = 'shop'
+
+# the end
+"""
+
+
+def test_comments_and_order_are_kept(file: Path) -> None:
+    file.write_text(MINE)
+    set_value("general.max_agents", "9")
+    assert file.read_text() == MINE.replace("= 3 ", "= 9 ")
+    set_value("daemon.patrol_interval_seconds", "5")
+    set_value("agents.claude.args", '["-x", "a b"]')
+    set_value("agents.codex.allow", "all")
+    config = Config.load()
+    assert (config.general.max_agents, config.daemon.patrol_interval_seconds) == (9, 5)
+    assert (config.agents.claude.args, config.agents.codex.allow) == (("-x", "a b"), "all")
+    assert file.read_text().startswith(MINE.replace("= 3 ", "= 9 "))
+
+
+def test_a_file_is_made_for_its_owner_alone(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        set_value("ui.theme", "light")
+    finally:
+        os.umask(before)
+    file = home / "config.toml"
+    assert file.read_text() == '[ui]\ntheme = "light"\n'
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert os.listdir(home) == ["config.toml"]
+
+
+def test_a_link_is_followed(file: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("# kept elsewhere\n")
+    file.symlink_to(real)
+    set_value("ui.theme", "light")
+    assert file.is_symlink()
+    assert real.read_text() == '# kept elsewhere\n\n[ui]\ntheme = "light"\n'
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "problem"),
+    [
+        (
+            "general.max_agent",
+            "1",
+            "general.max_agent: there is no such key, the nearest is general.max_agents",
+        ),
+        ("general", "1", "general: there is no such key"),
+        ("", "1", "there is no such key"),
+        ("general.max_agents", "0", "0 is not allowed; allowed: a whole number from 1 to 1000"),
+        ("general.max_agents", "", '"" is not allowed'),
+        ("general.max_agents", "1\n[x]", "is not allowed"),
+        ("general.default_lane", "fast", '"fast" is not allowed'),
+        ("agents.claude.args", "x", "allowed: a list of texts"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(file: Path, key: str, text: str, problem: str) -> None:
+    file.write_text(MINE)
+    with pytest.raises(ConfigError) as told:
+        set_value(key, text)
+    assert problem in told.value.message
+    assert told.value.message.isprintable()
+    assert told.value.hint
+    assert file.read_text() == MINE
+
+
+def test_another_mistake_does_not_stop_a_correction(file: Path) -> None:
+    file.write_text("[general]\nmax_agents = 'many'\n[ui]\ntheme = 3\n")
+    set_value("general.max_agents", "3")
+    set_value("ui.theme", "dark")
+    assert Config.load().general.max_agents == 3
+
+
+@pytest.mark.parametrize("text", ["[general\n", "general = 3\n", "agents = [1]\n"])
+def test_a_file_that_cannot_be_edited_is_left_alone(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as told:
+        set_value(
+            "agents.claude.allow" if "agents" in text else "general.max_agents",
+            "all" if "agents" in text else "3",
+        )
+    assert str(file) in told.value.message
+    assert file.read_text() == text
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be"):
+        set_value("ui.theme", "light", tmp_path / "file" / "config.toml")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
+def test_any_text_comes_back_as_it_was_set(file: Path, text: str) -> None:
+    file.write_text(MINE)
+    set_value("general.rig", text)
+    assert Config.load().general.rig == text
+    assert Config.load().general.max_agents == 3
