@@ -70,6 +70,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         (
             Verb("up", "up", "start the daemon"),
             Verb("down", "down", "stop agents (resumable) and the daemon"),
+            Verb("demo", "demo", "four agents at work on a throw-away repository; no model is called"),
             Verb("doctor", "doctor", "check this machine and say how to fix what is wrong"),
             Verb("config", "config", "settings, and where each comes from"),
             Verb("completion", "completion", "completion for bash, zsh or fish"),
