@@ -136,6 +136,19 @@ def test_usage_and_cost_are_of_each_turn(start: Start, endpoint: Endpoint) -> No
     assert 0 < costs[0] < costs[1] < costs[2] < 2 * costs[0]
 
 
+def test_usage_has_the_tokens_of_subagents(start: Start, endpoint: Endpoint) -> None:
+    task = {
+        "description": "Look",
+        "prompt": endpoint.script("inner", Say("Seen.")),
+        "subagent_type": "general-purpose",
+    }
+    agent = start(str(uuid4()))
+    agent.prompt("m1", endpoint.script("outer", UseTools((ToolUse("Task", task),)), Say("Done.")))
+    assert agent.wait_for(TurnEnded).text == "Done."
+    assert (len(endpoint.of("outer")), len(endpoint.of("inner"))) == (2, 1)
+    assert reported(agent.of(UsageReported)[0]) == figures(endpoint, endpoint.exchanges())
+
+
 def test_a_command_asks_with_its_exact_text_and_goes_on_when_approved(
     start: Start, endpoint: Endpoint, ground: Ground
 ) -> None:
@@ -279,7 +292,7 @@ def test_no_login_at_all_is_told(start: Start, endpoint: Endpoint) -> None:
         ),
         pytest.param(Refuse(500, "api_error", "Internal server error"), FailureKind.API, id="server-error"),
         pytest.param(Refuse(529, "overloaded_error", "Overloaded"), FailureKind.OVERLOADED, id="overloaded"),
-        pytest.param(Cut("Half a sen"), FailureKind.CONNECTION, id="cut"),
+        pytest.param(Cut("Half a sen", after_block=True), FailureKind.CONNECTION, id="cut"),
     ],
 )
 def test_an_api_error_fails_the_turn_with_its_kind(
@@ -290,6 +303,15 @@ def test_an_api_error_fails_the_turn_with_its_kind(
     end = agent.wait_for(TurnEnded)
     assert (end.outcome, end.failure) == (TurnOutcome.FAILED, kind)
     assert end.error
+
+
+def test_a_stream_that_is_cut_early_is_asked_for_again_by_the_cli(start: Start, endpoint: Endpoint) -> None:
+    agent = start(str(uuid4()))
+    agent.prompt("m1", endpoint.script("cut", Cut("Half a sen"), Say("A whole sentence.")))
+    end = agent.wait_for(TurnEnded)
+    assert (end.outcome, end.text) == (TurnOutcome.COMPLETED, "A whole sentence.")
+    assert [exchange.request.streams for exchange in endpoint.of("cut")] == [True, False]
+    assert reported(agent.of(UsageReported)[0]) == figures(endpoint, endpoint.of("cut")[1:])
 
 
 @pytest.mark.parametrize(

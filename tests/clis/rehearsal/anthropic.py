@@ -7,128 +7,100 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from clis.rehearsal.replies import Cut, Hang, Reply, Say, Stream, Tokens, ToolUse, UseTools
+from clis.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, Tokens, ToolUse, UseTools
+from clis.rehearsal.wire import ModelRequest, Pause
 
-Event = tuple[str, dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
-    """What the endpoint wants to know of a request. `texts` are the user's texts, oldest first."""
-
-    model: str
-    streams: bool
-    auxiliary: bool
-    texts: tuple[str, ...]
+# How Claude Code begins the request for a summary of a conversation that has become too long; it offers all tools.
+_SUMMARY = "CRITICAL: Respond with TEXT ONLY"
 
 
-def accepts(path: str) -> bool:
-    """Whether a path belongs to this wire format."""
-    return path.startswith("/v1/messages")
+class Messages:
+    """`/v1/messages`."""
+
+    def accepts(self, path: str) -> bool:
+        return path.split("?")[0] == "/v1/messages"
+
+    def aside(self, path: str) -> dict[str, Any] | None:
+        return {"input_tokens": 1} if path.startswith("/v1/messages/count_tokens") else None
+
+    def read(self, body: dict[str, Any]) -> ModelRequest:
+        texts: list[str] = []
+        for message in body.get("messages", []):
+            if message.get("role") != "user":
+                continue
+            content = message.get("content")
+            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            texts += [block["text"] for block in blocks if block.get("type") == "text"]
+        return ModelRequest(
+            model=str(body.get("model", "")),
+            streams=body.get("stream") is True,
+            auxiliary=not body.get("tools") or "".join(texts[-1:]).startswith(_SUMMARY),
+            texts=tuple(texts),
+        )
+
+    def error(self, reply: Refuse) -> dict[str, Any]:
+        told = {"type": reply.kind, "message": reply.message}
+        return {"type": "error", "error": told, "request_id": "req_rehearsal"}
+
+    def whole(self, request: ModelRequest, reply: Reply, tokens: Tokens, number: int) -> dict[str, Any]:
+        text = reply.text if isinstance(reply, Say | UseTools | Cut) else "ok"
+        usage = {**_usage(tokens), "output_tokens": tokens.output}
+        content = [{"type": "text", "text": text}]
+        return {**_message(request, number), "content": content, "stop_reason": "end_turn", "usage": usage}
+
+    def stream(
+        self, request: ModelRequest, reply: Reply, tokens: Tokens, number: int
+    ) -> Iterator[bytes | Pause]:
+        if isinstance(reply, Hang):
+            yield Pause(None)
+            return
+        # The output figure is the start value, as the real API's is; the final one comes with message_delta.
+        usage = {**_usage(tokens), "output_tokens": 1}
+        yield _event("message_start", message={**_message(request, number), "content": [], "usage": usage})
+        yield from _content(reply, number)
+        if isinstance(reply, Cut):
+            return
+        delta = {
+            "stop_reason": "tool_use" if isinstance(reply, UseTools) else "end_turn",
+            "stop_sequence": None,
+        }
+        yield _event("message_delta", delta=delta, usage={"output_tokens": tokens.output})
+        yield _event("message_stop")
 
 
-def counts_tokens(path: str) -> bool:
-    """Whether a path only asks for a count."""
-    return path.startswith("/v1/messages/count_tokens")
-
-
-def read(body: dict[str, Any]) -> ModelRequest:
-    """A request's meaning. A request that offers no tools is the CLI's own (titles, summaries), not a turn."""
-    texts: list[str] = []
-    for message in body.get("messages", []):
-        if message.get("role") != "user":
-            continue
-        content = message.get("content")
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts += [block["text"] for block in blocks if block.get("type") == "text"]
-    return ModelRequest(
-        model=str(body.get("model", "")),
-        streams=body.get("stream") is True,
-        auxiliary=not body.get("tools"),
-        texts=tuple(texts),
-    )
-
-
-def error(kind: str, message: str) -> dict[str, Any]:
-    """The body of an HTTP error."""
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_rehearsal"}
-
-
-def whole(reply: Reply, request: ModelRequest, tokens: Tokens, number: int) -> dict[str, Any]:
-    """A reply to a request that does not stream."""
-    text = reply.text if isinstance(reply, Say | UseTools | Cut) else "ok"
-    usage = {**_usage(tokens), "output_tokens": tokens.output}
-    content = [{"type": "text", "text": text}]
-    return {**_message(request, number), "content": content, "stop_reason": "end_turn", "usage": usage}
-
-
-def opening(request: ModelRequest, tokens: Tokens, number: int) -> Event:
-    """The first event of a stream; its output figure is the start value, as the real API's is."""
-    usage = {**_usage(tokens), "output_tokens": 1}
-    return "message_start", {"message": {**_message(request, number), "content": [], "usage": usage}}
-
-
-def closing(reply: Reply, tokens: Tokens) -> Iterator[Event]:
-    """The last events of a stream, with the final output figure."""
-    stop_reason = "tool_use" if isinstance(reply, UseTools) else "end_turn"
-    delta = {"stop_reason": stop_reason, "stop_sequence": None}
-    yield "message_delta", {"delta": delta, "usage": {"output_tokens": tokens.output}}
-    yield "message_stop", {}
-
-
-def blocks(reply: Reply, number: int) -> Iterator[Event]:
-    """The content of a reply that needs no time."""
-    index = 0
+def _content(reply: Reply, number: int) -> Iterator[bytes | Pause]:
+    if isinstance(reply, Stream):
+        yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        for line in range(1, round(reply.seconds * reply.per_second) + 1):
+            yield Pause(1 / reply.per_second)
+            yield _text(0, f"line {line}\n")
+        yield _event("content_block_stop", index=0)
     if isinstance(reply, Say | Cut) or (isinstance(reply, UseTools) and reply.text):
-        yield from text_block(index, [reply.text])
-        index += 1
+        yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        yield _text(0, reply.text)
+        if not isinstance(reply, Cut) or reply.after_block:
+            yield _event("content_block_stop", index=0)
     if isinstance(reply, UseTools):
-        for tool in reply.tools:
-            yield from _tool_block(index, tool, f"toolu_{number:04}_{index}")
-            index += 1
+        for index, tool in enumerate(reply.tools, start=1 if reply.text else 0):
+            yield from _tool(index, tool, f"toolu_{number:04}_{index}")
 
 
-def text_block(index: int, pieces: list[str]) -> Iterator[Event]:
-    """A text, piece by piece."""
-    yield text_start(index)
-    for piece in pieces:
-        yield text_piece(index, piece)
-    yield "content_block_stop", {"index": index}
+def _text(index: int, text: str) -> bytes:
+    return _event("content_block_delta", index=index, delta={"type": "text_delta", "text": text})
 
 
-def text_start(index: int) -> Event:
-    """The begin of a text."""
-    return "content_block_start", {"index": index, "content_block": {"type": "text", "text": ""}}
-
-
-def text_piece(index: int, text: str) -> Event:
-    """A piece of a text."""
-    return "content_block_delta", {"index": index, "delta": {"type": "text_delta", "text": text}}
-
-
-def encode(event: Event) -> bytes:
-    """One server-sent event."""
-    name, fields = event
-    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
-
-
-def takes_time(reply: Reply) -> bool:
-    """Whether the endpoint must pace the reply itself."""
-    return isinstance(reply, Stream | Hang)
-
-
-def _tool_block(index: int, tool: ToolUse, tool_id: str) -> Iterator[Event]:
+def _tool(index: int, tool: ToolUse, tool_id: str) -> Iterator[bytes]:
     start = {"type": "tool_use", "id": tool_id, "name": tool.name, "input": {}}
-    yield "content_block_start", {"index": index, "content_block": start}
-    partial = json.dumps(dict(tool.input))
-    yield (
-        "content_block_delta",
-        {"index": index, "delta": {"type": "input_json_delta", "partial_json": partial}},
-    )
-    yield "content_block_stop", {"index": index}
+    yield _event("content_block_start", index=index, content_block=start)
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(dict(tool.input))}
+    yield _event("content_block_delta", index=index, delta=delta)
+    yield _event("content_block_stop", index=index)
+
+
+def _event(name: str, **fields: object) -> bytes:
+    return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
 
 
 def _message(request: ModelRequest, number: int) -> dict[str, Any]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from clis.rehearsal import anthropic
-from clis.rehearsal.anthropic import ModelRequest
-from clis.rehearsal.replies import MARKER, Cut, Hang, Refuse, Reply, Say, Script, Stream, Tokens
+from clis.rehearsal.anthropic import Messages
+from clis.rehearsal.replies import MARKER, Hang, Refuse, Reply, Say, Script, Tokens
+from clis.rehearsal.wire import ModelRequest, Pause, Wire
+
+WIRES: tuple[Wire, ...] = (Messages(),)
 
 NO_SCRIPT = Say("There is no script for this prompt.")
 AUXILIARY = Say("Rehearsal")
@@ -94,9 +96,8 @@ class Endpoint:
 
     # --- for the handler -----------------------------------------------------------------------------------------
 
-    def take(self, path: str, key: str, body: dict[str, Any]) -> Exchange:
+    def take(self, path: str, key: str, request: ModelRequest, body: dict[str, Any]) -> Exchange:
         """Choose the reply of a request and record both, before anything is sent."""
-        request = anthropic.read(body)
         marker = _marker(request)
         with self._changed:
             if request.auxiliary:
@@ -143,25 +144,33 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, {})
 
     def do_GET(self) -> None:
-        self._answer(404, anthropic.error("not_found_error", "not part of the rehearsal"))
+        self._answer(404, {"error": "not part of the rehearsal"})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", "0"))) or b"{}")
-        if anthropic.counts_tokens(self.path):
-            self._answer(200, {"input_tokens": 1})
-            return
-        if not anthropic.accepts(self.path):
-            self.do_GET()
-            return
+        for wire in WIRES:
+            aside = wire.aside(self.path)
+            if aside is not None:
+                self._answer(200, aside)
+                return
+            if wire.accepts(self.path):
+                self._reply(wire, body)
+                return
+        self.do_GET()
+
+    def _reply(self, wire: Wire, body: dict[str, Any]) -> None:
         key = self.headers.get("x-api-key") or self.headers.get("authorization") or ""
-        exchange = self.server.endpoint.take(self.path, key, body)
-        if isinstance(exchange.reply, Refuse):
-            self._refuse(exchange.reply)
-        elif exchange.request.streams:
-            self._stream(exchange)
+        exchange = self.server.endpoint.take(self.path, key, wire.read(body), body)
+        request, reply, tokens = exchange.request, exchange.reply, exchange.tokens or Tokens()
+        if isinstance(reply, Refuse):
+            headers = dict(reply.headers)
+            if reply.retry_after is not None:
+                headers["retry-after"] = str(reply.retry_after)
+            self._answer(reply.status, wire.error(reply), headers)
+        elif request.streams:
+            self._stream(wire.stream(request, reply, tokens, exchange.number))
         else:
-            tokens = exchange.tokens or Tokens()
-            self._answer(200, anthropic.whole(exchange.reply, exchange.request, tokens, exchange.number))
+            self._answer(200, wire.whole(request, reply, tokens, exchange.number))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are recorded, not printed."""
@@ -176,41 +185,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _refuse(self, reply: Refuse) -> None:
-        headers = dict(reply.headers)
-        if reply.retry_after is not None:
-            headers["retry-after"] = str(reply.retry_after)
-        self._answer(reply.status, anthropic.error(reply.kind, reply.message), headers)
-
-    def _stream(self, exchange: Exchange) -> None:
+    def _stream(self, pieces: Iterator[bytes | Pause]) -> None:
         self.close_connection = True
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
-        reply, tokens = exchange.reply, exchange.tokens or Tokens()
-        if isinstance(reply, Hang):
-            self.server.endpoint.pause(None)
-            return
-        self._send(anthropic.opening(exchange.request, tokens, exchange.number))
-        if isinstance(reply, Stream):
-            self._send_lines(reply)
-        else:
-            for event in anthropic.blocks(reply, exchange.number):
-                self._send(event)
-        if isinstance(reply, Cut):
-            return
-        for event in anthropic.closing(reply, tokens):
-            self._send(event)
-
-    def _send_lines(self, reply: Stream) -> None:
-        self._send(anthropic.text_start(0))
-        for number in range(1, round(reply.seconds * reply.per_second) + 1):
-            if self.server.endpoint.pause(1 / reply.per_second):
-                return
-            self._send(anthropic.text_piece(0, f"line {number}\n"))
-        self._send(("content_block_stop", {"index": 0}))
-
-    def _send(self, event: anthropic.Event) -> None:
-        self.wfile.write(anthropic.encode(event))
-        self.wfile.flush()
+        for piece in pieces:
+            if isinstance(piece, Pause):
+                if self.server.endpoint.pause(piece.seconds):
+                    return
+            else:
+                self.wfile.write(piece)
+                self.wfile.flush()

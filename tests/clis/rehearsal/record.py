@@ -214,7 +214,7 @@ def server_error(stage: Stage) -> PipedAgent:
 
 
 def cut(stage: Stage) -> PipedAgent:
-    agent = stage.prompted(Cut("Half a sen"))
+    agent = stage.prompted(Cut("Half a sen", after_block=True))
     agent.wait_for(TurnEnded)
     return agent
 

@@ -81,9 +81,10 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Some text, then the connection is closed in the middle of the stream."""
+    """Some text, then the connection is closed: within the block of text, or after it but before the message's end."""
 
     text: str
+    after_block: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from at_session.vocabulary import (
     Write,
 )
 
-SOURCE = "claude result line"
+SOURCE = "claude result line (modelUsage, total_cost_usd)"
 LOGIN_HINT = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
 _PROTOCOL = (
     "-p",
@@ -347,11 +347,16 @@ class ClaudeDriver:
             events.append(Limited(end.error or "", reset_at))
         if end.failure is FailureKind.LOGIN:
             events += self._login_refused(end.error or "")
+        return [*events, *self._usage(line), end]
+
+    def _usage(self, line: Object) -> Events:
+        total = claude_result.spent(line)
+        if total is None:
+            return []
+        before: dict[str, float] = self._values.get("spent", {})
+        self._values["spent"] = total
         model = (self._values.get("session") or [None, None])[1]
-        before = number_of(self._values.get("cost")) or 0.0
-        usage = claude_result.usage(line, model, before)
-        self._values["cost"] = number_of(line.get("total_cost_usd")) or before
-        return [*events, UsageReported(usage, SOURCE), end]
+        return [UsageReported(claude_result.usage(total, before, model, line), SOURCE)]
 
     def _turn_end(self, line: Object) -> TurnEnded:
         current: str | None = self._values.pop("current")

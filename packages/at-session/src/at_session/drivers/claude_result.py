@@ -1,12 +1,12 @@
 """How a turn of Claude ended: its `result` line and its API errors, as typed facts.
 
-`subtype` stays "success" on API errors and `total_cost_usd` grows over the life of a process, so neither is taken at
-its word. Source: lines of claude 2.1.197; `rate_limit_event` as described in public issues of the CLI.
+`subtype` stays "success" on API errors and all totals grow over the life of a process, so neither is taken at its word. Source: lines of claude 2.1.197; `rate_limit_event` as described in public issues of the CLI.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from at_session.drivers.claude_asks import summary
@@ -60,16 +60,38 @@ def turn_ended(result: Object, error: str, *, cut: bool) -> TurnEnded:
     return TurnEnded(TurnOutcome.FAILED, None, text, _failure(result, error), said, denied)
 
 
-def usage(result: Object, model: str | None, cost_before: float) -> Usage:
-    """Figures of one turn. Tokens written to the cache were sent and paid, so they count as input."""
-    figures = object_of(result.get("usage"))
-    total = number_of(result.get("total_cost_usd"))
-    written = count_of(figures.get("cache_creation_input_tokens"))
+def spent(result: Object) -> dict[str, float] | None:
+    """What the process has spent so far; None if the line does not say.
+
+    The totals by model are taken, not `usage`: that leaves out subagents, summaries of a conversation that became too
+    long, and answers that were asked for again after a cut. Tokens written to the cache were sent and paid, so they
+    count as input.
+    """
+    by_model = result.get("modelUsage")
+    if not isinstance(by_model, dict):
+        return None
+    models = [object_of(each) for each in by_model.values()]
+    return {
+        "input": sum(
+            count_of(each.get("inputTokens")) + count_of(each.get("cacheCreationInputTokens"))
+            for each in models
+        ),
+        "cached": sum(count_of(each.get("cacheReadInputTokens")) for each in models),
+        "output": sum(count_of(each.get("outputTokens")) for each in models),
+        "cost": number_of(result.get("total_cost_usd")) or 0.0,
+    }
+
+
+def usage(
+    total: Mapping[str, float], before: Mapping[str, float], model: str | None, result: Object
+) -> Usage:
+    """Figures of one turn: what the process has spent since the turn before."""
+    since = {name: max(0.0, value - before.get(name, 0)) for name, value in total.items()}
     return Usage(
-        input_tokens=count_of(figures.get("input_tokens")) + written,
-        cached_tokens=count_of(figures.get("cache_read_input_tokens")),
-        output_tokens=count_of(figures.get("output_tokens")),
-        cost_usd=None if total is None else round(max(0.0, total - cost_before), 9),
+        input_tokens=int(since["input"]),
+        cached_tokens=int(since["cached"]),
+        output_tokens=int(since["output"]),
+        cost_usd=round(since["cost"], 9),
         model=model,
         duration_ms=count_of(result.get("duration_ms")),
     )
