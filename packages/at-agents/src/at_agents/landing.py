@@ -30,8 +30,8 @@ def reconcile_review(world: World) -> list[Action]:
         return [_merged_by_others(branch, forecast)]
     if blocked := _rules_block(world):
         return _blocked(world, blocked)
-    if steps := _gates(world, branch["tree"]):
-        return steps
+    if not _all_passed(world, branch["tree"]):
+        return _gates(world, branch["tree"])
     if not forecast["clean"]:
         paths = forecast["conflicts"]
         body = prompts.conflict(forecast["target_name"], TARGET_IN_CLONE, paths)
@@ -163,6 +163,7 @@ def _all_passed(world: World, tree: str) -> bool:
 
 
 def _gates(world: World, tree: str) -> list[Action]:
+    """What is to be done about gates that have not all passed on this tree; possibly nothing but to wait."""
     steps: list[Action] = []
     for gate, result in _results(world, tree):
         if result is not None and not result.ok:
@@ -170,14 +171,10 @@ def _gates(world: World, tree: str) -> list[Action]:
             body = prompts.gate_failed(result, world.policy.gate_output_characters)
             return _send_back(world, "gate", reason, body)
         if result is None:
-            key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
+            key = f"{gate_key(world.bead.rig or '', gate['name'], gate['run'], tree)}:{look(world)}"
             if error := world.failure(key):
-                blocked = {
-                    "kind": "gate",
-                    "reason": f"the gate {gate['name']!r} could not run: {error}",
-                    "hint": "at doctor",
-                }
-                return _blocked(world, blocked)
+                reason = f"the gate {gate['name']!r} could not run: {error}"
+                return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
             steps.append(Do(key, IntentKind.GATE, {**gate, "tree": tree, "head": _head_of(world, tree)}))
     return steps
 
@@ -212,8 +209,8 @@ def _land(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) 
         return _blocked(world, {"kind": "settings", "reason": reason, "hint": f"at land {short(world)}"})
     if by is None:
         return []
-    if steps := _gates(world, forecast["tree"]):
-        return steps
+    if not _all_passed(world, forecast["tree"]):
+        return _gates(world, forecast["tree"])
     key = f"land:{world.bead.id}:{branch['head']}:{forecast['target']}:{look(world)}"
     if error := world.failure(key):
         return _blocked(

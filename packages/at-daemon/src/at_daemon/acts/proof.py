@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.sessions import let_go
 from at_daemon.world import values
+from at_session.errors import SessionEnded
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Transport
@@ -218,7 +220,8 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     argv = ("/bin/sh", "-c", intent.payload["run"])
     spec = SessionSpec(session_id, argv, environment | marks, str(folder), Transport.PIPE, polite=15)
     session = await start_session(spec, **folders)
-    await session.close_input()
+    with contextlib.suppress(SessionEnded):  # a quick gate
+        await session.close_input()
     return session
 
 
