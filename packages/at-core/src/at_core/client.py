@@ -140,6 +140,23 @@ def target_of(route: Route, parameters: Mapping[str, str], query: Mapping[str, o
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
+def _names_what_it_makes(route: Route) -> bool:
+    return route.body is not None and any(field.name == "id" for field in dataclasses.fields(route.body))
+
+
+def _with_id(route: Route, body: object) -> object:
+    """The body with an `id`, where it may have one and has none."""
+    if not _names_what_it_makes(route) or body is None:
+        return body
+    from uuid import uuid4
+
+    if isinstance(body, Mapping):
+        return {"id": str(uuid4()), **body}
+    if getattr(body, "id", None) is None and dataclasses.is_dataclass(body) and not isinstance(body, type):
+        return dataclasses.replace(body, id=str(uuid4()))
+    return body
+
+
 def body_of(route: Route, body: object) -> bytes | None:
     """The request's body as JSON; raises UsageError for one that the route does not take, or that is too large."""
     if route.body is None:

@@ -86,6 +86,15 @@ class TestBrokenAnswers:
         assert len(script.done()) == 3
 
 
+@pytest.mark.parametrize(
+    "body", [AddRequest(path="/r", title="t", id="mine"), {"path": "/r", "title": "t", "id": "mine"}]
+)
+def test_a_name_that_the_caller_chose_stays(home: Home, script: Any, body: object) -> None:
+    script.answer(OK)
+    Client(home).call("add", body=body)
+    assert json.loads(script.done()[0].partition(b"\r\n\r\n")[2])["id"] == "mine"
+
+
 def test_a_question_is_given_up_after_three_broken_answers(home: Home, script: Any) -> None:
     script.answer(b"", b"", b"", OK)
     with pytest.raises(DaemonUnreachable):

@@ -199,7 +199,7 @@ def test_a_child_that_does_not_get_ready_is_not_waited_for(
     ("spoil", "line"),
     [
         (lambda home: None, "No such file"),
-        (lambda home: home.run.rmdir() or home.run.touch(), "File exists"),
+        (lambda home: home.gates.rmdir() or home.gates.touch(), "File exists"),
     ],
     ids=["command", "folder"],
 )

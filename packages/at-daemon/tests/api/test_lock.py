@@ -67,9 +67,12 @@ def test_the_lock_goes_with_a_killed_holder(home: Home) -> None:
 def test_children_that_outlive_the_daemon_do_not_hold_it(home: Home) -> None:
     with only_daemon(home, "1"):
         child = subprocess.Popen(
-            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, close_fds=False
-        )
+            [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False,
+        )  # fmt: skip
     with child:
+        assert child.stdout is not None
+        child.stdout.readline()  # its exec is through, which is what closes the descriptor
         with only_daemon(home, "2"):
             assert owner(home).version == "2"
         assert child.poll() is None

@@ -142,7 +142,7 @@ def test_a_number_is_a_finite_one(client: Client, number: str) -> None:
         ({"title": "t"}, "the key 'path' is missing"),
         (
             {"path": "/r", "titel": "t"},
-            "unknown key 'titel' .allowed: path, title, description, lane, priority, after.",
+            "unknown key 'titel' .allowed: path, title, id, description, lane, priority, after.",
         ),
         ({"path": "/r", "title": 3}, "title: input should be a valid string"),
         ({"path": "/r", "title": None}, "title: input should be"),
@@ -471,6 +471,6 @@ def test_bodies_are_validated_to_their_dataclass(serving: Any) -> None:
         return {}
 
     with serving({"add": add}) as served:
-        request = AddRequest(path="/r", title="t", priority=3)
+        request = AddRequest(path="/r", title="t", id="i", priority=3)
         served.client.call("add", body=request)
     assert seen == [request]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -183,15 +182,16 @@ class TestJoining:
         assert error["message"] in capsys.readouterr().err
 
 
-def test_a_second_one_by_hand_says_who_is_there_and_ends(daemons: Daemons) -> None:
-    daemons.ensure()
-    second = daemons.run()
-    assert second.returncode == 1
-    assert second.stderr == (
-        f"at-daemon: another daemon serves {daemons.home.root} (pid {daemons.pid()}, version {__version__}) (at status)\n"
+def test_a_second_one_by_hand_says_who_is_there_and_ends(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_daemon(home, "0"):
+        assert main_module.main(["--home", str(home.root)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"at-daemon: another daemon serves {home.root} (pid {os.getpid()}, version 0) (at status)\n"
     )
-    assert second.stdout == ""
-    assert daemons.client.call("health")["ok"]
 
 
 @pytest.mark.parametrize(
@@ -203,28 +203,23 @@ def test_a_second_one_by_hand_says_who_is_there_and_ends(daemons: Daemons) -> No
         ("die", DaemonUnreachable, "ended while it started", 69),
     ],
 )
-class TestFailures:
-    """What goes wrong while starting."""
+def test_what_goes_wrong_is_told_to_the_starter(
+    daemons: Daemons, wiring: str, kind: type[AtError], line: str, exit_code: int
+) -> None:
+    with pytest.raises(kind, match=line) as caught:
+        daemons.ensure(wiring)
+    assert caught.value.exit_code == exit_code
+    assert "\n" not in caught.value.message
+    assert not answers(daemons.home)
 
-    def test_the_caller_gets_the_daemons_own_line(
-        self, daemons: Daemons, wiring: str, kind: type[AtError], line: str, exit_code: int
-    ) -> None:
-        with pytest.raises(kind, match=line) as caught:
-            daemons.ensure(wiring)
-        assert caught.value.exit_code == exit_code
-        assert "\n" not in caught.value.message
-        daemons.ensure()
 
-    def test_by_hand_it_is_one_line_and_the_exit_code(
-        self, daemons: Daemons, wiring: str, kind: type[AtError], line: str, exit_code: int
-    ) -> None:
-        found = daemons.run(wiring=wiring)
-        if wiring == "die":
-            assert found.returncode == 9
-        else:
-            assert found.returncode == exit_code
-            assert line in found.stderr
-            assert found.stderr.count("\n") == 1
+def test_by_hand_it_is_one_line_and_the_exit_code(daemons: Daemons) -> None:
+    found = daemons.run(wiring="needs_person")
+    assert found.returncode == 3
+    assert found.stdout == ""
+    assert found.stderr == "at-daemon: the store is of a newer version (update auto-tundra)\n"
+    log = (daemons.home.logs / "at-daemon.jsonl").read_text()
+    assert "the store is of a newer version" in log
 
 
 def test_a_malformed_configuration_starts_nothing(daemons: Daemons) -> None:
@@ -242,28 +237,20 @@ def test_a_failure_after_the_start_is_in_the_log_and_in_the_exit_code(daemons: D
     assert found.stderr == "at-daemon: later\n"
 
 
-def test_a_home_that_cannot_be_made_is_one_line(daemons: Daemons, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    found = subprocess.run(
-        [*SCRIPT, "--home", str(tmp_path / "file" / "home")],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert found.returncode == 1
-    assert "Not a directory" in found.stderr
-    assert found.stderr.count("\n") == 1
+    assert main_module.main(["--home", str(tmp_path / "file" / "home")]) == 1
+    printed = capsys.readouterr().err
+    assert "Not a directory" in printed
+    assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["--help"], 0), (["--nothing"], 2)])
-def test_arguments(daemons: Daemons, arguments: list[str], code: int) -> None:
-    found: Any = subprocess.run(
-        [sys.executable, "-P", "-m", "at_daemon", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert found.returncode == code
-    assert "at-daemon" in found.stdout + found.stderr
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["--help"], 0), (["--nothing"], 2), (["--ready-fd", "x"], 2)]
+)
+def test_arguments(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main_module.main(arguments)
+    assert ended.value.code == code
+    printed = capsys.readouterr()
+    assert "at-daemon" in (printed.err if code else printed.out)
