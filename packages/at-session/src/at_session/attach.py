@@ -33,7 +33,7 @@ ANSWERED = re.compile(b"|".join(re.escape(query) for query, _ in holder.QUERIES)
 QUESTIONS = re.compile(
     rb"\x1b\[[?>=]?[\d;]*[cn]|\x1b\[\?u|\x1b\[>\d*q|\x1b\[\?[\d;]+\$p|\x1b\](?:4;\d+|1\d);\?(?:\x07|\x1b\\)|\x1bP[+$]q[^\x1b]*\x1b\\"
 )
-UNFINISHED = re.compile(rb"\x1b(?:[\[\]][\d;?>=]*)?\Z")
+UNFINISHED = re.compile(rb"\x1b(?:[\[\]][\d;?>=$]*\x1b?)?\Z")
 
 # Modes that programs set and a detached or killed one cannot take back: alternate screen, mouse, focus, paste, keys.
 RESTORE = b"\x1b[?1049l\x1b[?1000;1002;1003;1004;1006;2004l\x1b[<u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m"
@@ -55,7 +55,7 @@ class QueryFilter:
 
     def feed(self, data: bytes) -> bytes:
         text = self.pattern.sub(b"", self._held + data)
-        unfinished = UNFINISHED.search(text[-16:])
+        unfinished = UNFINISHED.search(text[-32:])
         self._held = unfinished.group() if unfinished else b""
         return text[: len(text) - len(self._held)]
 
@@ -110,7 +110,7 @@ class Attachment:
         size = os.get_terminal_size(self.sink)
         rows, cols = max(size.lines, 2), max(size.columns, 1)
         for lines in (rows - 1, rows) if redraw else (rows,):
-            self.client.send(holder.RESIZE, holder.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
+            self.client.post(holder.RESIZE, holder.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
 
     def type(self) -> bool:
         """Pass on what was typed. False when it was the detach key, or the terminal is gone."""
@@ -123,7 +123,7 @@ class Attachment:
         key = DETACH.search(data)
         typed = data[: key.start()] if key else data
         if typed:
-            self.client.send(holder.WRITE, write("", typed, 0))
+            self.client.post(holder.WRITE, write("", typed, 0))
         return bool(data) and key is None
 
     def take(self, frames: list[Frame]) -> None:
@@ -189,7 +189,7 @@ def attach(
         try:
             with raw_terminal(source, sink), window_changes() as changes:
                 _write_all(sink, prelude)
-                client.send(holder.FOLLOW)
+                client.send(holder.FOLLOW, holder.pack_fields(("screen", 1)))
                 attachment.resize(redraw=offset is None)
                 attachment.show(attachment.limit)
                 try:

@@ -26,6 +26,10 @@ class BlockingClient:
             self.socket.close()
             raise
 
+    def post(self, kind: int, payload: bytes) -> None:
+        """Send a request that is answered only when it is refused, by a frame of request 0."""
+        self.socket.sendall(holder.frame(kind, 0, payload))
+
     def send(self, kind: int, payload: bytes = b"") -> int:
         """Send a request and return its number; its answer comes through `frames`."""
         self._requests += 1

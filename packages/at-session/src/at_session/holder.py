@@ -123,7 +123,7 @@ class Journal:
                 posix.close(self.fd)
                 self.fd = fd
                 self.bases.append(self.end)
-            if posix.writev(self.fd, parts) == size and posix.write(self.ids, line) == len(line):
+            if posix.writev(self.fd, parts) == size and (not line or posix.write(self.ids, line) == len(line)):
                 self.end += size
                 self.ids_end += len(line)
                 return True
@@ -140,7 +140,10 @@ class Journal:
 
     def drop_below(self, offset: int) -> None:
         while len(self.bases) > 1 and self.bases[1] <= offset:
-            posix.unlink("%016x.seg" % self.bases.pop(0))
+            try:
+                posix.unlink("%016x.seg" % self.bases.pop(0))
+            except OSError:
+                pass  # removed by somebody else
 
 
 # ---- processes ---------------------------------------------------------------------------------------------------
@@ -231,10 +234,11 @@ def spawn(launch: Fields, argv: list[bytes], env: Fields) -> tuple[int, list[int
 
 
 class Client:
-    """One connection. `told` is what a follower was told last; None when it does not follow."""
+    """One connection. `told` is the news a follower has had, None when it does not follow."""
 
     def __init__(self, fd: int) -> None:
-        self.fd, self.version, self.request, self.told = fd, 0, 0, None  # type: int, int, int, bytes | None
+        self.fd, self.version, self.request, self.screen = fd, 0, 0, False
+        self.told: tuple[int, bytes] | None = None
         self.incoming, self.outgoing = bytearray(), bytearray()
 
     def flush(self) -> None:
@@ -251,10 +255,11 @@ class Holder:
 
     def __init__(self, launch: Fields, listener: _socket.socket, journal: Journal) -> None:
         self.launch, self.listener, self.journal = launch, listener, journal
-        self.pty = launch[b"mode"] == b"pty"
+        self.pty, self.answers = launch[b"mode"] == b"pty", launch[b"answer"] == b"1"
+        self.bound, self.input_bound = int(launch[b"bound"]), int(launch[b"input_bound"])
         self.clients: dict[int, Client] = {}
         self.timers: dict[int, float] = {}
-        self.pid, self.stdin, self.trimmed = 0, -1, 0
+        self.pid, self.stdin, self.trimmed, self.shown = 0, -1, 0, 0  # shown: end of the last record but input
         self.outputs: dict[int, int] = {}  # our end → record kind
         self.pending: list[memoryview] = []  # journalled input that the agent has not taken; empty: end of file
         self.query_tail = b""
@@ -263,6 +268,7 @@ class Holder:
         self.status: int | None = None  # the agent's, of waitpid
         self.stage = 0  # 0 running, 1 exit recorded, 2 end recorded
         self.stopping, self.kills, self.disk_wait = False, 0, 0.1
+        self.poll, self.polled = select.poll(), dict[int, int]()
         self.wake, wake_w = posix.pipe()
         posix.set_blocking(self.wake, False)
         posix.set_blocking(wake_w, False)
@@ -273,10 +279,11 @@ class Holder:
     def record(self, kind: int, payload: bytes = b"") -> None:
         """Journal what has happened; on a full disk it waits, and the agent's output is left unread."""
         self.journal.append(kind, payload)
+        self.shown = self.journal.end
         if self.journal.held:
             self.timers.setdefault(DISK, time.monotonic() + self.disk_wait)
         bases = self.journal.bases
-        if self.pty and len(bases) > 1 and self.journal.end - bases[0] > int(self.launch[b"bound"]):
+        if self.pty and len(bases) > 1 and self.journal.end - bases[0] > self.bound:
             lost = GAP_RANGE.pack(bases[0], bases[1])
             self.journal.drop_below(bases[1])
             self.journal.append(K_GAP, lost)
@@ -303,7 +310,7 @@ class Holder:
 
     def may_read(self) -> bool:
         """No on a full disk, and with pipes on a full journal. What a dead agent left in its pipes is little."""
-        full = self.journal.end - max(self.trimmed, self.journal.bases[0]) >= int(self.launch[b"bound"])
+        full = self.journal.end - max(self.trimmed, self.journal.bases[0]) >= self.bound
         return not self.journal.held and not (full and not self.pty and self.status is None)
 
     def read_output(self, fd: int) -> bool:
@@ -316,7 +323,7 @@ class Holder:
             data = b""  # EIO: nobody has the terminal open on the other side
         if data:
             self.record(self.outputs[fd], data)
-            if self.pty and self.launch[b"answer"] == b"1":
+            if self.pty and self.answers:
                 self.answer_queries(data)
         elif self.pty and self.status is None:
             self.timers[HUNG] = time.monotonic() + 1.0  # not read until then: the agent may open it again
@@ -448,7 +455,7 @@ class Holder:
                 raise Refusal("version", "this holder speaks protocol %d" % PROTOCOL)
             client.version = PROTOCOL
         elif kind == FOLLOW:
-            client.request, client.told = request, b""
+            client.request, client.told, client.screen = request, (-1, b""), given.get(b"screen") == b"1"
         elif kind == CLOSE_INPUT:
             self.allow(client, number[b"fence"])
             self.record_request(K_EOF)
@@ -509,7 +516,7 @@ class Holder:
         if before := self.journal.written(wid):
             return pack_fields(("offset", before), ("repeated", 1))
         self.allow(client, fence)
-        if self.pending and self.waiting() + len(data) > int(self.launch[b"input_bound"]):
+        if self.pending and self.waiting() + len(data) > self.input_bound:
             raise Refusal("input-full", "%d bytes wait for the agent to read" % self.waiting())
         offset = self.journal.end
         self.record_request(K_INPUT, data, wid)
@@ -546,19 +553,23 @@ class Holder:
                 break
             at += FRAME.size + size
             try:
-                reply = frame(OK, request, self.answer(client, kind, request, bytes(arrived[at - size : at])))
+                reply = self.answer(client, kind, request, bytes(arrived[at - size : at]))
+                client.outgoing += frame(OK, request, reply) if request else b""
             except Refusal as refusal:
-                reply = frame(ERROR, request, pack_fields(*zip(("code", "message"), refusal.args, strict=True)))
-            client.outgoing += reply
+                pairs = zip(("code", "message"), refusal.args, strict=True)
+                client.outgoing += frame(ERROR, request, pack_fields(*pairs))
         del arrived[:at]
 
     def tell(self, client: Client) -> None:
-        """Tell a follower, once it has taken what it was told before, how far the journal and the state are."""
+        """Tell a follower, once it has taken what it was told before, how far the journal and the state are.
+
+        One that shows a screen is not woken for input, which it mostly has typed itself.
+        """
         client.flush()
-        news = pack_fields(("first", self.journal.bases[0]), ("end", self.journal.end), ("state", self.state()))
-        if client.told not in (None, news) and not client.outgoing:
+        news = self.shown if client.screen else self.journal.end, self.state()
+        if client.told is not None and news != client.told and not client.outgoing:
             client.told = news
-            client.outgoing += frame(NEWS, client.request, news)
+            client.outgoing += frame(NEWS, client.request, pack_fields(("end", news[0]), ("state", news[1])))
             client.flush()
 
     def serve(self, client: Client, step: "Callable[[Client], None]") -> None:
@@ -584,11 +595,13 @@ class Holder:
 
     def turn(self) -> None:
         """Wait for the next events and handle them."""
-        poll = select.poll()
-        for fd, events in self.interests().items():
-            poll.register(fd, events)
-        wait = min(self.timers.values(), default=None)
-        for fd, events in poll.poll(None if wait is None else max(0.0, (wait - time.monotonic()) * 1000 + 1)):
+        if (interests := self.interests()) != self.polled:
+            self.poll, self.polled = select.poll(), interests
+            for fd, events in interests.items():
+                self.poll.register(fd, events)
+        waits = [at for name, at in self.timers.items() if name != LINGER or not self.journal.held]
+        wait = max(0.0, (min(waits) - time.monotonic()) * 1000 + 1) if waits else None
+        for fd, events in self.poll.poll(wait):
             if fd == self.wake:
                 self.reap()
             elif fd == self.listener.fileno():
@@ -599,7 +612,7 @@ class Holder:
                 self.feed()
             if fd in self.outputs and events & ~select.POLLOUT:
                 self.read_output(fd)
-        now = time.monotonic()
+        now = time.monotonic() if waits else 0.0
         for name in [name for name, at in self.timers.items() if at <= now and name != LINGER]:
             self.on_timer(name, now)
         if self.status is not None and self.stage < 2:

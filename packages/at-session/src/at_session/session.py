@@ -373,6 +373,8 @@ class Follower:
             self._reader.close()
 
     async def __aenter__(self) -> Follower:
+        if self._reader is None:
+            self._ready.extend(await self._listen())  # "from now" is from here
         return self
 
     async def __aexit__(
@@ -450,6 +452,9 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
                 found = await connection.request(holder.STATUS)
             except OSError:
                 continue
+            if found["state"] == "ended":
+                connection.close()
+                return EndedSession(session_id, journal, *ending(journal))
             pids = {"pid": int(found["pid"]), "holder_pid": int(found["holder"])}
             session = Session(session_id, run_dir=run_dir, journal=journal, **pids)
             session._connection = connection
@@ -458,8 +463,7 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
     (run_dir / f"{session_id}.sock").unlink(missing_ok=True)
     if not journal.is_dir():
         raise FileNotFoundError(journal)
-    status, complete = ending(journal)
-    return EndedSession(session_id, journal, status, complete)
+    return EndedSession(session_id, journal, *ending(journal))
 
 
 def list_sessions(run_dir: Path) -> list[str]:

@@ -70,7 +70,7 @@ def find_binary(spec: SessionSpec) -> str:
     """Absolute path of argv[0], as a shell with the agent's PATH and folder would find it."""
     name = spec.argv[0]
     if "/" in name:
-        path = os.path.join(spec.cwd, name)
+        path = os.path.join(os.path.abspath(spec.cwd), name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
         raise BinaryNotFound(name)
@@ -78,7 +78,7 @@ def find_binary(spec: SessionSpec) -> str:
     found = shutil.which(name, path=search_path)
     if found is None:
         raise BinaryNotFound(name, search_path)
-    return os.path.join(spec.cwd, found)
+    return os.path.join(os.path.abspath(spec.cwd), found)
 
 
 def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path) -> bytes:
@@ -89,7 +89,7 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "mode": spec.transport.value,
         "rows": spec.rows,
         "cols": spec.cols,
-        "cwd": os.fsencode(spec.cwd),
+        "cwd": os.fsencode(os.path.abspath(spec.cwd)),
         "exe": os.fsencode(executable),
         "umask": spec.umask,
         "socket": os.fsencode(socket),

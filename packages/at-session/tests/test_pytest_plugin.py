@@ -1,0 +1,62 @@
+"""The fixtures that the package offers to its users."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+CLEAN = """
+import pytest
+from at_session.pytest_plugin import wait_for_output
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.anyio
+async def test_a_session_left_running(session_factory):
+    session = await session_factory(["sh", "-c", "setsid sleep 1000 & echo up; cat"])
+    await wait_for_output(session, b"up")
+    with open("pids", "w") as file:
+        print(session.pid, session.holder_pid, session.run_dir, file=file)
+"""
+
+LEAVES = """
+import os, subprocess
+from at_session import holder
+
+def test_a_process_that_no_session_owns_any_more(session_factory):
+    session_factory.started["gone"] = type("Gone", (), {"abandon": lambda self: None})()
+    child = subprocess.Popen(["sleep", "1000"], env={**os.environ, holder.MARK.decode(): "gone"})
+    with open("pids", "w") as file:
+        print(child.pid, file=file)
+"""
+
+
+def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_it.py").write_text(code)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_it.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_sessions_are_ended_and_their_home_removed(tmp_path: Path) -> None:
+    done = run(tmp_path, CLEAN)
+    assert "1 passed" in done.stdout and done.returncode == 0
+    agent, its_holder, folder = (tmp_path / "pids").read_text().split()
+    for pid in (int(agent), int(its_holder)):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not Path(folder).exists()
+
+
+def test_a_process_that_stays_fails_the_test(tmp_path: Path) -> None:
+    done = run(tmp_path, LEAVES)
+    pid = int((tmp_path / "pids").read_text())
+    assert done.returncode == 1 and f"processes of the test's sessions were left: {{{pid}: 'sleep'}}" in done.stdout
+    with suppress(FileNotFoundError):  # else a zombie, if nobody has collected it yet
+        assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -1,0 +1,306 @@
+"""Sessions outlive their clients: found again, followed on, written once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from at_session import holder
+from at_session.errors import HolderLost, SessionEnded
+from at_session.journal import ExitStatus, RecordKind, read_records
+from at_session.pytest_plugin import SessionFactory, SessionHome, collect, output_of, wait_for_output
+from at_session.session import EndedSession, Session, list_sessions, marked_processes, open_session
+from at_session.vocabulary import Transport
+
+anyio_test = pytest.mark.anyio
+
+
+async def reopen(home: SessionHome, session_id: str) -> Session | EndedSession:
+    return await open_session(session_id, run_dir=home.run_dir, journal_dir=home.journal_dir)
+
+
+@anyio_test
+async def test_a_session_is_found_again(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    await session.write("w", b"before\n")
+    await session.aclose()
+    assert list_sessions(session.run_dir) == [session.id]
+    again = await reopen(session_factory.home, session.id)
+    assert isinstance(again, Session)
+    async with again:
+        assert (again.pid, again.holder_pid) == (session.pid, session.holder_pid)
+        assert (await again.write("w", b"before\n")).repeated
+        records = await wait_for_output(again, b"before\n")
+        assert output_of(await wait_for_output(again, b"before\n", records[-1].offset)) == b"before\n"
+
+
+@anyio_test
+async def test_an_ended_session_is_read_from_disk(session_factory: SessionFactory) -> None:
+    session = await session_factory(["sh", "-c", "echo out; echo err >&2; exit 7"], linger_seconds=0)
+    live = await collect(session)
+    with pytest.raises(SessionEnded, match="has ended with code 7"):
+        while True:  # its holder ends by itself; the last of these requests finds it gone
+            await session.status()
+    assert await collect(session) == live
+    assert await session.wait() == ExitStatus(7, None)
+    ended = await reopen(session_factory.home, session.id)
+    assert isinstance(ended, EndedSession)
+    assert (ended.exit, ended.complete, list(ended.records())) == (ExitStatus(7, None), True, live)
+    assert list(ended.records(live[2].offset)) == live[2:]
+    ended.discard()
+    with pytest.raises(FileNotFoundError):
+        await reopen(session_factory.home, session.id)
+
+
+@anyio_test
+async def test_a_lost_holder_is_told_from_an_ended_session(session_factory: SessionFactory) -> None:
+    session = await session_factory(["sh", "-c", "setsid sleep 1000 >/dev/null & echo up; cat"])
+    await wait_for_output(session, b"up")
+    await session.write("w", b"last words\n")
+    follower = session.follow(0)
+    await wait_for_output(session, b"last words")
+    os.kill(session.holder_pid, signal.SIGKILL)
+    with pytest.raises(HolderLost, match=f"holder of session {session.id} is gone"):
+        async for _ in follower:
+            pass
+    await follower.aclose()
+    with pytest.raises(HolderLost):
+        await session.wait()
+    lost = await reopen(session_factory.home, session.id)
+    assert isinstance(lost, EndedSession)
+    assert (lost.exit, lost.complete) == (None, False)
+    assert output_of(list(lost.records())) == b"up\nlast words\n"
+    assert "sleep" in lost.kill_processes().values()
+    assert list_sessions(session.run_dir) == []
+
+
+@anyio_test
+async def test_a_write_is_journalled_before_it_leaves(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"], failpoint="after-journal")
+    with pytest.raises(HolderLost):
+        await session.write("prompt-1", b"never taken\n")
+    lost = await reopen(session_factory.home, session.id)
+    assert isinstance(lost, EndedSession)
+    offset = lost.written("prompt-1")
+    assert offset is not None and lost.written("prompt-2") is None
+    (record,) = (record for record in lost.records() if record.kind is RecordKind.INPUT)
+    assert (record.offset, record.data) == (offset, b"never taken\n")
+    assert output_of(list(lost.records())) == b""
+    lost.kill_processes()
+
+
+@anyio_test
+async def test_a_start_whose_starter_died_is_cleaned_up(
+    session_factory: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = session_factory.home
+    monkeypatch.setattr("at_session.session.STARTING_SECONDS", 0.05)
+    home.run_dir.mkdir(parents=True)
+    (home.journal_dir / "s").mkdir(parents=True)
+    (home.run_dir / "s.launch").write_bytes(b"env=SECRET=1\0")
+    assert list_sessions(home.run_dir) == ["s"]
+    found = await reopen(home, "s")
+    assert isinstance(found, EndedSession) and (found.exit, found.complete) == (None, False)
+    assert list_sessions(home.run_dir) == []
+
+
+@anyio_test
+async def test_a_follower_can_start_from_now_and_go_on_from_its_offset(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    await session.write("a", b"one\n")
+    await wait_for_output(session, b"one\n")
+    async with session.follow() as follower:
+        await session.write("b", b"two\n")
+        record = await anext(follower)
+        assert (record.write_id, record.data) == ("b", b"two\n")
+    assert follower.offset == record.next
+    await session.close_input()
+    assert output_of(await collect(session, offset=record.next)) == b"two\n"
+
+
+@anyio_test
+async def test_a_cancelled_request_does_not_disturb_the_next(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    os.kill(session.holder_pid, signal.SIGSTOP)
+    with anyio.move_on_after(0.01):
+        await session.write("w", b"maybe\n")
+    os.kill(session.holder_pid, signal.SIGCONT)
+    await session.write("w", b"maybe\n")
+    await session.close_input()
+    assert output_of(await collect(session)) == b"maybe\n"
+
+
+@anyio_test
+async def test_stopping_goes_on_when_the_stopper_dies(session_factory: SessionFactory) -> None:
+    script = "trap '' TERM; echo up; while :; do sleep 1000; done"
+    session = await session_factory(["sh", "-c", script], kill_seconds=0.2)
+    await wait_for_output(session, b"up")
+    await session.stop(0.1)
+    await session.aclose()
+    assert (await session.wait()).signal == signal.SIGKILL
+    assert marked_processes(session.id) == {}
+
+
+STARTER = """
+import os, sys, anyio
+from pathlib import Path
+from at_session.session import SessionSpec, start_session
+from at_session.vocabulary import Transport
+async def main(run, journal):
+    spec = SessionSpec("child", ("cat",), dict(os.environ), "/", Transport.PTY)
+    await start_session(spec, run_dir=Path(run), journal_dir=Path(journal))
+    print("started", flush=True)
+    await anyio.sleep_forever()
+anyio.run(main, *sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
+def test_a_session_outlives_its_starter_and_its_terminal(session_home: SessionHome, number: int) -> None:
+    command = [sys.executable, "-c", STARTER, str(session_home.run_dir), str(session_home.journal_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0) as starter:
+        assert starter.stdout is not None and starter.stdout.readline() == b"started\n"
+        os.killpg(starter.pid, number)
+        assert starter.stdout.read() == b""  # nothing of ours keeps the starter's files open
+
+    async def use() -> None:
+        session = await reopen(session_home, "child")
+        assert isinstance(session, Session)
+        async with session:
+            assert (await session.write("w", b"x\n")).repeated is False
+            await session.stop(0)
+            assert await session.wait() == ExitStatus(None, signal.SIGHUP)
+
+    anyio.run(use)
+
+
+NUMBERS = """
+import os, sys
+os.set_blocking(0, False)
+number, taken, data = 0, 0, b""
+while not data.endswith(b"stop\\n"):
+    try:
+        data += os.read(0, 65536)
+    except BlockingIOError:
+        pass
+    while b"\\n" in data[taken:]:
+        line = data[taken:].split(b"\\n")[0]
+        os.write(1, b"got %s\\n" % line)
+        taken += len(line) + 1
+    number += 1
+    os.write(1, b"%d\\n" % number)
+"""
+
+
+def follow_and_write(home: SessionHome, ready: int, log: int) -> None:
+    """A client: goes on where the log says, appends what it reads to the log, writes what is not yet acknowledged."""
+
+    async def client() -> None:
+        progress = read_log(log)
+        session = await reopen(home, "s")
+        assert isinstance(session, Session)
+        os.write(ready, b".")
+        number = progress.acknowledged
+        async with session.follow(progress.offset) as follower:
+            while records := await follower.batch():
+                data = output_of(records)
+                os.write(log, b"O %d %s\n" % (records[-1].next, data.hex().encode()))
+                await session.trim(records[-1].next)
+                await session.write(f"w{number}", b"w%d\n" % number)
+                os.write(log, b"A %d\n" % number)
+                number += 1
+
+    anyio.run(client)
+
+
+class Progress:
+    """What the log of all clients so far says; a torn last line does not count."""
+
+    def __init__(self) -> None:
+        self.offset, self.acknowledged, self.output = 0, 0, b""
+
+
+def read_log(log: int) -> Progress:
+    progress = Progress()
+    content = os.pread(log, os.fstat(log).st_size, 0)
+    for line in content.splitlines():
+        kind, number, *data = line.split(b" ")
+        if kind == b"O":
+            progress.offset = int(number)
+            progress.output += bytes.fromhex(data[0].decode())
+        else:
+            progress.acknowledged = int(number) + 1
+    return progress
+
+
+def kill_at_random(home: SessionHome, log: int, chance: random.Random) -> None:
+    ready_r, ready_w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            follow_and_write(home, ready_w, log)
+        finally:
+            os._exit(1)
+    try:
+        if chance.random() < 0.8:
+            os.read(ready_r, 1)  # else it is killed while it opens the session
+        subprocess.run(["sleep", f"{chance.uniform(0, 0.01):.4f}"], check=True)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ready_r)
+        os.close(ready_w)
+
+
+@pytest.mark.parametrize("kills", [25, pytest.param(1000, marks=[pytest.mark.crash, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("transport", [Transport.PIPE])
+def test_clients_killed_at_random_lose_and_repeat_nothing(
+    session_factory: SessionFactory, tmp_path: Path, kills: int, transport: Transport
+) -> None:
+    argv = [sys.executable, "-I", "-S", "-c", NUMBERS]
+    limits = {"journal_bytes": 256 << 10, "segment_bytes": 16 << 10}
+    home = session_factory.home
+    anyio.run(lambda: session_factory(argv, id="s", transport=transport, **limits))
+    log = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    for _ in range(kills):
+        kill_at_random(home, log, chance)
+    progress = read_log(log)
+
+    async def finish() -> bytes:
+        session = await reopen(home, "s")
+        assert isinstance(session, Session)
+        rest = b""
+        async with session, session.follow(progress.offset) as follower:
+            await session.write(f"w{progress.acknowledged}", b"w%d\n" % progress.acknowledged)
+            await session.write("stop", b"stop\n")
+            while records := await follower.batch():
+                rest += output_of(records)
+                await session.trim(records[-1].next)
+        return rest
+
+    lines = (progress.output + anyio.run(finish)).splitlines()
+    os.close(log)
+    numbers = [int(line) for line in lines if line.isdigit()]
+    assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
+    written = [line for line in lines if line.startswith(b"got w")]
+    assert written == [b"got w%d" % number for number in range(progress.acknowledged + 1)], f"seed {seed}"
+    assert progress.acknowledged > 0
+
+
+def test_importing_the_holder_does_nothing(tmp_path: Path) -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import holder; print(sorted(set(sys.modules) & {'re','os','json','enum','socket'}))"
+    folder = str(Path(holder.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, folder], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert list(read_records(tmp_path)) == []
