@@ -405,6 +405,26 @@ def test_one_prompt_waits_in_the_cli_and_the_others_are_held_back() -> None:
     assert written == ["prompt:m2", "prompt:m3"]
 
 
+UUID = "3f0c1d2e-0000-4000-8000-000000000002"
+ECHO = f'{{"type":"user","uuid":"{UUID}","timestamp":"2030-01-01T00:00:00Z","isReplay":true}}\n'.encode()
+RESULT = (
+    b'{"type":"result","subtype":"success","is_error":false,"result":"Done.","terminal_reason":"completed"}\n'
+)
+
+
+@pytest.mark.parametrize("handed_over_again_before", [0, 1, 2])
+def test_a_daemon_that_forgot_a_prompt_learns_it_from_the_echo(handed_over_again_before: int) -> None:
+    driver = ClaudeDriver()  # its state was stored before the prompt was written
+    events: Events = []
+    for number, data in enumerate((INIT, ECHO, RESULT)):
+        if number == handed_over_again_before:
+            assert [write.id for write in driver.prompt(UUID, "Hello")] == [f"prompt:{UUID}"]
+        events += feed(driver, "stdout", data)
+    assert of(events, PromptAccepted) == [PromptAccepted(UUID)]
+    assert of(events, TurnEnded) == [TurnEnded(TurnOutcome.COMPLETED, UUID, "Done.")]
+    assert [write.id for write in driver.prompt("next", "Go on")] == ["prompt:next"]
+
+
 def test_a_launch_forgets_the_process_before() -> None:
     driver = ClaudeDriver()
     driver.prompt("m1", "Hello")

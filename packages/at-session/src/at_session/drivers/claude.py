@@ -140,10 +140,9 @@ class ClaudeDriver:
     def _user_line(self, message_id: str, text: str) -> Write:
         uuid = _uuid(message_id)
         if uuid not in self._names:
-            self._values.setdefault("waiting", []).append(uuid)
-            self._names[uuid] = message_id
-            for oldest in list(self._names)[:-_PROMPTS_KEPT]:
-                del self._names[oldest]
+            _keep(self._names, uuid, message_id)
+            if uuid not in self._accepted:
+                self._values.setdefault("waiting", []).append(uuid)
         content: list[Object] = [{"type": "text", "text": text}]
         if text.lstrip().startswith("/"):
             # The CLI looks for a slash command in the last text block only, and drops an empty one.
@@ -228,7 +227,7 @@ class ClaudeDriver:
         current = waiting.pop(0) if waiting else None
         self._values.update(current=current, error="", message=None, login_told=False, limit_told=False)
         if current is not None:
-            events.append(PromptAccepted(self._name(current)))
+            events += self._accept(current)
         events.append(TurnStarted(self._name(current) if current is not None else None))
         return events
 
@@ -288,15 +287,24 @@ class ClaudeDriver:
         """The CLI's echo of a prompt.
 
         The echo of a turn's own prompt comes with the first answer, when the turn's beginning has told us already. An
-        echo without a time stamp is of a prompt that the CLI had before; any other is of one that joined the turn.
+        echo without a time stamp is of a prompt that the CLI had before; any other is of one that joined the turn. A
+        daemon that died before it stored that it had sent a prompt learns it here.
         """
-        waiting: list[str] = self._values.setdefault("waiting", [])
-        if uuid not in waiting:
-            return []
-        waiting.remove(uuid)
-        if not seen_before:
+        known = uuid in self._accepted
+        if not seen_before and self._values.get("current", uuid) is None:
+            self._values["current"] = uuid
+        elif not seen_before and not known:
             self._values.setdefault("joined", []).append(uuid)
-        return [PromptAccepted(self._name(uuid), repeated=seen_before)]
+        return self._accept(uuid, repeated=seen_before)
+
+    def _accept(self, uuid: str, *, repeated: bool = False) -> Events:
+        waiting: list[str] = self._values.setdefault("waiting", [])
+        if uuid in waiting:
+            waiting.remove(uuid)
+        if uuid in self._accepted:
+            return []
+        _keep(self._accepted, uuid, True)
+        return [PromptAccepted(self._name(uuid), repeated)]
 
     def _control_request(self, line: Object) -> Events:
         request_id, request = text_of(line.get("request_id")), object_of(line.get("request"))
@@ -379,6 +387,11 @@ class ClaudeDriver:
         names: dict[str, str] = self._values.setdefault("names", {})
         return names
 
+    @property
+    def _accepted(self) -> dict[str, bool]:
+        accepted: dict[str, bool] = self._values.setdefault("accepted", {})
+        return accepted
+
     def _name(self, uuid: str) -> str:
         return self._names.get(uuid, uuid)
 
@@ -400,6 +413,12 @@ def _session_options(env: Mapping[str, str], session_id: str) -> list[str]:
     while (conversation := has_conversation(env, session_id)) is False:
         session_id = str(uuid5(NAMESPACE_OID, session_id))
     return ["--resume" if conversation else "--session-id", session_id]
+
+
+def _keep(kept: dict[str, Any], uuid: str, value: object) -> None:
+    kept[uuid] = value
+    for oldest in list(kept)[:-_PROMPTS_KEPT]:
+        del kept[oldest]
 
 
 def _uuid(message_id: str) -> str:
