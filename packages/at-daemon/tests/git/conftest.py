@@ -54,7 +54,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (top / name).parent.mkdir(exist_ok=True)
         (top / name).write_text(text)
     identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    for command in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-q", "-m", "first")):
+    for command in (
+        ("init", "-q", "--template=", "-b", "main"),
+        ("add", "-A"),
+        (*identity, "commit", "-q", "-m", "first"),
+    ):
         subprocess.run(["git", *command], cwd=top, check=True)
     return top
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from at_daemon.git.errors import GitFailed
 from at_daemon.git.run import LONG, Git
 
 _ABSENT = "000000"
+_LINK = "120000"
 _GITLINK = "160000"
 _REFUSALS = ("not uptodate", "would be overwritten", "would lose untracked", "resolve your current index")
 
@@ -133,20 +135,56 @@ async def settle(git: Git, top: Path, old: str, new: str, to: str) -> None:
     killed process's doing. Anything else the person changed since, and it is left as it is.
     """
     changes = await changes_between(git, old, new)
-    like_new = await _like(git, changes, [(change.path, change.new) for change in changes])
-    like_old = await _like(git, changes, [(change.path, change.old) for change in changes])
-    entries: list[tuple[str, tuple[str, str]]] = []
+    links = {change.path for change in changes if _LINK in (change.old[0], change.new[0])}
+    like_new = await _like(git, [(change.path, change.new) for change in changes])
+    like_old = await _like(git, [(change.path, change.old) for change in changes])
+    at_target, elsewhere = (like_new, like_old) if to == new else (like_old, like_new)
+    ours: list[Change] = []
     for change in changes:
-        target = change.new if to == new else change.old
-        if change.path in like_new:
-            entries.append((change.path, change.new))
-        elif change.path in like_old or await _torn(git, top, new, change):
-            entries.append((change.path, change.old))
-        else:
-            entries.append((change.path, target))
-    await _set_entries(git, entries)
+        if change.path in at_target or await to_thread.run_sync(_behind_a_link, top, change.path, links):
+            continue
+        if change.path in elsewhere or await _torn(git, top, new, change):
+            ours.append(change)
+    targets = {change.path: change.new if to == new else change.old for change in changes}
+    await _set_entries(git, targets.items())
+    leaving = [change.path for change in ours if targets[change.path][0] == _ABSENT]
+    coming = [change.path for change in ours if targets[change.path][0] not in (_ABSENT, _GITLINK)]
+    await to_thread.run_sync(_remove_files, top, leaving)
+    coming = await to_thread.run_sync(_with_room, top, coming)
+    feed = os.fsencode("".join(f"{path}\0" for path in coming))
+    await git.run("checkout-index", "-f", "-u", "-q", "-z", "--stdin", stdin=feed, limit=LONG)
     await git.run("update-index", "-q", "--refresh", accept=(0, 1), limit=LONG)
-    await git.run("read-tree", "-m", "-u", old if to == new else new, to, limit=LONG)
+
+
+def _behind_a_link(top: Path, path: str, links: set[str]) -> bool:
+    """Whether a parent folder is a link that neither commit has: then the path is the person's doing."""
+    parts = path.split("/")
+    parents = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    return any(parent not in links and (top / parent).is_symlink() for parent in parents)
+
+
+def _with_room(top: Path, paths: list[str]) -> list[str]:
+    """Paths that can be written without `checkout-index -f` clearing a folder, or a file for a folder, away."""
+    free = []
+    for path in paths:
+        parts = path.split("/")
+        modes = [_mode(top / "/".join(parts[:depth])) for depth in range(1, len(parts))]
+        mode = _mode(top / path)
+        if all(m is None or stat.S_ISDIR(m) for m in modes) and (mode is None or not stat.S_ISDIR(mode)):
+            free.append(path)
+    return free
+
+
+def _remove_files(top: Path, paths: Iterable[str]) -> None:
+    """Remove files, and folders that are empty then, as git does."""
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            (top / path).unlink()
+        with suppress(OSError):
+            parent = os.path.dirname(path)
+            while parent:
+                (top / parent).rmdir()
+                parent = os.path.dirname(parent)
 
 
 async def _set_entries(git: Git, entries: Iterable[tuple[str, tuple[str, str]]]) -> None:
@@ -158,16 +196,18 @@ async def _set_entries(git: Git, entries: Iterable[tuple[str, tuple[str, str]]])
     await git.run("update-index", "-z", "--index-info", stdin=os.fsencode("".join(lines)), limit=LONG)
 
 
-async def _like(git: Git, changes: list[Change], entries: list[tuple[str, tuple[str, str]]]) -> set[str]:
+async def _like(git: Git, entries: list[tuple[str, tuple[str, str]]]) -> set[str]:
     """Paths whose file on disk is what the entries say (filters considered); an absent one is like an absent file."""
     await _set_entries(git, entries)
     await git.run("update-index", "-q", "--refresh", accept=(0, 1), limit=LONG)
     listed = (await git.run("diff-files", "-z", "--name-only", limit=LONG)).stdout
     differing = {os.fsdecode(path) for path in listed.split(b"\0") if path}
     assert git.work_tree is not None
-    like = set()
+    like: set[str] = set()
     for path, (mode, _) in entries:
-        gone = await to_thread.run_sync(_mode, git.work_tree / path) is None
+        found = await to_thread.run_sync(_mode, git.work_tree / path)
+        # A folder in its place is no file either; whether it can be cleared is seen later.
+        gone = found is None or stat.S_ISDIR(found)
         if (mode == _ABSENT and gone) or (mode != _ABSENT and not gone and path not in differing):
             like.add(path)
     return like

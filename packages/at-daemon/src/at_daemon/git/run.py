@@ -25,6 +25,7 @@ from at_daemon.git.errors import GitFailed, GitMissing, GitTimedOut
 
 SHORT = 60.0
 LONG = 900.0
+_GRACE = 5.0
 
 _DROPPED = frozenset({"PAGER", "EDITOR", "VISUAL", "SSH_ASKPASS", "LESS", "LANGUAGE", "LC_ALL"})
 _FIXED = {
@@ -141,11 +142,18 @@ class Git:
 
     @asynccontextmanager
     async def dialogue(self, *arguments: str) -> AsyncIterator[Process]:
-        """A git process with pipes at all ends, for questions and answers; ended with the block."""
+        """A git process with pipes at all ends, for questions and answers.
+
+        With the block its input ends, so that it can undo what it has not finished (a ref lock); then it is ended.
+        """
         process = await self._start(arguments, b"", None)
         try:
             yield process
         finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_GRACE):
+                assert process.stdin is not None
+                await process.stdin.aclose()
+                await process.wait()
             await _end(process)
 
     async def _start(
