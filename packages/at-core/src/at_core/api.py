@@ -1,15 +1,61 @@
 """The API's route table: server, client and OpenAPI document are all made from it.
 
-Requests are frozen dataclasses, validated at the edge. Responses are the JSON documents of the command contract.
+Requests are the dataclasses of `at_core.requests`, which may also be imported from here; they are loaded when they are
+needed. Responses are the JSON documents of the command contract.
 Everything is relative to the Unix socket of the home folder; errors are `{"error": {"code", "message", "hint",
 "exit_code"}}` with a 4xx or 5xx status.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from at_core.requests import (
+        AddRequest,
+        DecideRequest,
+        DoneRequest,
+        DownRequest,
+        Environment,
+        HookRequest,
+        InitRequest,
+        NudgeRequest,
+        Order,
+        Request,
+        ResumeRequest,
+        RetryRequest,
+        RunRequest,
+        SlingRequest,
+        TextRequest,
+        TrustRequest,
+    )
+
+__all__ = [
+    "BY_NAME",
+    "MAX_BODY_BYTES",
+    "PROTOCOL",
+    "ROUTES",
+    "AddRequest",
+    "Answer",
+    "DecideRequest",
+    "DoneRequest",
+    "DownRequest",
+    "Environment",
+    "HookRequest",
+    "InitRequest",
+    "NudgeRequest",
+    "Order",
+    "Request",
+    "ResumeRequest",
+    "RetryRequest",
+    "Route",
+    "RunRequest",
+    "SlingRequest",
+    "TextRequest",
+    "TrustRequest",
+]
 
 PROTOCOL = 1
 """Counted up when a face of the old kind can no longer talk to a new daemon."""
@@ -30,15 +76,24 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `body` is the request's dataclass, `query` the names of its parameters with their kinds."""
+    """One operation. `request` names its body's dataclass, `query` its parameters with their kinds.
+
+    With `takes_id` the caller names what is to be made, so that an order sent twice makes it once.
+    """
 
     name: str
     method: str
     path: str
     about: str
-    body: type | None = None
+    request: str | None = None
     query: tuple[tuple[str, type], ...] = ()
     answer: Answer = Answer.JSON
+    takes_id: bool = False
+
+    @property
+    def body(self) -> type | None:
+        """The request's dataclass."""
+        return None if self.request is None else _request(self.request)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -46,144 +101,19 @@ class Route:
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
 
-Environment: TypeAlias = dict[str, str]
-"""Names and values as the system has them. Unlike all other text it may hold bytes that are no UTF-8, as Python's
-surrogate escapes (PEP 383)."""
+def _request(name: str) -> Any:
+    from at_core import requests
+
+    return getattr(requests, name)
 
 
-class Request:
-    """A request's body. Keys that it does not have are refused, and so are numbers without a finite value."""
-
-    __slots__ = ()
-    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitRequest(Request):
-    """Make the repository at `path` a rig."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustRequest(Request):
-    """Accept the settings file of the repository at `path`; without `hash` only show it."""
-
-    path: str
-    hash: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRequest(Request):
-    """A bead for the backlog. With `id` (a UUID that the caller chose) it may be sent again: one bead is made."""
-
-    path: str
-    title: str
-    id: str | None = None
-    description: str | None = None
-    lane: str | None = None
-    priority: int = 0
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookRequest(Request):
-    """A bead (made if no such title or id is there) onto an agent's hook, not started."""
-
-    path: str
-    title: str
-    agent: str
-    cli: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order(Request):
-    """How a bead is to be worked on. `env` is the whole environment of the caller; it is never stored."""
-
-    cli: str | None = None
-    allow: str | None = None
-    base: str | None = None
-    land: bool | None = None
-    model: str | None = None
-    env: Environment = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlingRequest(Request):
-    """A bead onto an agent's hook, and started. Without `lane` the lane stays."""
-
-    path: str
-    bead: str
-    agent: str
-    lane: str | None = None
-    order: Order = field(default_factory=Order)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest(Request):
-    """Add a bead and sling it to a fresh polecat. With `id`, as in AddRequest, it may be sent again."""
-
-    path: str
-    prompt: str
-    id: str | None = None
-    title: str | None = None
-    lane: str | None = None
-    order: Order = field(default_factory=Order)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextRequest(Request):
-    """Words for an agent or about a bead."""
-
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoneRequest(Request):
-    """Hand a bead in. `by_me` records the person's word in place of proof."""
-
-    fail: bool = False
-    by_me: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequest(Request):
-    """Begin again after a failure; `text` is added to what the agent is told."""
-
-    text: str = ""
-    env: Environment = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequest(Request):
-    """Start again what was stopped."""
-
-    env: Environment = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NudgeRequest(Request):
-    """Deliver `text`; wait at most `wait_seconds` for proof that it was taken."""
-
-    text: str
-    wait_seconds: float = 15.0
-    env: Environment = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecideRequest(Request):
-    """A person's decision on an ask. `always` also makes a rule for this exact argument list."""
-
-    approve: bool
-    text: str = ""
-    always: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownRequest(Request):
-    """End the daemon; agents are stopped resumably unless they are to be kept."""
-
-    keep_agents: bool = False
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") or not name[:1].isupper():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return _request(name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 ROUTES: tuple[Route, ...] = (
@@ -199,14 +129,18 @@ ROUTES: tuple[Route, ...] = (
         answer=Answer.TEXT,
     ),
     Route(
-        "init", "POST", "/v1/rigs", "Make a repository a rig: {rig, branch, base, gates, notes}.", InitRequest
+        "init",
+        "POST",
+        "/v1/rigs",
+        "Make a repository a rig: {rig, branch, base, gates, notes}.",
+        "InitRequest",
     ),
     Route(
         "trust",
         "POST",
         "/v1/rigs/trust",
         "Show or accept the settings file: {file, hash, content, trusted}.",
-        TrustRequest,
+        "TrustRequest",
     ),
     Route(
         "beads",
@@ -215,10 +149,10 @@ ROUTES: tuple[Route, ...] = (
         "{beads: [bead]}.",
         query=(("path", str), ("status", str), ("limit", int)),
     ),
-    Route("add", "POST", "/v1/beads", "Bead document of a new bead.", AddRequest),
-    Route("run", "POST", "/v1/run", "Bead document of a bead that is started.", RunRequest),
-    Route("hook", "POST", "/v1/hook", "Bead document.", HookRequest),
-    Route("sling", "POST", "/v1/sling", "Bead document.", SlingRequest),
+    Route("add", "POST", "/v1/beads", "Bead document of a new bead.", "AddRequest", takes_id=True),
+    Route("run", "POST", "/v1/run", "Bead document of a bead that is started.", "RunRequest", takes_id=True),
+    Route("hook", "POST", "/v1/hook", "Bead document.", "HookRequest"),
+    Route("sling", "POST", "/v1/sling", "Bead document.", "SlingRequest"),
     Route("show", "GET", "/v1/beads/{bead}", "Bead document.", query=(("path", str),)),
     Route(
         "wait",
@@ -241,24 +175,24 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/v1/beads/{bead}/send-back",
         "Bead document; the agent goes on with `text`.",
-        TextRequest,
+        "TextRequest",
     ),
-    Route("land", "POST", "/v1/beads/{bead}/land", "Bead document; let it merge.", TextRequest),
-    Route("retry", "POST", "/v1/beads/{bead}/retry", "Bead document; begin again.", RetryRequest),
+    Route("land", "POST", "/v1/beads/{bead}/land", "Bead document; let it merge.", "TextRequest"),
+    Route("retry", "POST", "/v1/beads/{bead}/retry", "Bead document; begin again.", "RetryRequest"),
     Route(
         "done",
         "POST",
         "/v1/beads/{bead}/done",
         "Bead document; hand in, or record a person's override.",
-        DoneRequest,
+        "DoneRequest",
     ),
     Route("remove", "DELETE", "/v1/beads/{bead}", "{removed, attic}; the work is on a hidden ref."),
     Route("folder", "GET", "/v1/beads/{bead}/folder", "{path, branch}."),
     Route("agents", "GET", "/v1/agents", "{agents: [agent]}.", query=(("path", str),)),
-    Route("nudge", "POST", "/v1/agents/{agent}/nudge", "{message: {id, receipt, times}}.", NudgeRequest),
-    Route("stop", "POST", "/v1/agents/{agent}/stop", "{agent}; bead and work stay.", TextRequest),
-    Route("resume", "POST", "/v1/agents/{agent}/resume", "{agent}.", ResumeRequest),
-    Route("resume_all", "POST", "/v1/resume", "{agents: [agent]}.", ResumeRequest),
+    Route("nudge", "POST", "/v1/agents/{agent}/nudge", "{message: {id, receipt, times}}.", "NudgeRequest"),
+    Route("stop", "POST", "/v1/agents/{agent}/stop", "{agent}; bead and work stay.", "TextRequest"),
+    Route("resume", "POST", "/v1/agents/{agent}/resume", "{agent}.", "ResumeRequest"),
+    Route("resume_all", "POST", "/v1/resume", "{agents: [agent]}.", "ResumeRequest"),
     Route(
         "session",
         "GET",
@@ -277,7 +211,7 @@ ROUTES: tuple[Route, ...] = (
         "terminal", "GET", "/v1/agents/{agent}/terminal", "Screen and keys of an agent.", answer=Answer.SOCKET
     ),
     Route("approvals", "GET", "/v1/approvals", "{approvals: [ask]}."),
-    Route("decide", "POST", "/v1/approvals/{ask}", "{approval: ask}.", DecideRequest),
+    Route("decide", "POST", "/v1/approvals/{ask}", "{approval: ask}.", "DecideRequest"),
     Route(
         "explain",
         "GET",
@@ -299,7 +233,7 @@ ROUTES: tuple[Route, ...] = (
         query=(("after", int),),
         answer=Answer.EVENTS,
     ),
-    Route("down", "POST", "/v1/down", "{stopped: [name]}; the daemon ends after it answered.", DownRequest),
+    Route("down", "POST", "/v1/down", "{stopped: [name]}; the daemon ends after it answered.", "DownRequest"),
 )
 
 BY_NAME = {route.name: route for route in ROUTES}

@@ -58,7 +58,7 @@ class Client:
         if route.answer in (Answer.EVENTS, Answer.SOCKET):
             raise UsageError(f"{name} is no single answer", "use stream_events, or talk to the holder")
         target, data = target_of(route, parameters, query), body_of(route, body)
-        attempts = _STARTS if route.method == "GET" or takes_id(route) else 1
+        attempts = _STARTS if route.method == "GET" or route.takes_id else 1
         for attempt in range(1, attempts + 1):
             try:
                 with self._ask(route, target, data, {}, timeout_seconds) as response:
@@ -140,26 +140,9 @@ def target_of(route: Route, parameters: Mapping[str, str], query: Mapping[str, o
     return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
-def _names_what_it_makes(route: Route) -> bool:
-    return route.body is not None and any(field.name == "id" for field in dataclasses.fields(route.body))
-
-
-def _with_id(route: Route, body: object) -> object:
-    """The body with an `id`, where it may have one and has none."""
-    if not _names_what_it_makes(route) or body is None:
-        return body
-    from uuid import uuid4
-
-    if isinstance(body, Mapping):
-        return {"id": str(uuid4()), **body}
-    if getattr(body, "id", None) is None and dataclasses.is_dataclass(body) and not isinstance(body, type):
-        return dataclasses.replace(body, id=str(uuid4()))
-    return body
-
-
 def body_of(route: Route, body: object) -> bytes | None:
     """The request's body as JSON; raises UsageError for one that the route does not take, or that is too large."""
-    if route.body is None:
+    if route.request is None:
         if body is not None:
             raise UsageError(f"{route.name} takes no body")
         return None
@@ -167,17 +150,12 @@ def body_of(route: Route, body: object) -> bytes | None:
         body = {}
     if dataclasses.is_dataclass(body) and not isinstance(body, type):
         body = dataclasses.asdict(body)
-    if takes_id(route) and isinstance(body, dict) and body.get("id") is None:
+    if route.takes_id and isinstance(body, dict) and body.get("id") is None:
         body = {**body, "id": str(uuid4())}
     data = json.dumps(body, separators=(",", ":")).encode("ascii")
     if len(data) > MAX_BODY_BYTES:
         raise errors.TooLarge("the request", len(data), MAX_BODY_BYTES)
     return data
-
-
-def takes_id(route: Route) -> bool:
-    """Whether the caller names what is to be made, so that the same order may be sent twice and makes it once."""
-    return route.body is not None and any(field.name == "id" for field in dataclasses.fields(route.body))
 
 
 def error_of(status: int, document: bytes) -> AtError:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
+from at_core import api
 from at_core.api import BY_NAME, ROUTES, Answer, Request, Route
 from at_core.client import Client, body_of, target_of
 
@@ -72,3 +75,24 @@ def _example(kind: type) -> object:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
     return kind(**required)
+
+
+def test_a_route_takes_an_id_exactly_where_its_request_has_one() -> None:
+    named = {
+        route.name
+        for route in ROUTES
+        if route.body and "id" in {field.name for field in dataclasses.fields(route.body)}
+    }
+    assert {route.name for route in ROUTES if route.takes_id} == named == {"add", "run"}
+
+
+def test_the_table_loads_no_request_before_it_is_needed() -> None:
+    code = "import sys, at_core.client; print('at_core.requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_requests_may_be_imported_from_the_table() -> None:
+    assert all(getattr(api, route.request) is route.body for route in ROUTES if route.request)
+    with pytest.raises(AttributeError):
+        _ = api.NoSuchRequest
