@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 AT = str(Path(sys.executable).with_name("at"))
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Product:
 def make_product(folder: Path) -> Product:
     """A fresh home, a person, and a repository with one commit on `main`, below `folder`."""
     person, repo = folder / "person", folder / "repo"
-    person.mkdir()
+    person.mkdir(parents=True)
     repo.mkdir()
     kept = {
         name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TERM", "SYSTEMROOT")
@@ -170,6 +170,7 @@ def make_product(folder: Path) -> Product:
     env = kept | {
         "HOME": str(person),
         "AT_HOME": str(folder / "at"),
+        "AT_START_SECONDS": "40",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "Ada Example",
         "GIT_AUTHOR_EMAIL": "ada@example.com",

@@ -2,7 +2,9 @@
 
 The face holds `run/start.lock` while it starts one, so that twenty faces at once start one child. The child gets a
 pipe and writes one line of JSON to it when it answers, `{"ready": {"pid"}}`, or says why it cannot:
-`{"error": {"code", "message", "hint", "exit_code"}}`. A pipe that closes without a line is a child that died.
+`{"error": {"code", "message", "hint", "exit_code"}}`. A pipe that closes without a line is a child that died. Before
+that it may say `{"starting": "what"}` as often as it gets on: on a machine that has more to do than it can, loading
+the daemon's parts alone may take seconds, and then the limit is for each step.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from at_core.errors import AtError, DaemonUnreachable
 from at_core.paths import Home
 from at_core.wire import connect
 
-START_SECONDS = 5.0
+START_SECONDS = float(os.environ.get("AT_START_SECONDS") or 5.0)
+"""How long a daemon may take to answer; the variable is for machines that are slow or very busy."""
 COMMAND = (sys.executable, "-P", "-m", "at_daemon")
 """`-P`: the folder in which a face is called is never searched for modules."""
 READY_DESCRIPTOR = 3
@@ -31,7 +34,8 @@ _KEPT_OUT = ("AT_SESSION", "AT_SLOT", "AT_BEAD", "AT_AGENT", "AT_PORT")
 
 
 def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str] | None = None) -> None:
-    """Return when a daemon answers, after at most 5 s; start `command` (default: at_daemon) if none does.
+    """Return when a daemon answers; start `command` (default: at_daemon) if none does, and wait at most 5 s, or 5 s
+    from its last sign of getting on.
 
     The child is told `--home` and `--ready-fd`, has the caller's umask (git writes into the person's repository
     through it) and the rest of its detachment is its own work. Raises the error that the child reported, with its
@@ -89,7 +93,7 @@ def _start(home: Home, environ: Mapping[str, str], command: Sequence[str]) -> No
             child = _spawn(home, environ, command, source)
         finally:
             os.close(source)
-        line = _first_line(reader)
+        line = _outcome(reader)
     finally:
         os.close(reader)
     ready = line is not None and line.startswith(b'{"ready"')
@@ -137,13 +141,20 @@ def _output(home: Home) -> int:
         os.close(found)
 
 
-def _first_line(reader: int) -> bytes | None:
-    """The child's line, empty if it closed the pipe without one, None if it said nothing in time."""
+def _outcome(reader: int) -> bytes | None:
+    """The child's last line, empty if it closed the pipe without one, None if it said nothing for too long."""
     poll = select.poll()
     poll.register(reader, select.POLLIN | select.POLLHUP)
-    if not poll.poll(START_SECONDS * 1000):
-        return None
-    return os.read(reader, select.PIPE_BUF)
+    rest = b""
+    while poll.poll(START_SECONDS * 1000):
+        part = os.read(reader, select.PIPE_BUF)
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if not line.startswith(b'{"starting"'):
+                return line
+        if not part:
+            return rest
+    return None
 
 
 def _judge(home: Home, line: bytes, status: int) -> None:

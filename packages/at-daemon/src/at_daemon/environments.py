@@ -10,7 +10,7 @@ from uuid import UUID
 
 from at_core.paths import Home
 
-OURS = ("AT_HOME", "AT_FAILPOINT", "AT_READY_FD")
+OURS = ("AT_HOME", "AT_FAILPOINT", "AT_START_SECONDS")
 """Our own switches, which an agent must not inherit as if they were its own."""
 
 
