@@ -86,16 +86,19 @@ def raw_commands_per_second(folder: Path, total: int) -> float:
     rows = [(str(bead.id), bead_rows._beads.encode(bead)) for bead in beads]
     for _, row in rows:
         connection.execute(bead_rows._beads.insert.sql, row)
-    event = event_rows._events.encode(
-        Event(id=uuid4(), event_type="bead.hooked", actor="bench", bead_id=beads[0].id, created_at=utc_now())
-    )[1:]
+    events = [
+        event_rows._events.encode(
+            Event(id=uuid4(), event_type="bead.hooked", actor="bench", bead_id=bead.id, created_at=utc_now())
+        )[1:]
+        for bead in beads
+    ]
     update = bead_rows._beads.update(("status", "updated_at", "hooked_at", "revision")).sql
     statuses = (BeadStatus.BACKLOG.value, BeadStatus.HOOKED.value)
     now = format_time(utc_now())
     began = perf_counter()
     for turn in range(total // WRITERS):
         connection.execute("BEGIN IMMEDIATE")
-        for identity, _row in rows:
+        for (identity, _row), event in zip(rows, events, strict=True):
             connection.execute(bead_rows._BY_ID.sql, (identity,)).fetchone()
             connection.execute(
                 update, (statuses[turn % 2], now, now if turn % 2 else None, turn + 1, identity)
@@ -109,6 +112,7 @@ def raw_commands_per_second(folder: Path, total: int) -> float:
 
 def _fill(path: Path, count: int) -> None:
     lanes = list(Lane)
+    agents = [uuid4() for _ in range(WRITERS)]
 
     def add(start: int) -> Callable[[Tx], None]:
         def command(tx: Tx) -> None:
@@ -121,7 +125,7 @@ def _fill(path: Path, count: int) -> None:
                         description="some words about it",
                         lane=fresh.lane,
                         priority=number % 7,
-                        agent_id=uuid4(),
+                        agent_id=agents[number % WRITERS],
                         rig="somewhere",
                         created_at=fresh.created_at,
                         updated_at=fresh.updated_at,
@@ -149,7 +153,7 @@ def listing(folder: Path, count: int) -> tuple[float, float, float]:
     path = folder / "listing.db"
     _fill(path, count)
     connection = sqlite3.connect(path, isolation_level=None)
-    page = bead_rows._PAGES[False, False]
+    page = bead_rows._PAGES[False, False, False]
     values = page.parameters((BeadStatus.BACKLOG.value, PAGE))
     with Store.open(path, read_only=True) as store:
 
@@ -162,7 +166,8 @@ def listing(folder: Path, count: int) -> tuple[float, float, float]:
 
         def onward() -> None:
             nonlocal place
-            place = store.read_now(lambda tx: tx.beads(BeadStatus.BACKLOG, limit=PAGE, after=place))[-1].id
+            beads = store.read_now(lambda tx: tx.beads(BeadStatus.BACKLOG, limit=PAGE, after=place))
+            place = beads[-1].id if len(beads) == PAGE else None
 
         def again() -> None:
             store.read_now(lambda tx: tx.beads(BeadStatus.BACKLOG, limit=PAGE))

@@ -81,7 +81,8 @@ def require_title(text: str) -> str:
         raise UsageError("a title cannot be empty", "at add TITLE")
     if len(text) > MAX_TITLE:
         raise UsageError(
-            f"the title has {len(text)} characters, at most {MAX_TITLE} are taken", "put the rest into -d TEXT"
+            f"the title has {len(text)} characters, at most {MAX_TITLE} are taken",
+            "put the rest into -d TEXT",
         )
     return text
 
@@ -93,6 +94,7 @@ def require_prompt(text: str, kind: str = "prompt") -> str:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_PROMPT:
         raise UsageError(
-            f"the {kind} has {size} bytes, at most {MAX_PROMPT} are taken", "put it into a file and name the file"
+            f"the {kind} has {size} bytes, at most {MAX_PROMPT} are taken",
+            "put it into a file and name the file",
         )
     return text

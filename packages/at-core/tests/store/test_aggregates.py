@@ -226,8 +226,9 @@ def test_events_are_read_from_a_place_and_by_owner_and_type(
 
     def fill(tx: Tx) -> None:
         for kind, bead, agent in owners:
-            owner = {name: UUID(int=id) for name, id in (("bead_id", bead), ("agent_id", agent)) if id}
-            tx.append(dataclasses.replace(Event(id=uuid4(), event_type=kind, created_at=NOW), **owner))
+            owners_of = [None if owner is None else UUID(int=owner) for owner in (bead, agent)]
+            event = Event(id=uuid4(), event_type=kind, created_at=NOW)
+            tx.append(dataclasses.replace(event, bead_id=owners_of[0], agent_id=owners_of[1]))
 
     store.write_now(fill)
     assert [event.seq for event in store.read_now(lambda tx: tx.events(**filters))] == seqs

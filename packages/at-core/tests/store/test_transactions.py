@@ -230,3 +230,32 @@ async def test_two_loops_and_threads_write_at_once(path: Path) -> None:
         for thread in threads:
             await asyncio.to_thread(thread.join)
         assert store.read_now(lambda tx: (len(tx.beads()), tx.last_seq())) == (30, 30)
+
+
+def test_a_command_that_would_wait_for_itself_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="another command"):
+        store.write_now(lambda tx: store.write_now(lambda inner: inner.beads()))
+    assert store.read_now(lambda tx: tx.beads()) == []
+
+
+def test_a_listener_that_raises_does_not_end_the_writer(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(seq: int) -> None:
+        raise ValueError(seq)
+
+    with Store.open(path) as store:
+        store.on_commit(broken)
+        assert [store.write_now(adding(Bead.new(str(n)))) for n in range(2)] == [1, 2]
+    assert [record.message for record in caplog.records] == ["a listener of the store raised"] * 2
+
+
+def test_a_loop_that_has_ended_is_told_nothing_more(path: Path) -> None:
+    told: list[int] = []
+
+    async def listen(store: Store) -> None:
+        store.on_commit(told.append)
+        await store.write(adding(Bead.new("x")))
+
+    with Store.open(path) as store:
+        anyio.run(listen, store)
+        assert store.write_now(adding(Bead.new("y"))) == 2
+    assert told == [1]

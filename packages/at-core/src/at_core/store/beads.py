@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import lru_cache
 from heapq import merge
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 from uuid import UUID
 
@@ -36,9 +36,10 @@ _UPSERT = Statement(upsert(_table, _beads.names, "id"))
 _REMOVE = Statement(delete(_table).where(_c.id == bindparam("id")))
 
 
-def _page(*, in_rig: bool, after: bool) -> Statement:
-    """A page of one status in its order, with the columns of the order behind those of the record."""
-    page = select(*_beads.columns, *_order).where(_c.status == bindparam("status"))
+def _page(*, in_rig: bool, after: bool, merged: bool) -> Statement:
+    """A page of one status in its order; if it is to be merged, the order's columns stand behind the record's."""
+    chosen = (*_beads.columns, *_order) if merged else _beads.columns
+    page = select(*chosen).where(_c.status == bindparam("status"))
     if in_rig:
         page = page.where(_c.rig == bindparam("rig"))
     if after:
@@ -46,7 +47,10 @@ def _page(*, in_rig: bool, after: bool) -> Statement:
     return Statement(page.order_by(*_order).limit(bindparam("limit")))
 
 
-_PAGES = {(rig, after): _page(in_rig=rig, after=after) for rig in (False, True) for after in (False, True)}
+_PAGES = {
+    (rig, after, merged): _page(in_rig=rig, after=after, merged=merged)
+    for rig, after, merged in product((False, True), repeat=3)
+}
 _WIDTH = len(_beads.names)
 _METADATA = _beads.names.index("metadata")
 _STATUS = _beads.names.index("status")
@@ -106,13 +110,14 @@ class Beads(Rows):
             if row is None:
                 raise NotFound("bead", str(after))
             place = row
-        page = _PAGES[rig is not None, after is not None]
         scope: tuple[Value, ...] = place if rig is None else (rig, *place)
         most = -1 if limit is None else limit
+        wanted = _statuses(status)
+        page = _PAGES[rig is not None, after is not None, len(wanted) != 1]
         # One indexed page per status, merged: a filter over the common order would read past every done bead.
-        parts = [self._all(page, one._value_, *scope, most) for one in _statuses(status)]
+        parts = [self._all(page, one._value_, *scope, most) for one in wanted]
         if len(parts) == 1:
-            return [_bead(row[:_WIDTH]) for row in parts[0]]
+            return [_bead(row) for row in parts[0]]
         rows = islice(merge(*parts, key=lambda row: row[_WIDTH:]), limit)
         return [_bead(row[:_WIDTH]) for row in rows]
 

@@ -48,13 +48,16 @@ def text_of(value: str | bytes) -> str:
     return value if type(value) is str else typing.cast(bytes, value).decode("utf-8", "surrogatepass")
 
 
-@lru_cache(maxsize=16384)
 def uuid_of(text: str) -> UUID:
-    """`UUID(text)` without its checks: the store wrote the text itself. The same id is read over and over."""
+    """`UUID(text)` without its checks: the store wrote the text itself."""
     identity: UUID = _new(UUID)
     _set_uuid_int(identity, int(text.replace("-", ""), 16))
     _set_uuid_safe(identity, SafeUUID.unknown)
     return identity
+
+
+known_uuid = lru_cache(maxsize=4096)(uuid_of)
+"""The same for an id that many rows refer to."""
 
 
 def _tuple_of(text: str) -> tuple[Any, ...]:
@@ -112,19 +115,15 @@ class Mapping(Generic[R]):
         self.put: dict[str, Callable[[R, Any], None]] = {
             name: record.__dict__[name].__set__ for name in self.names
         }
-        self._writes = {name: _codec(hints[name])[0] for name in self.names}
+        self.writes = {name: _codec(hints[name])[0] for name in self.names}
         reads = {name: _codec(hints[name])[1] for name in self.names}
+        reads |= {name: known_uuid for name in self.names if reads[name] is uuid_of and name != "id"}
         # A field of any type may be None itself, which is then JSON's null, not SQL's.
         free = {name for name in self.names if hints[name] is Any}
-        self.encode = _encoder(self.names, self._writes, free)
+        self.encode = _encoder(self.names, self.writes, free)
         self.decode = _decoder(record, self.names, self.put, reads)
         self._table = table
         self._updates: dict[tuple[str, ...], Statement] = {}
-
-    def encode_field(self, name: str, value: Any) -> Value:
-        """The value of one column whose field is not of any type."""
-        write = self._writes[name]
-        return value if value is None or write is None else write(value)
 
     def update(self, names: tuple[str, ...]) -> Statement:
         """UPDATE of these columns, in this order, then the id.

@@ -30,7 +30,7 @@ def save(tx: Rows, mapping: Mapping[R], by_id: Statement, record: R, name: str) 
         column: value for column, value, old in zip(mapping.names, new, row, strict=True) if value != old
     }
     revision = changed["revision"] = record.revision + 1
-    _write(tx, mapping, changed, row[mapping.names.index("id")])
+    _write(tx, mapping, tuple(changed), tuple(changed.values()), row[mapping.names.index("id")])
     saved = mapping.decode(new)
     mapping.put["revision"](saved, revision)
     return saved
@@ -39,18 +39,23 @@ def save(tx: Rows, mapping: Mapping[R], by_id: Statement, record: R, name: str) 
 def change(tx: Rows, mapping: Mapping[R], row: Row, fields: Dict[str, Any]) -> R:
     """The record of the stored `row` with these fields changed and the next revision, saved."""
     record = mapping.decode(row)  # nobody else has it yet, so it may still be filled
-    changed = {name: mapping.encode_field(name, value) for name, value in fields.items()}
-    put = mapping.put
+    put, writes = mapping.put, mapping.writes
+    values: list[Any] = []
     for name, value in fields.items():
         put[name](record, value)
-    revision = changed["revision"] = record.revision + 1
+        write = writes[name]
+        values.append(value if value is None or write is None else write(value))
+    revision = record.revision + 1
     put["revision"](record, revision)
-    _write(tx, mapping, changed, row[mapping.names.index("id")])
+    _write(tx, mapping, (*fields, "revision"), (*values, revision), row[mapping.names.index("id")])
     return record
 
 
-def _write(tx: Rows, mapping: Mapping[R], changed: Dict[str, Any], identity: str) -> None:
+def _write(
+    tx: Rows, mapping: Mapping[R], names: tuple[str, ...], values: tuple[Any, ...], identity: str
+) -> None:
     try:
-        tx._run(mapping.update(tuple(changed)), *changed.values(), identity)
+        tx._run(mapping.update(names), *values, identity)
     except sqlite3.IntegrityError as error:
-        raise Duplicate(mapping.kind, str(changed.get("name", identity))) from error
+        taken = dict(zip(names, values, strict=True)).get("name", identity)
+        raise Duplicate(mapping.kind, str(taken)) from error

@@ -9,6 +9,7 @@ command, which made every command dearer by a tenth for the sake of the rare one
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
@@ -17,10 +18,14 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from at_core.errors import StoreError
 from at_core.store.tx import Tx
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 """No more commands are fetched into a transaction beyond this; bounds what a failed one repeats."""
@@ -52,6 +57,8 @@ class Writer:
 
     def submit(self, *commands: Command) -> None:
         """Queue them; their futures are resolved after the commit. Raises `StoreError` once the store is closed."""
+        if threading.get_ident() == self._thread.ident:
+            raise StoreError("a command cannot wait for another command of the same store")
         with self._closing:
             if self._closed:
                 raise StoreError("the store is closed")
@@ -159,10 +166,13 @@ class Writer:
 
     def _notify(self, newest: int) -> None:
         for loop, callback in self._listeners:
-            if loop is None:
+            if loop is not None:
+                _call(loop, callback, newest)
+                continue
+            try:
                 callback(newest)
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(callback, newest)
+            except Exception:  # noqa: BLE001 - a listener's mistake must not end the only writer
+                _log.exception("a listener of the store raised")
 
 
 class _Spoiled(Exception):
@@ -182,8 +192,14 @@ def _resolve(batch: list[Command]) -> None:
         else:
             loops.setdefault(command.future.get_loop(), []).append(command)
     for loop, commands in loops.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle_all, commands)
+        _call(loop, _settle_all, commands)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[T], object], argument: T) -> None:
+    try:
+        loop.call_soon_threadsafe(function, argument)
+    except RuntimeError:
+        return  # the loop is closed, and with it everyone who waited on it
 
 
 def _settle_all(commands: list[Command]) -> None:
