@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.clis)
+            item.add_marker(pytest.mark.timeout(240))  # a CLI of 240 MB starts slowly on a busy machine
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Endpoint:
         texts = seen[-1].request.texts if seen else ()
         return sum(f"rehearse:{name}" in text for text in texts)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> bool:
         """Wait until a condition on the records holds; it is looked at after every exchange."""
         with self._changed:
             return self._changed.wait_for(condition, seconds)

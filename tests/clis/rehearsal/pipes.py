@@ -90,7 +90,7 @@ class PipedAgent:
         matches: Callable[[Found], bool] = lambda event: True,
         *,
         count: int = 1,
-        seconds: float = 30,
+        seconds: float = 90,
     ) -> Found:
         """The `count`-th event of a kind. Fails with the events so far if it does not come."""
 
