@@ -24,7 +24,7 @@ demo: $(RUN)
 	@$(BIN)/at demo
 
 test: $(DEV) lint
-	@$(BIN)/python -m pytest -q -m "not crash and not clis" packages tests/workshop
+	@$(BIN)/python -m pytest -q --hypothesis-profile=ci -m "not crash and not clis" packages tests/workshop
 
 lint: $(DEV)
 	@$(BIN)/ruff check --quiet .
