@@ -1,7 +1,7 @@
 """How fast the terminal engines read, and what looking, saving and marking cost. Prints JSON lines for tools/bench.py.
 
 Reading is measured on the tests' recorded streams of real programs and on two floods; the yardstick is pyte on the
-same bytes in the same run.
+same bytes in the same run. Times are CPU times: nothing here waits, and other work on the machine does not count.
 
     python packages/at-session/bench/terminal.py [--megabytes N]
 """
@@ -14,7 +14,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 from at_session.engines import Engine
 from at_session.engines.avt import AvtEngine
@@ -57,10 +57,10 @@ def speed(engine: type[Engine], rows: int, cols: int, stream: bytes, size: int) 
     """MB/s over `size` bytes of `stream` repeated, in pieces as a PTY gives them."""
     data = stream * max(1, size // len(stream))
     terminal = engine(rows, cols)
-    began = perf_counter()
+    began = process_time()
     for start in range(0, len(data), PIECE):
         terminal.feed(data[start : start + PIECE])
-    took = perf_counter() - began
+    took = process_time() - began
     terminal.close()
     return len(data) / took / 1e6
 
@@ -86,9 +86,9 @@ def milliseconds(action: Callable[[], object], times: int = 15) -> float:
     """The median of `times` runs."""
     spent = []
     for _ in range(times):
-        began = perf_counter()
+        began = process_time()
         action()
-        spent.append((perf_counter() - began) * 1e3)
+        spent.append((process_time() - began) * 1e3)
     return statistics.median(spent)
 
 

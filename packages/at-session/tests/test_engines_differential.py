@@ -54,7 +54,7 @@ def read(engine: type[Engine], rows: int, cols: int, stream: bytes) -> Seen:
     return seen(terminal)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(stream=st.lists(plain, max_size=30).map("".join), rows=st.integers(4, 8), cols=st.integers(4, 20))
 def test_generated_streams_look_the_same(stream: str, rows: int, cols: int) -> None:
     data = stream.encode()

@@ -130,9 +130,9 @@ class Terminal:
         return self.renderable_content().text
 
     def renderable_content(self) -> RenderableContent:
-        """What is on the screen now. Looking again costs nothing while no bytes have come."""
-        engine = self._read()
+        """What is on the screen now. Looking again costs nothing, and wakes no engine, while no bytes have come."""
         if self._shown is None or self._shown.offset != self._offset:
+            engine = self._read()
             self._shown = self._quarantine_notice() if engine is None else self._look(engine)
         return self._shown
 

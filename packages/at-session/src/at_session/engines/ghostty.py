@@ -59,6 +59,7 @@ CONTINUATION_BYTES = 1 << 20
 APC_BYTES = 64 << 10
 # Ink, ratatui and opentui count a grapheme cluster as one character, so must we, or their columns do not line up.
 GRAPHEME_CLUSTERS = 2027
+MARGINS = 69
 
 CURSOR_SHAPES: dict[int, CursorShape] = {
     lib.GHOSTTY_RENDER_STATE_CURSOR_VISUAL_STYLE_BAR: "bar",
@@ -121,15 +122,29 @@ class GhosttyEngine:
             self._set(option, ctype, value)
 
     def save(self) -> bytes:
+        if self._full_before_the_edge():
+            raise SnapshotUnavailable(
+                "left and right margins are set, whose full lines libghostty-vt forgets"
+            )
         data, length = ffi.new(TYPES["buffer"]), ffi.new(TYPES["size"])
         result = lib.ghostty_snapshot_encode_alloc(self._terminal, ffi.NULL, data, length)
         if result == lib.GHOSTTY_INVALID_VALUE:
-            raise SnapshotUnavailable(f"an unfinished sequence is longer than {CONTINUATION_BYTES} bytes")
+            raise SnapshotUnavailable(
+                f"inside a sequence that is over {CONTINUATION_BYTES} bytes long or no sequence at all, "
+                "or a wide character was cut by a resize"
+            )
         _check(result)
         try:
             return bytes(ffi.buffer(data[0], length[0]))
         finally:
             lib.ghostty_free(ffi.NULL, data[0], length[0])
+
+    def _full_before_the_edge(self) -> bool:
+        """A line may be full up to a right margin, on this screen or the other one."""
+        if self._mode(MARGINS):
+            return True
+        full: bool = self._get("CURSOR_PENDING_WRAP", "boolean")
+        return full and self._get("CURSOR_X", "uint16") != self._get("COLS", "uint16") - 1
 
     def feed(self, data: bytes) -> None:
         lib.ghostty_terminal_vt_write(self._terminal, data, len(data))

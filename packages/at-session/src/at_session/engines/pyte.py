@@ -48,6 +48,8 @@ PRIVATE_CSI = frozenset("hlJK")
 KNOWN_ESCAPES = frozenset(("c", "D", "E", "M", "H", "7", "8", "#8"))
 KNOWN_CONTROLS = frozenset("\x07\x08\t\n\x0b\x0c\r\x0e\x0f")
 LONGEST_CSI = 256
+# pyte composes a cell anew for every mark put on it; ghostty stops at 64 as well.
+MARKS_PER_CELL = 64
 MOUSE_MODES: tuple[tuple[int, MouseTracking], ...] = (
     (1003, "motion"),
     (1002, "drag"),
@@ -143,6 +145,7 @@ class PyteEngine:
         self._cutter = SequenceCutter()
         self._keypad = False
         self._last = ""
+        self._marks = 0
 
     def feed(self, data: bytes) -> None:
         plain: list[str] = []
@@ -169,12 +172,24 @@ class PyteEngine:
         """What pyte is given for `token`: the same, a simpler form, or nothing."""
         if kind == "text":
             self._last = token[-1]
-            return token
+            return self._few_marks(token)
         if kind == "control":
             return token if token in KNOWN_CONTROLS else ""
         if kind == "escape":
             return self._filtered_escape(token[1:])
         return self._filtered_csi(token[2:-1], token[-1])
+
+    def _few_marks(self, text: str) -> str:
+        """`text` without the combining characters that pile up on one cell beyond all use."""
+        if text.isascii():
+            self._marks = 0
+            return text
+        kept = []
+        for character in text:
+            self._marks = self._marks + 1 if wcwidth(character) == 0 else 0
+            if self._marks <= MARKS_PER_CELL:
+                kept.append(character)
+        return "".join(kept)
 
     def _filtered_escape(self, body: str) -> str:
         if body in "=>":
@@ -189,7 +204,9 @@ class PyteEngine:
         if len(parameters) > LONGEST_CSI:
             return ""
         if final == "b" and self._last and parameters.isdigit():
-            return self._last * min(int(parameters), self._screen.columns * self._screen.lines)
+            return self._few_marks(
+                self._last * min(int(parameters), self._screen.columns * self._screen.lines)
+            )
         if final == "m":
             parameters = _plain_sgr(parameters)
         plain = parameters.removeprefix("?")
@@ -263,6 +280,7 @@ class PyteEngine:
                 "title": screen.title,
                 "keypad": self._keypad,
                 "last": self._last,
+                "marks": self._marks,
                 "rest": rest,
                 "undecoded": undecoded.hex(),
             }
@@ -294,7 +312,7 @@ class PyteEngine:
         screen.tabstops = set(state["tabstops"])
         screen.savepoints = [_load_savepoint(point) for point in state["savepoints"]]
         screen.title = state["title"]
-        self._keypad, self._last = state["keypad"], state["last"]
+        self._keypad, self._last, self._marks = state["keypad"], state["last"], state["marks"]
         self._cutter.restore(state["rest"], bytes.fromhex(state["undecoded"]))
 
 
