@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     report = _Report(options.ready_fd)
     if options.ready_fd is not None and not options.foreground:
         _detach(options.ready_fd)
+    report.starting("here")
     home = Home(Path(options.home).absolute()) if options.home else Home.find()
     try:
         home.make()
@@ -61,10 +62,14 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
 
 
 class _Report:
-    """What the starter is told, once; errors go to standard error too."""
+    """What the starter is told: how the start gets on, and once how it ended. Errors go to standard error too."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+
+    def starting(self, what: str) -> None:
+        if self._descriptor is not None:
+            self._write(self._descriptor, {"starting": what})
 
     def ready(self, pid: int | None = None) -> None:
         self._say({"ready": {"pid": pid or os.getpid(), "version": __version__}})
@@ -78,13 +83,15 @@ class _Report:
 
     def _say(self, document: dict[str, object]) -> None:
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
+        if descriptor is not None:
+            self._write(descriptor, document)
+            os.close(descriptor)
+
+    def _write(self, descriptor: int, document: dict[str, object]) -> None:
         try:
             os.write(descriptor, json.dumps(document).encode("ascii") + b"\n")
         except BrokenPipeError:
             pass  # the starter has given up or was ended; the daemon is wanted by the next one
-        os.close(descriptor)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -148,6 +155,7 @@ def _serve(home: Home, report: _Report, run: Run | None) -> None:
     from at_core.config import Config
 
     config = Config.load_from(home.config_file)
+    report.starting("loading")
     gc.disable()  # nothing that imports make is garbage: a fifth of their time, measured
     if run is None:
         from at_daemon import wiring
@@ -157,6 +165,7 @@ def _serve(home: Home, report: _Report, run: Run | None) -> None:
 
     gc.freeze()
     gc.enable()
+    report.starting("taking up what is there")
     anyio.run(_until_signalled, run, home, config, report.ready)
 
 

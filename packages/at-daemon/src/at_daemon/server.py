@@ -53,6 +53,7 @@ GRACE_SECONDS: Final = 5
 _KEEP_ALIVE_SECONDS: Final = 30
 _HEAD_BYTES: Final = 65536
 _SOCKET_MESSAGE_BYTES: Final = 1024 * 1024
+_FAREWELL_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -284,6 +285,9 @@ class _Config(uvicorn.Config):
             ws_per_message_deflate=False,
         )
         self.owner_uid = owner_uid
+        self.grace_seconds = grace_seconds
+        self.lost = asyncio.Event()
+        """Set when a connection has ended."""
 
 
 class _Http(H11Protocol):
@@ -304,10 +308,15 @@ class _Http(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._refused:
             super().connection_lost(exc)
+            _tell_of_end(self.config)
 
 
 class _WebSocket(WSProtocol):
     """What a connection becomes after an upgrade; its peer was checked before."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        _tell_of_end(self.config)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -315,12 +324,18 @@ class _WebSocket(WSProtocol):
         self.client = (str(peer.uid), peer.pid or 0)
 
 
+def _tell_of_end(config: uvicorn.Config) -> None:
+    cast(_Config, config).lost.set()
+
+
 def _peer(transport: asyncio.Transport) -> Peer:
     return peer_of(transport.get_extra_info("socket"))
 
 
 class _Server(uvicorn.Server):
-    """Start and end of serving without uvicorn's main loop, which wakes ten times a second to look at a flag."""
+    """Start and end of serving. uvicorn's own main loop and shutdown wake ten times a second to look at flags."""
+
+    config: _Config
 
     async def run_until(
         self, stopping: anyio.Event, app: Api, listener: socket.socket, task_status: TaskStatus[None]
@@ -334,4 +349,27 @@ class _Server(uvicorn.Server):
         finally:
             with anyio.CancelScope(shield=True):
                 app.cut_questions_short()
-                await self.shutdown(sockets=[listener])
+                await self._end()
+
+    async def _end(self) -> None:
+        """Take no more connections, close the idle ones, and give the others the grace."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with anyio.move_on_after(self.config.grace_seconds):
+            await self._all_done()
+        if left := set(self.server_state.tasks):
+            _log.warning("gave up %d requests that did not end", len(left))
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=_FAREWELL_SECONDS)
+
+    async def _all_done(self) -> None:
+        state = self.server_state
+        while state.tasks or state.connections:
+            self.config.lost.clear()
+            if state.tasks:
+                await asyncio.wait(set(state.tasks))
+            else:
+                await self.config.lost.wait()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from at_core.errors import NotFound, TryLater
 from at_core.types import Intent
-from at_core.vocabulary import EventType
+from at_core.vocabulary import AgentFact, EventType
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
@@ -36,6 +36,9 @@ async def send(parts: Parts, intent: Intent) -> Effect:
         if session is None or session.ended_at is not None:
             return  # it stays queued, for the next session
         change.tx.mark_message(message_id, sent_at=change.now)
+        awake = parts.ledger.worlds.clock.awake()
+        sign = {"awake": awake.seconds, "boot": awake.boot, "session": session.id}
+        change.put(session.agent_id, AgentFact.SIGN_OF_LIFE, sign)  # patience begins with what was said to it
         bead = change.tx.bead(message.bead_id) if message.bead_id else None
         change.tell(EventType.MESSAGE_SENT, bead, message=str(message_id))
 

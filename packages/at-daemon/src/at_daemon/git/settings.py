@@ -58,7 +58,7 @@ class Settings:
     @property
     def signs(self) -> bool:
         """Whether the person signs commits."""
-        return self.values.get("commit.gpgsign", "false").lower() in ("true", "yes", "on", "1", "")
+        return self.values.get("commit.gpgsign", "false").lower() in ("true", "yes", "on", "1")
 
     @property
     def carried(self) -> dict[str, str]:

@@ -1,0 +1,401 @@
+"""A bead's whole surroundings in memory: it carries out what is decided, and lets a test say what happens.
+
+Nothing of the daemon is in it. A month with crashes, sleeps and lying agents runs in a moment, from a seed. It insists
+on what must hold at every step and raises `Violation` otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from at_agents.decisions import Action, Awake, Do, Move, Policy, Put, Say, WakeAt, World, derived_id
+from at_agents.landing import is_proved
+from at_agents.lifecycle import after_exit
+from at_agents.reconcile import reconcile
+from at_core.types import (
+    Agent,
+    AgentRole,
+    Bead,
+    BeadStatus,
+    CliType,
+    GateResult,
+    Intent,
+    IntentState,
+    Message,
+    MessageKind,
+    SessionRecord,
+)
+from at_core.vocabulary import AgentFact, BeadFact
+
+MOST_PASSES = 50
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Violation(AssertionError):
+    """Something that must never be was."""
+
+
+class Simulation:
+    """One bead, one agent, one target branch; `trees` counts the states of the agent's folder, `target` those of main."""
+
+    def __init__(
+        self, *, land: bool | None = None, gates: tuple[str, ...] = ("check",), policy: Policy | None = None
+    ) -> None:
+        self.now, self.awake_seconds = START, 1000.0
+        self.policy = policy or Policy()
+        agent = Agent.new("wren", AgentRole.POLECAT, CliType.DEMO)
+        self.agent = dataclasses.replace(agent, id=UUID(int=2))
+        self.bead = dataclasses.replace(
+            Bead.new("work"), id=UUID(int=1), rig="rig", agent_id=self.agent.id, status=BeadStatus.SLUNG
+        )
+        self.facts: dict[str, Any] = {BeadFact.ORDER: {"land": land, "generation": 0}}
+        self.agent_facts: dict[str, Any] = {}
+        self.messages: list[Message] = []
+        self.intents: dict[str, Intent] = {}
+        self.results: dict[tuple[str, str], GateResult] = {}
+        self.gates = [{"name": name, "run": f"run {name}", "timeout_seconds": None} for name in gates]
+        self.sent: dict[UUID, int] = {}
+        self.commits, self.target, self.conflict, self.gate_passes = 0, 0, False, True
+        self.blocked_checkout = False
+        self.wakes: list[datetime] = []
+        self.starts = 0
+        self._say(Say(derived_id("prompt"), MessageKind.PROMPT, "do it"))
+        self.settle()
+
+    # --- what a test lets happen -----------------------------------------------------------------------------------
+
+    def pass_time(self, seconds: float, *, asleep: bool = False) -> None:
+        """Let time pass; asleep the wall clock goes on and the machine's does not."""
+        self.now += timedelta(seconds=seconds)
+        self.awake_seconds += 0 if asleep else seconds
+        self.settle()
+
+    def accept(self) -> None:
+        """The agent acknowledges what was sent, and begins."""
+        for message in self._sent_open():
+            self._mark(message.id, accepted_at=self.now, started_at=self.now)
+            self.agent_facts[AgentFact.TURN] = {
+                "state": "working",
+                "number": self._turns() + 1,
+                "message_id": str(message.id),
+            }
+            self._sign_of_life()
+        self.settle()
+
+    def end_turn(
+        self, outcome: str = "completed", failure: str | None = None, *, commits: int = 0, says: str = ""
+    ) -> None:
+        """The agent's turn ends; it made so many commits in it."""
+        for message in self._sent_open():
+            self._mark(message.id, accepted_at=self.now, started_at=self.now, answered_at=self.now)
+        self.commits += commits
+        turn = {
+            "state": "ended",
+            "outcome": outcome,
+            "failure": failure,
+            "error": failure,
+            "text": says,
+            "number": self._turns(),
+        }
+        self.agent_facts[AgentFact.TURN] = turn
+        self.agent_facts.pop(AgentFact.CRASHES, None)
+        if failure == "limit":
+            until = (self.now + timedelta(hours=1)).isoformat()
+            self.agent_facts[AgentFact.LIMIT] = {"message": "limit", "reset_at": until, "try_at": until}
+        self.settle()
+
+    def end_process(self, *, asked: bool = False, signal: int | None = 9) -> None:
+        """The agent's process ends."""
+        process = self.agent_facts.get(AgentFact.PROCESS)
+        if not process or process["state"] != "running":
+            return
+        self.agent_facts[AgentFact.PROCESS] = process | {
+            "state": "exited",
+            "exit_signal": signal,
+            "asked": asked,
+        }
+        world = self.world()
+        for action in after_exit(world, None, signal, asked):
+            self._apply(action)
+        for message in world.open_messages:
+            if message.sent_at and message.accepted_at is None:
+                self._replace(dataclasses.replace(message, sent_at=None))
+            elif message.sent_at:
+                self._mark(message.id, failed="the process ended in its turn")
+        self.settle()
+
+    def target_moves(self) -> None:
+        """Somebody else lands on the target."""
+        self.target += 1
+        self._look("the target moved")
+        self.settle()
+
+    def person_lands(self) -> None:
+        """A person lets it land."""
+        if self.bead.status is BeadStatus.REVIEW:
+            branch = self.facts.get(BeadFact.BRANCH) or {}
+            self.facts[BeadFact.LAND_ALLOWED] = {"by": "person", "head": branch.get("head")}
+            self.blocked_checkout = False
+            self._look("a person lets it land")
+            self.settle()
+
+    def execute(self, key: str, *, fails: str | None = None) -> None:
+        """Carry out one open intent, or have it fail for good."""
+        intent = self.intents[key]
+        if intent.state is not IntentState.OPEN or (intent.not_before and intent.not_before > self.now):
+            return
+        if fails is not None:
+            self.intents[key] = dataclasses.replace(intent, state=IntentState.FAILED, error=fails)
+        else:
+            self.intents[key] = dataclasses.replace(intent, state=IntentState.DONE)
+            getattr(self, f"_do_{intent.kind}")(intent)
+        self.settle()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def open_intents(self) -> list[str]:
+        """Keys of what may be carried out now."""
+        return [
+            key
+            for key, intent in self.intents.items()
+            if intent.state is IntentState.OPEN
+            and (intent.not_before is None or intent.not_before <= self.now)
+        ]
+
+    def world(self) -> World:
+        """What the reconcilers look at."""
+        process = self.agent_facts.get(AgentFact.PROCESS) or {}
+        session = None
+        if process:
+            session = SessionRecord(
+                id=process["session"],
+                agent_id=self.agent.id,
+                cli="demo",
+                attempt=process["attempt"],
+                started_at=self.now,
+            )
+        return World(
+            bead=self.bead,
+            facts=self.facts,
+            now=self.now,
+            awake=Awake(self.awake_seconds, "boot"),
+            agent=self.agent,
+            agent_facts=self.agent_facts,
+            session=session,
+            messages=tuple(self.messages),
+            intent=self.intents.get,
+            gates=lambda tree: {(r.name, r.command): r for (_, t), r in self.results.items() if t == tree},
+            policy=self.policy,
+        )
+
+    def settle(self) -> None:
+        """Reconcile until nothing more is asked for."""
+        for _ in range(MOST_PASSES):
+            changed = [self._apply(action) for action in reconcile(self.world())]
+            self._check()
+            if not any(changed):
+                return
+        raise Violation("decisions do not come to rest")
+
+    # --- acts --------------------------------------------------------------------------------------------------------
+
+    def _do_prepare(self, intent: Intent) -> None:
+        self.facts[BeadFact.FOLDER] = {
+            "path": "/folder",
+            "branch": "at/1-work",
+            "base_sha": "base",
+            "target": "main",
+        }
+
+    def _do_spawn(self, intent: Intent) -> None:
+        self.starts += 1
+        attempt = intent.payload["attempt"]
+        process = {
+            "state": "running",
+            "session": f"s-{attempt}",
+            "attempt": attempt,
+            "bead": str(self.bead.id),
+        }
+        self.agent_facts[AgentFact.PROCESS] = process
+        self._sign_of_life()
+
+    def _do_send(self, intent: Intent) -> None:
+        process = self.agent_facts[AgentFact.PROCESS]
+        if process["state"] != "running" or process["session"] != intent.payload["session"]:
+            return
+        identity = UUID(intent.payload["message"])
+        message = next(m for m in self.messages if m.id == identity)
+        if message.accepted_at:
+            raise Violation("a message was sent that had been accepted")
+        self.sent[identity] = self.sent.get(identity, 0) + 1
+        self._mark(identity, sent_at=self.now)
+        self._sign_of_life()
+
+    def _do_stop(self, intent: Intent) -> None:
+        process = self.agent_facts.get(AgentFact.PROCESS) or {}
+        if process.get("session") == intent.payload["session"]:
+            self.end_process(asked=not intent.payload.get("crash"), signal=15)
+
+    def _do_collect(self, intent: Intent) -> None:
+        commits = [f"c{number}" for number in range(self.commits)]
+        self.facts[BeadFact.BRANCH] = {
+            "head": f"h{self.commits}",
+            "tree": f"t{self.commits}",
+            "base": "base",
+            "commits": commits,
+            "settings_changed": False,
+            "round": intent.payload["round"],
+        }
+        self._see()
+
+    def _do_forecast(self, intent: Intent) -> None:
+        self._see()
+
+    def _do_gate(self, intent: Intent) -> None:
+        result = GateResult(
+            name=intent.payload["name"],
+            command=intent.payload["run"],
+            tree=intent.payload["tree"],
+            ok=self.gate_passes,
+            exit_code=0 if self.gate_passes else 1,
+            seconds=1.0,
+            log="/log",
+            output="said",
+            at=self.now,
+        )
+        self.results[(result.name, result.tree)] = result
+
+    def _do_land(self, intent: Intent) -> None:
+        if intent.payload["target"] != f"m{self.target}":
+            self._look("the target moved")
+            return
+        if self.blocked_checkout:
+            self.facts[BeadFact.BLOCKED] = {"kind": "checkout", "reason": "a change of yours is in the way"}
+            return
+        for gate in self.gates:
+            result = self.results.get((str(gate["name"]), intent.payload["tree"]))
+            if result is None or not result.ok:
+                raise Violation("a tree landed on which a gate did not pass")
+        self.target += 1
+        self.facts[BeadFact.MERGED] = {
+            "merge": f"m{self.target}",
+            "head": intent.payload["head"],
+            "target": "main",
+        }
+
+    def _do_remove(self, intent: Intent) -> None:
+        self.facts.pop(BeadFact.FOLDER, None)
+
+    # --- the store's part --------------------------------------------------------------------------------------------
+
+    def _apply(self, action: Action) -> bool:
+        match action:
+            case Do():
+                self.intents.setdefault(
+                    action.key,
+                    Intent(
+                        key=action.key,
+                        kind=action.kind.value,
+                        payload=dict(action.payload),
+                        not_before=action.not_before,
+                        created_at=self.now,
+                    ),
+                )
+                return False
+            case Move():
+                self.bead.status.require_transition_to(action.to)
+                self.bead = dataclasses.replace(self.bead, status=action.to)
+                if action.reason:
+                    self.facts[BeadFact.OUTCOME] = {"kind": action.kind, "reason": action.reason}
+                if action.to is not BeadStatus.REVIEW:
+                    self.facts.pop(BeadFact.BLOCKED, None)
+                return True
+            case Say():
+                self._say(action)
+                return True
+            case Put():
+                facts = self.agent_facts if isinstance(action.name, AgentFact) else self.facts
+                if action.value is None:
+                    facts.pop(action.name, None)
+                else:
+                    facts[action.name] = action.value
+                return True
+            case WakeAt():
+                self.wakes.append(action.at)
+        return False
+
+    def _check(self) -> None:
+        world = self.world()
+        if self.bead.status is BeadStatus.DONE and not self.facts.get(BeadFact.MERGED):
+            raise Violation("done without a merge")
+        if is_proved(world) and not self.facts.get(BeadFact.MERGED):
+            tree = self.facts[BeadFact.BRANCH]["tree"]
+            passed = {name for (name, on), result in self.results.items() if on == tree and result.ok}
+            if not self.commits or passed != {gate["name"] for gate in self.gates}:
+                raise Violation("proved without commits and passed gates")
+        if any(times > 1 for times in self.sent.values()) and not self._resent_unaccepted():
+            raise Violation("a message was sent twice")
+
+    def _resent_unaccepted(self) -> bool:
+        """A message may leave again only for a new session, and only while nobody had accepted it."""
+        return self.starts > 1
+
+    def _see(self) -> None:
+        number = (self.facts.get(BeadFact.LOOK) or {}).get("number", 0)
+        head = self.facts[BeadFact.BRANCH]["head"]
+        state = "trusted" if self.gates else "absent"
+        self.facts[BeadFact.RULES] = {"state": state, "gates": self.gates, "landing": "manual"}
+        self.facts[BeadFact.FORECAST] = {
+            "head": head,
+            "target": f"m{self.target}",
+            "target_name": "main",
+            "clean": not self.conflict,
+            "tree": f"merge-{head}-{self.target}" if self.target else self.facts[BeadFact.BRANCH]["tree"],
+            "contained": False,
+            "conflicts": ["a.txt"] if self.conflict else [],
+            "look": number,
+        }
+
+    def _look(self, why: str) -> None:
+        number = (self.facts.get(BeadFact.LOOK) or {}).get("number", 0) + 1
+        self.facts[BeadFact.LOOK] = {"number": number, "why": why}
+        self.facts.pop(BeadFact.BLOCKED, None)
+
+    def _say(self, say: Say) -> None:
+        if all(message.id != say.id for message in self.messages):
+            self.messages.append(
+                Message(
+                    id=say.id,
+                    agent_id=self.agent.id,
+                    bead_id=self.bead.id,
+                    kind=say.kind,
+                    body=say.body,
+                    created_at=self.now,
+                )
+            )
+
+    def _sent_open(self) -> list[Message]:
+        return [m for m in self.messages if m.sent_at and not m.answered_at and not m.failed]
+
+    def _mark(self, identity: UUID, **changes: Any) -> None:
+        message = next(m for m in self.messages if m.id == identity)
+        fresh = {name: value for name, value in changes.items() if getattr(message, name) is None}
+        self._replace(dataclasses.replace(message, **fresh))
+
+    def _replace(self, message: Message) -> None:
+        self.messages = [message if m.id == message.id else m for m in self.messages]
+
+    def _sign_of_life(self) -> None:
+        session = (self.agent_facts.get(AgentFact.PROCESS) or {}).get("session")
+        self.agent_facts[AgentFact.SIGN_OF_LIFE] = {
+            "awake": self.awake_seconds,
+            "boot": "boot",
+            "session": session,
+        }
+
+    def _turns(self) -> int:
+        return int((self.agent_facts.get(AgentFact.TURN) or {}).get("number", 0))
