@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from at_cli import fast
@@ -83,6 +83,7 @@ def test_a_socket_path_of_any_length(at: At, tmp_path: Path) -> None:
         fake.close()
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(
     st.dictionaries(
         st.sampled_from(["AT_HOME", "HOME"]),

@@ -43,7 +43,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "up": (["up"], "health"),
 }
 LOCAL = {"doctor", "config", "completion", "uninstall"}
-APART = LOCAL | {"down"}
+APART = LOCAL | {"demo", "down"}
 STREAMS = {"events", "logs", "attach"}
 
 
@@ -126,9 +126,9 @@ BODIES: list[tuple[list[str], str, dict[str, Any]]] = [
     (["run", "P", "--title", "T", "-l", "critical"], "run", {"prompt": "P", "title": "T", "lane": "critical"}),
     (["send-back", "3f2a", "-m", "more"], "send_back", {"text": "more"}),
     (["done", "3f2a", "--fail", "--by-me"], "done", {"fail": True, "by_me": True}),
-    (["approve", "8c11", "--always"], "decide", {"approve": True, "always": True, "text": ""}),
-    (["deny", "8c11", "-m", "no"], "decide", {"approve": False, "always": False, "text": "no"}),
-    (["answer", "8c11", "PostgreSQL"], "decide", {"approve": True, "always": False, "text": "PostgreSQL"}),
+    (["approve", "8c11", "--always"], "decide", {"approve": True, "always": True}),
+    (["deny", "8c11", "-m", "no"], "decide", {"approve": False, "text": "no"}),
+    (["answer", "8c11", "PostgreSQL"], "decide", {"approve": True, "text": "PostgreSQL"}),
     (["nudge", "furiosa", "-m", "go", "--timeout", "3"], "nudge", {"text": "go", "wait_seconds": 3.0}),
     (["down", "--keep-agents"], "down", {"keep_agents": True}),
 ]  # fmt: skip
@@ -248,7 +248,7 @@ def test_a_patch_is_bytes_off_a_terminal(at: At, daemon: FakeDaemon) -> None:
 
 def test_the_file_is_shown_before_it_is_trusted(at: At, daemon: FakeDaemon) -> None:
     outcome = at("trust")
-    assert [seen.body and seen.body["hash"] for seen in daemon.seen] == [None, "c0ffee00"]
+    assert [seen.body and seen.body.get("hash") for seen in daemon.seen] == [None, "c0ffee00"]
     assert outcome.out.index("[gates]") < outcome.out.index("trusted: ")
 
 

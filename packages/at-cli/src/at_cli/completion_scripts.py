@@ -11,8 +11,6 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
-VARIABLE = "_AT_COMPLETE"
-
 _BASH = """\
 _at_complete() {
     local line
@@ -64,5 +62,5 @@ def candidates(
     """What word `position` of the line may be; `words` are those behind the program's name, 1 is the first of them."""
     before = [word for word in words[: max(position - 1, 0)] if word != "="]
     incomplete = words[position - 1] if 0 < position <= len(words) else ""
-    complete = ShellComplete(command, {"obj": obj}, "at", VARIABLE)
+    complete = ShellComplete(command, {"obj": obj}, "at", "_AT_COMPLETE")
     return complete.get_completions(before, "" if incomplete == "=" else incomplete)

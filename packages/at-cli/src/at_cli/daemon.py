@@ -62,11 +62,9 @@ class Daemon:
 
 def _call(client: Client, name: str, timeout_seconds: float, values: dict[str, Any]) -> Any:
     route = BY_NAME[name]
-    names = {each for each, _ in route.query}
+    queried = {each for each, _ in route.query}
     parameters = {key: value for key, value in values.items() if key in route.parameters}
-    query = {key: value for key, value in values.items() if key in names and key not in parameters}
-    rest = {key: value for key, value in values.items() if key not in parameters and key not in query}
-    if unexpected := rest and route.body is None:
-        raise TypeError(f"{name} takes no {unexpected}")
-    body = route.body(**rest) if route.body is not None else None
-    return client.call(name, body=body, query=query, timeout_seconds=timeout_seconds, **parameters)
+    query = {key: value for key, value in values.items() if key in queried and key not in parameters}
+    # A mapping, not the request's dataclass: making those classes takes longer than the call, and the daemon checks.
+    body = {key: value for key, value in values.items() if key not in parameters and key not in query}
+    return client.call(name, body=body or None, query=query, timeout_seconds=timeout_seconds, **parameters)

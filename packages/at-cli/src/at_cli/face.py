@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from at_cli.errors import EmptyText, FolderGone, NotText, UnwritableOutput
-from at_cli.progress import Progress
 from at_cli.streams import Streams
-from at_cli.style import Style
+from at_cli.style import Style, is_harmless
 from at_core.errors import AtError
 from at_core.paths import Home
 
 if TYPE_CHECKING:
     from at_cli.daemon import Daemon
+    from at_cli.progress import Progress
 
 Document = dict[str, Any]
 UNBOUNDED = 1_000_000
@@ -71,6 +71,8 @@ class Face:
 
         On a terminal a line says what is waited for once that takes over a second.
         """
+        if self.json or not self.streams.error_terminal:
+            return self.daemon.call(route, **values)
         with self.progress(f"waiting for the daemon ({route})"):
             return self.daemon.call(route, **values)
 
@@ -81,6 +83,8 @@ class Face:
 
     def progress(self, text: str, after: float = 1.0) -> Progress:
         """A line on stderr that says what is waited for; nothing under `--json` or off a terminal."""
+        from at_cli.progress import Progress
+
         return Progress(self.streams, enabled=not self.json, text=text, after=after)
 
     def emit(self, document: Document, lines: Iterable[str]) -> None:
@@ -161,10 +165,13 @@ class Face:
 
 
 def encode_json(document: Document) -> bytes:
-    """`document` as one line of UTF-8."""
-    from at_telemetry.visible import visible_in_json
+    """`document` as one line of UTF-8; what would act on a terminal is written as JSON escapes."""
+    line = json.dumps(document, ensure_ascii=False)
+    if not is_harmless(line):
+        from at_telemetry.visible import visible_in_json
 
-    return visible_in_json(json.dumps(document, ensure_ascii=False)).encode("utf-8") + b"\n"
+        line = visible_in_json(line)
+    return line.encode("utf-8") + b"\n"
 
 
 def is_unicode(text: str) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from at_cli.__about__ import __version__
 from at_cli.errors import UnknownVerb
 from at_cli.face import Face
 from at_cli.verb import json_option
 from at_cli.verbs import BY_NAME, SECTIONS, SYNONYMS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class VerbGroup(click.Group):
@@ -35,6 +37,8 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with an error that names the closest verb."""
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            import difflib  # only a mistake needs it
+
             raise UnknownVerb(args[0], difflib.get_close_matches(args[0], [*BY_NAME, *SYNONYMS], n=1))
         return super().resolve_command(ctx, args)
 
@@ -46,6 +50,8 @@ class VerbGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Verbs from the table, then options."""
+        from click.shell_completion import CompletionItem
+
         found = [
             CompletionItem(verb.name, help=verb.about)
             for verb in BY_NAME.values()

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from at_cli.completion_scripts import VARIABLE, candidates
 from at_cli.errors import Crashed, UnknownVerb
 from at_cli.face import Face, abandon_stdout
 from at_cli.group import at
@@ -16,6 +15,8 @@ from at_cli.streams import Streams
 from at_core.errors import AtError, UsageError
 
 INTERRUPTED = 130
+COMPLETION = "_AT_COMPLETE"
+"""Set by completion scripts: the place of the word to complete."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     program = os.path.basename(sys.argv[0]) if sys.argv else "at"
     program = program if program in ("at", "auto-tundra") else "at"
     streams = Streams.of_process()
-    if VARIABLE in os.environ:
+    if COMPLETION in os.environ:
         return complete(arguments, streams, os.environ)
     code = run(arguments, streams, os.environ, program)
     try:
@@ -61,7 +62,9 @@ def run(arguments: Sequence[str], streams: Streams, environ: Mapping[str, str], 
 
 def complete(arguments: Sequence[str], streams: Streams, environ: Mapping[str, str]) -> int:
     """Print what a completion script asked for; a script in mid-line is never answered with an error."""
-    position = environ[VARIABLE]
+    from at_cli.completion_scripts import candidates
+
+    position = environ[COMPLETION]
     if position.isdecimal():
         face = Face(streams, environ)
         found = candidates(at, arguments, int(position), face)

@@ -21,9 +21,12 @@ class Style:
 
     def plain(self, text: object) -> str:
         """Text of users and agents on one line, its control characters made visible."""
+        line = str(text)
+        if is_harmless(line):
+            return line
         from at_core.text import visible
 
-        return visible(str(text))
+        return visible(line)
 
     def block(self, text: str, indent: str = "  ") -> list[str]:
         """Text of users and agents with its lines kept, each of them indented."""
@@ -70,6 +73,11 @@ class Cell:
 
     text: str
     colour: str = ""
+
+
+def is_harmless(text: str) -> bool:
+    """Whether nothing in `text` can act on a terminal, told without loading what would make it visible."""
+    return text.isascii() and text.isprintable()
 
 
 def cells(text: str) -> int:

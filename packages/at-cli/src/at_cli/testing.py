@@ -19,7 +19,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from at_cli.main import run
 from at_cli.streams import Streams
 from at_core.api import PROTOCOL, ROUTES, Answer, Route
+from at_core.errors import AtError
 from at_core.paths import Home, short_socket_path
+from at_daemon.edge import body as request_body
+from at_daemon.edge import query_parameters
 
 BEAD_ID = "3f2a9c1e-0000-4000-8000-000000000001"
 AGENT_ID = "77aa0000-0000-4000-8000-000000000002"
@@ -208,9 +211,10 @@ class FakeDaemon:
         route, path = _match(handler.command, split.path)
         raw = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         query = dict(parse_qsl(split.query, errors="surrogateescape"))
-        seen = Seen(route.name, path, query, json.loads(raw) if raw else None)
+        body = json.loads(raw) if raw else None
+        seen = Seen(route.name, path, query, body)
         self.seen.append(seen)
-        reply = self.answers.get(route.name, self._usual(route, seen))
+        reply = _refusal(route, split.query, raw) or self.answers.get(route.name, self._usual(route, seen))
         if callable(reply):
             reply = reply(seen)
         if reply is None:
@@ -235,6 +239,16 @@ class FakeDaemon:
             line = {"at": WHEN, "kind": "text", "text": "looking\nat it"}
             return {"lines": [line] if seen.query.get("after") == "0" else [], "next": 1}
         return DOCUMENT
+
+
+def _refusal(route: Route, query: str, raw: bytes) -> Failure | None:
+    """What the daemon's own edge says against a request."""
+    try:
+        query_parameters(route, query.encode("ascii"))
+        request_body(route, raw)
+    except AtError as error:
+        return Failure(error.code, error.message, error.hint, error.exit_code)
+    return None
 
 
 def _match(method: str, path: str) -> tuple[Route, dict[str, str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from at_cli.face import Face
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 LANES = ("experimental", "standard", "critical")
 CLIS = ("claude", "codex", "gemini", "opencode", "demo")

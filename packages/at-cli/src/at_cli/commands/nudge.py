@@ -6,9 +6,7 @@ import click
 
 from at_cli.face import Face
 from at_cli.verb import AGENT, message_option, verb
-from at_core.types import ReceiptState
-
-_TAKEN = (ReceiptState.ACCEPTED, ReceiptState.STARTED, ReceiptState.ANSWERED)
+from at_cli.views.words import TAKEN_RECEIPTS
 
 
 @verb(example='at nudge furiosa -m "The tests run with make check"')
@@ -42,6 +40,6 @@ def command(face: Face, agent: str, message: str, timeout: float) -> int:
 
 def exit_code(receipt: str) -> int:
     """0 where the agent's own event proves the message, 1 where it failed, 75 in between."""
-    if receipt in _TAKEN:
+    if receipt in TAKEN_RECEIPTS:
         return 0
-    return 1 if receipt == ReceiptState.FAILED else 75
+    return 1 if receipt == "failed" else 75

@@ -7,7 +7,6 @@ import click
 from at_cli.face import Face
 from at_cli.verb import lane_option, order_options, verb, wait_options
 from at_cli.waiting import settle
-from at_core.api import Order
 
 
 @verb(example='at run "Fix the flaky test in tests/test_clock.py" --cli claude --wait')
@@ -32,6 +31,6 @@ def command(
         prompt=face.words(prompt, "the prompt"),
         title=None if title is None else face.argument(title, "the title"),
         lane=lane,
-        order=Order(env=face.caller_environment(), **order),  # type: ignore[arg-type]  # click gives the right kinds
+        order={**order, "env": face.caller_environment()},
     )
     return settle(face, document, wait=wait, timeout=timeout)

@@ -7,7 +7,6 @@ import click
 from at_cli.face import Face
 from at_cli.verb import AGENT, BEAD, lane_option, order_options, verb, wait_options
 from at_cli.waiting import settle
-from at_core.api import Order
 
 
 @verb(example="at sling 3f2a9c1e furiosa --cli codex")
@@ -32,6 +31,6 @@ def command(
         bead=face.argument(bead, "the bead"),
         agent=face.argument(agent, "the agent"),
         lane=lane,
-        order=Order(env=face.caller_environment(), **order),  # type: ignore[arg-type]  # click gives the right kinds
+        order={**order, "env": face.caller_environment()},
     )
     return settle(face, document, wait=wait, timeout=timeout)

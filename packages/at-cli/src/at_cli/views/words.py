@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from at_cli.clock import now
-from at_core.types import AgentStatus, parse_time
 
 SHORT_ID = 8
 """Characters of an id in lists: enough to type back, the daemon takes any unique prefix of at least four."""
 
+# The words of the wire as they are: at_core.types has them as enums, and costs more to load than the whole of click.
+BEAD_STATUSES = ("backlog", "hooked", "slung", "review", "done", "failed", "escalated")
 BEAD_COLOURS = {
     "slung": "cyan",
     "review": "yellow",
@@ -17,12 +19,9 @@ BEAD_COLOURS = {
     "failed": "red",
     "escalated": "red",
 }
-AGENT_COLOURS = {
-    AgentStatus.ACTIVE: "green",
-    AgentStatus.PENDING: "yellow",
-    AgentStatus.STOPPED: "dim",
-    AgentStatus.UNKNOWN: "red",
-}
+GLYPHS = {"active": "@", "idle": "*", "pending": "!", "unknown": "?", "stopped": "x"}
+AGENT_COLOURS = {"active": "green", "pending": "yellow", "stopped": "dim", "unknown": "red"}
+TAKEN_RECEIPTS = ("accepted", "started", "answered")
 
 
 def short(identity: object) -> str:
@@ -62,22 +61,16 @@ def clock_time(text: str | None) -> str:
     """A time of a document in the person's own zone: `14:05:09`, with the date if it is not today's."""
     if not text:
         return "-"
-    moment = parse_time(text).astimezone()
+    moment = datetime.fromisoformat(text).astimezone()
     today = now().astimezone(moment.tzinfo).date()
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def agent_glyph(agent: dict[str, Any]) -> str:
     """The one-character sign of an agent's status."""
-    try:
-        return AgentStatus(agent.get("status", "unknown")).glyph()
-    except ValueError:
-        return AgentStatus.UNKNOWN.glyph()
+    return GLYPHS.get(str(agent.get("status")), GLYPHS["unknown"])
 
 
 def agent_colour(agent: dict[str, Any]) -> str:
     """The colour that goes with the sign."""
-    try:
-        return AGENT_COLOURS.get(AgentStatus(agent.get("status", "unknown")), "")
-    except ValueError:
-        return ""
+    return AGENT_COLOURS.get(str(agent.get("status")), "")
