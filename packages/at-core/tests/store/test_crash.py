@@ -52,7 +52,7 @@ def killed_after(path: Path, acknowledged: int) -> list[UUID]:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         while len(said) < acknowledged * 16:
-            ready, _, _ = select.select([child.stdout], [], [], 30)
+            ready, _, _ = select.select([child.stdout], [], [], 50)
             assert ready, "the writer says nothing"
             part = os.read(child.stdout.fileno(), 65536)
             assert part, "the writer ended by itself"
