@@ -3,8 +3,9 @@
 The face holds `run/start.lock` while it starts one, so that twenty faces at once start one child. The child gets a
 pipe and writes one line of JSON to it when it answers, `{"ready": {"pid"}}`, or says why it cannot:
 `{"error": {"code", "message", "hint", "exit_code"}}`. A pipe that closes without a line is a child that died. Before
-that it may say `{"starting": "what"}` as often as it gets on: on a machine that has more to do than it can, loading
-the daemon's parts alone may take seconds, and then the limit is for each step.
+that it may say `{"starting": "what", "pid": N}`. On a machine that has far more to do than it can, loading the
+daemon's parts alone takes longer than anybody should wait for a daemon that hangs; so the limit is for a child that
+neither says anything nor uses the processor.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ COMMAND = (sys.executable, "-P", "-m", "at_daemon")
 """`-P`: the folder in which a face is called is never searched for modules."""
 READY_DESCRIPTOR = 3
 _STEP_SECONDS = 0.02
+_MOST_WAITS = 12
 _OUTPUT_LIMIT = 1_000_000
 _KEPT_OUT = ("AT_SESSION", "AT_SLOT", "AT_BEAD", "AT_AGENT", "AT_PORT")
 """Beginnings of names that mark the processes of an agent: a daemon that an agent's own call starts is none."""
 
 
 def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str] | None = None) -> None:
-    """Return when a daemon answers; start `command` (default: at_daemon) if none does, and wait at most 5 s, or 5 s
-    from its last sign of getting on.
+    """Return when a daemon answers; start `command` (default: at_daemon) if none does, and wait until it was idle and
+    silent for 5 s, or 60 s in all.
 
     The child is told `--home` and `--ready-fd`, has the caller's umask (git writes into the person's repository
     through it) and the rest of its detachment is its own work. Raises the error that the child reported, with its
@@ -66,7 +68,7 @@ def _only_starter(home: Home) -> Iterator[bool]:
     """Hold the start lock (True), or wait until another holder's daemon answers (False)."""
     lock = os.open(home.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        for _ in range(int(START_SECONDS / _STEP_SECONDS)):
+        for _ in range(int(START_SECONDS * _MOST_WAITS / _STEP_SECONDS)):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -93,7 +95,7 @@ def _start(home: Home, environ: Mapping[str, str], command: Sequence[str]) -> No
             child = _spawn(home, environ, command, source)
         finally:
             os.close(source)
-        line = _outcome(reader)
+        line = _outcome(reader, child)
     finally:
         os.close(reader)
     ready = line is not None and line.startswith(b'{"ready"')
@@ -101,7 +103,7 @@ def _start(home: Home, environ: Mapping[str, str], command: Sequence[str]) -> No
     _, status = os.waitpid(child, os.WNOHANG if ready or line is None else 0)
     if line is None:
         raise DaemonUnreachable(
-            f"the daemon was started and does not answer within {START_SECONDS:.0f} s",
+            f"the daemon was started and does not get on within {START_SECONDS:.0f} s",
             f"see {home.daemon_output}",
         )
     _judge(home, line, status)
@@ -141,20 +143,35 @@ def _output(home: Home) -> int:
         os.close(found)
 
 
-def _outcome(reader: int) -> bytes | None:
-    """The child's last line, empty if it closed the pipe without one, None if it said nothing for too long."""
+def _outcome(reader: int, child: int) -> bytes | None:
+    """The child's last line, empty if it closed the pipe without one, None if it does not get on."""
     poll = select.poll()
     poll.register(reader, select.POLLIN | select.POLLHUP)
-    rest = b""
-    while poll.poll(START_SECONDS * 1000):
-        part = os.read(reader, select.PIPE_BUF)
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if not line.startswith(b'{"starting"'):
-                return line
-        if not part:
-            return rest
+    rest, used = b"", -1
+    for _ in range(_MOST_WAITS):
+        while poll.poll(START_SECONDS * 1000):
+            part = os.read(reader, select.PIPE_BUF)
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                if not line.startswith(b'{"starting"'):
+                    return line
+                child, used = int(json.loads(line)["pid"]), -1
+            if not part:
+                return rest
+        before, used = used, _processor_ticks(child)
+        if used <= before:
+            return None
     return None
+
+
+def _processor_ticks(process: int) -> int:
+    """User and system time of a process (proc(5), fields 14 and 15 of `stat`); -1 where that is not to be had."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return -1
+    return int(fields[11]) + int(fields[12])
 
 
 def _judge(home: Home, line: bytes, status: int) -> None:

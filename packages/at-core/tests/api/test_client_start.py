@@ -23,12 +23,15 @@ from at_core.paths import Home, short_socket_path
 from at_core.start import answers, ensure_daemon
 
 STAND_IN = """
-import json, os, socket, sys
+import json, os, socket, sys, time
 home, ready, mode = sys.argv[2], int(sys.argv[4]), os.environ["STAND_IN"]
 with open(home + "/starts", "a") as file:
     file.write(json.dumps({"pid": os.getpid(), "cwd": os.getcwd(), "env": dict(os.environ), "umask": os.umask(0),
         "stdin": os.readlink("/proc/self/fd/0"), "argv": sys.argv[1:]}) + "\\n")
 print("hello from the stand-in", flush=True)
+for step in range(int(os.environ.get("STEPS", 0))):
+    os.write(ready, b'{"starting": "a", "pid": %d}\\n{"start' % os.getpid())
+    os.write(ready, b'ing": "b", "pid": %d}\\n' % os.getpid())
 if mode == "serve":
     folder = os.open(home + "/run", os.O_RDONLY)
     listener = socket.socket(socket.AF_UNIX)
@@ -40,6 +43,10 @@ if mode == "serve":
         pass
 elif mode.startswith("say "):
     os.write(ready, mode[4:].encode() + b"\\n")
+elif mode == "work":
+    while time.process_time() < 0.8:
+        pass
+    os.write(ready, b'{"error": {"code": "refused", "message": "after all", "hint": "", "exit_code": 1}}\\n')
 elif mode == "hang":
     sys.stdin = open(home + "/gate")
     sys.stdin.read()
@@ -183,16 +190,35 @@ def test_a_silent_end_says_the_status(stand_in: StandIn) -> None:
         stand_in.ensure("die x")
 
 
-def test_a_child_that_does_not_get_ready_is_not_waited_for(
-    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+def test_steps_of_a_start_are_no_outcome(stand_in: StandIn) -> None:
+    stand_in.environ["STEPS"] = "20"
+    stand_in.ensure()
+    assert answers(stand_in.home)
+
+
+@pytest.mark.parametrize("steps", ["0", "1"])
+def test_a_child_that_does_not_get_on_is_not_waited_for(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, steps: str
 ) -> None:
+    stand_in.environ["STEPS"] = steps
     monkeypatch.setattr(start, "START_SECONDS", 0.5)
     gate = stand_in.home.root / "gate"
     os.mkfifo(gate)
-    with pytest.raises(DaemonUnreachable, match="does not answer within"):
+    with pytest.raises(DaemonUnreachable, match="does not get on"):
         stand_in.ensure("hang")
     gate.open("w").close()
     os.waitpid(-1, 0)
+
+
+@pytest.mark.parametrize("steps", ["0", "1"])
+def test_a_child_that_uses_the_processor_is_waited_for(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, steps: str
+) -> None:
+    stand_in.environ["STEPS"] = steps
+    monkeypatch.setattr(start, "START_SECONDS", 0.5)
+    monkeypatch.setattr(start, "_MOST_WAITS", 1000)
+    with pytest.raises(AtError, match="after all"):
+        stand_in.ensure("work")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +249,7 @@ class TestAnotherStarter:
     def test_one_that_never_ends_is_not_waited_for(
         self, stand_in: StandIn, lock: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(start, "START_SECONDS", 0.1)
+        monkeypatch.setattr(start, "START_SECONDS", 0.01)
         with pytest.raises(DaemonUnreachable, match="another call"):
             stand_in.ensure()
         assert not stand_in.starts()

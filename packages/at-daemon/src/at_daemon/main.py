@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from at_core.errors import AtError
 from at_core.paths import Home
-from at_core.start import START_SECONDS, answers
+from at_core.start import answers
 from at_daemon.__about__ import __version__
 from at_daemon.lock import AlreadyRunning, only_daemon, owner
 
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 Run: TypeAlias = Callable[[Home, "Config", Callable[[], None]], Awaitable[None]]
 """`at_daemon.wiring.run(home, config, ready)`: serve until told to end; call `ready` when the API answers."""
 
+_JOIN_SECONDS: Final = 15.0
 _STEP_SECONDS: Final = 0.02
+_STEPS_A_WORD: Final = 50
 _LINE_BYTES: Final = 400
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     try:
         home.make()
         with ExitStack() as held:
-            if _is_only(home, held, joins=options.ready_fd is not None):
+            if _is_only(home, held, report, joins=options.ready_fd is not None):
                 _serve(home, report, run)
             else:
                 report.ready(owner(home).pid)
@@ -69,7 +71,7 @@ class _Report:
 
     def starting(self, what: str) -> None:
         if self._descriptor is not None:
-            self._write(self._descriptor, {"starting": what})
+            self._write(self._descriptor, {"starting": what, "pid": os.getpid()})
 
     def ready(self, pid: int | None = None) -> None:
         self._say({"ready": {"pid": pid or os.getpid(), "version": __version__}})
@@ -132,16 +134,18 @@ def _name_process() -> None:
         pass  # not Linux; only a name
 
 
-def _is_only(home: Home, held: ExitStack, joins: bool) -> bool:
+def _is_only(home: Home, held: ExitStack, report: _Report, joins: bool) -> bool:
     """Take the home's lock (True). One that `joins` waits for a daemon that ends, or contents itself with one that
     answers (False); raises AlreadyRunning."""
-    for _ in range(int(START_SECONDS * 0.8 / _STEP_SECONDS) if joins else 0):
+    for step in range(int(_JOIN_SECONDS / _STEP_SECONDS) if joins else 0):
         try:
             held.enter_context(only_daemon(home, __version__))
             return True
         except AlreadyRunning:
             if answers(home):
                 return False
+            if step % _STEPS_A_WORD == 0:
+                report.starting("waiting for the daemon that ends")
             select.select([], [], [], _STEP_SECONDS)
     held.enter_context(only_daemon(home, __version__))
     return True

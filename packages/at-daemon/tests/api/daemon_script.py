@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
 from at_core.api import BY_NAME
 from at_core.errors import NeedsPerson
@@ -46,19 +44,12 @@ async def run(home: Home, config: Any, ready: Callable[[], None]) -> None:
 
     if WIRING == "needs_person":
         raise NeedsPerson("the store is of a newer version", "update auto-tundra")
-    if WIRING == "full":
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(home.store_file))
-    if WIRING == "crash":
-        raise ValueError("an inner\nmatter")
     if WIRING == "die":
         os._exit(9)
     async with anyio.create_task_group() as group:
         await group.start(partial(serve, home, {"down": down, "status": status}, stopping, routes=ROUTES))
         logging.getLogger("script").warning("serving")
         ready()
-        if WIRING == "crash_later":
-            await anyio.lowlevel.checkpoint()
-            raise NeedsPerson("later", "")
     print(json.dumps("ended in order"), flush=True)
 
 
