@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,23 @@ class Product:
         """`at run --cli demo` without waiting: the bead's id."""
         return str(self.json("run", prompt, "--cli", "demo", *options)["bead"]["id"])
 
+    def run_to_rest(self, bead: str) -> dict[str, Any]:
+        """The bead document once nothing more happens by itself."""
+        for event in self._follow(0):
+            if event["bead_id"] == bead:
+                document = self.json("show", bead)
+                if document["settled"]:
+                    return document
+        raise AssertionError("the events ended before the bead was settled")
+
     def wait(self, bead: str, event: str, after: int = 0) -> dict[str, Any]:
         """Follow the events of a bead until one of this type comes."""
+        for found in self._follow(after):
+            if found["type"] == event and found["bead_id"] == bead:
+                return found
+        raise AssertionError(f"the events ended before {event}")
+
+    def _follow(self, after: int) -> Iterator[dict[str, Any]]:
         follow = subprocess.Popen(
             [AT, "events", "-f", "--after", str(after), "--json"],
             cwd=self.repo,
@@ -99,15 +115,12 @@ class Product:
         try:
             assert follow.stdout is not None
             for line in follow.stdout:
-                found: dict[str, Any] = json.loads(line)
-                if found["type"] == event and found["bead_id"] == bead:
-                    return found
+                yield json.loads(line)
         finally:
             follow.kill()
             follow.wait()
             if follow.stdout is not None:
                 follow.stdout.close()
-        raise AssertionError(f"the events ended before {event}")
 
     def git(self, *words: str) -> str:
         """Plain git in the repository."""

@@ -19,7 +19,7 @@ from at_daemon.parts import Parts, agent_named, bead_named, cli_key
 from at_daemon.sessions import session_id_for
 from at_daemon.world import values
 from at_session.drivers import driver_for
-from at_session.errors import HolderLost, SessionEnded
+from at_session.errors import RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Allow, Launch, LaunchRequest
 
@@ -63,7 +63,7 @@ async def stop(parts: Parts, intent: Intent) -> Effect:
         return Effect()
     try:
         await live.session.stop(STOP_GRACE_SECONDS)
-    except (HolderLost, SessionEnded):
+    except (SessionOver, RequestRefused):
         pass  # it went by itself meanwhile
     await live.over.wait()
     return Effect()

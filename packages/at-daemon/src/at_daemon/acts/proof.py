@@ -23,7 +23,7 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.sessions import let_go
 from at_daemon.world import values
-from at_session.errors import SessionEnded
+from at_session.errors import RequestRefused, SessionOver
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Transport
@@ -220,7 +220,7 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     argv = ("/bin/sh", "-c", intent.payload["run"])
     spec = SessionSpec(session_id, argv, environment | marks, str(folder), Transport.PIPE, polite=15)
     session = await start_session(spec, **folders)
-    with contextlib.suppress(SessionEnded):  # a quick gate
+    with contextlib.suppress(SessionOver, RequestRefused):  # a quick gate is over already
         await session.close_input()
     return session
 
@@ -244,7 +244,8 @@ async def _exit_of(session: Session | EndedSession, limit: float) -> tuple[ExitS
         return session.exit, False
     with anyio.move_on_after(limit):
         return await _followed(session), False
-    await session.stop(STOP_GRACE_SECONDS)
+    with contextlib.suppress(SessionOver, RequestRefused):  # it ended at that very moment
+        await session.stop(STOP_GRACE_SECONDS)
     return await _followed(session), True
 
 

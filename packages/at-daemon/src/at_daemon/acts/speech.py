@@ -13,7 +13,7 @@ from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
 from at_daemon.sessions import Live
-from at_session.errors import HolderLost, LeaseHeld, SessionEnded
+from at_session.errors import DiskFull, InputClosed, InputFull, LeaseHeld, SessionOver
 from at_session.vocabulary import Decision
 
 
@@ -28,7 +28,8 @@ async def send(parts: Parts, intent: Intent) -> Effect:
         return Effect()
     failpoint("send.before-write")
     for write in live.driver.prompt(str(message.id), message.body):
-        await _write(live, write.id, write.data)
+        if not await _write(live, write.id, write.data):
+            return Effect()  # it stays queued, for the next session
     failpoint("send.after-write")
 
     def note(change: Change) -> None:
@@ -86,10 +87,14 @@ async def _live(parts: Parts, intent: Intent) -> Live | None:
     return await parts.sessions.held(intent.payload["session"])
 
 
-async def _write(live: Live, write_id: str, data: bytes) -> None:
+async def _write(live: Live, write_id: str, data: bytes) -> bool:
+    """Whether the write is on the agent's way; False when the agent is at its end and takes nothing more."""
     try:
         await live.session.write(write_id, data)
-    except (SessionEnded, HolderLost):
-        return
+    except (SessionOver, InputClosed):
+        return False
     except LeaseHeld as error:
         raise TryLater(f"a person is typing to it: {error}") from error
+    except (DiskFull, InputFull) as error:
+        raise TryLater(str(error)) from error
+    return True
