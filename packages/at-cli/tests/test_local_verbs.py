@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from at_cli.doctor.facts import HomeFacts, Program, PtyFacts
 from at_cli.doctor.judge import Check, Verdict
 from at_cli.leftovers import elsewhere
 from at_cli.testing import At, FakeDaemon
+from at_cli.verb import CLIS, LANES
+from at_cli.views import words
+from at_core import types
 from at_core.paths import Home
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
@@ -351,3 +355,16 @@ def test_the_script_loads(at: At, shell: dict[str, str], name: str) -> None:
         [name, "-c", load + script], env=shell, capture_output=True, timeout=50, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [
+        (words.BEAD_STATUSES, [status.value for status in types.BeadStatus]),
+        (list(words.GLYPHS.items()), [(status.value, status.glyph()) for status in types.AgentStatus]),
+        (LANES, [lane.value for lane in types.Lane]),
+        (sorted(CLIS), sorted(cli.value.replace("_", "") for cli in types.CliType)),
+    ],
+)
+def test_the_words_of_the_wire_are_those_of_the_types(ours: Sequence[object], theirs: list[object]) -> None:
+    assert list(ours) == theirs

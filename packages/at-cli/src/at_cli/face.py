@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from at_cli.errors import EmptyText, FolderGone, NotText, UnwritableOutput
 from at_cli.streams import Streams
-from at_cli.style import Style, is_harmless
+from at_cli.style import Look, is_harmless
 from at_core.errors import AtError
 from at_core.paths import Home
 
@@ -44,10 +44,10 @@ class Face:
         return Home.find(dict(self.environ))
 
     @property
-    def style(self) -> Style:
+    def style(self) -> Look:
         """Colours and width of plain output."""
         width = min(self.streams.width, 120) if self.streams.terminal else UNBOUNDED
-        return Style(colour=self.streams.colour and not self.json, width=width)
+        return Look(colour=self.streams.colour and not self.json, width=width)
 
     @property
     def folder(self) -> str:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from at_cli.streams import Streams
-from at_cli.style import Style
+from at_cli.style import Look
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -57,7 +57,7 @@ class Progress:
     def _line(self) -> str:
         from rich.markup import escape
 
-        return escape(Style(width=self._width).fit(self._text, max(self._width - 14, 20)))
+        return escape(Look(width=self._width).fit(self._text, max(self._width - 14, 20)))
 
     def _show(self) -> None:
         from rich.console import Console

@@ -9,7 +9,7 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class Look:
     """How lines look. Without `colour` no escape sequence is ever printed."""
 
     colour: bool = False
@@ -45,7 +45,7 @@ class Style:
             kept += character
         return kept + "..."
 
-    def table(self, rows: Sequence[Sequence[Cell]]) -> list[str]:
+    def table(self, rows: Sequence[Sequence[TableCell]]) -> list[str]:
         """Rows of cells with their columns aligned; the last column takes what is left of the width."""
         if not rows:
             return []
@@ -68,7 +68,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """One field of a table: harmless text, and a colour of the palette or none."""
 
     text: str

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.views.words import clock_time
 from at_core.errors import DaemonUnreachable
 
@@ -45,7 +45,7 @@ def lines(face: Face, agent: str, *, follow: bool, after: int | None) -> Iterato
         place = page["next"]
 
 
-def _shown(line: Document, style: Style) -> list[str]:
+def _shown(line: Document, style: Look) -> list[str]:
     first, *rest = style.block(str(line.get("text", "")).rstrip("\n"), "")
     head = f"{clock_time(line.get('at'))} {style.plain(line.get('kind', '')):<9}"
     return [f"{style.paint('dim', head)} {first}", *(f"{'':{len(head) + 1}}{each}" for each in rest)]

@@ -7,7 +7,7 @@ from typing import Any
 from at_cli.doctor import facts
 from at_cli.doctor.clis import KNOWN, draws_on
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 
 
 def look_around(face: Face) -> Document:
@@ -53,7 +53,7 @@ _ABOUT = {
 }
 
 
-def welcome_lines(found: Document, style: Style) -> list[str]:
+def welcome_lines(found: Document, style: Look) -> list[str]:
     """The page."""
     repository = found["repository"]
     lines = [
@@ -71,7 +71,7 @@ def welcome_lines(found: Document, style: Style) -> list[str]:
     return lines
 
 
-def _cli(cli: dict[str, Any], style: Style) -> str:
+def _cli(cli: dict[str, Any], style: Look) -> str:
     if cli["path"] is None:
         return style.paint("dim", "not installed")
     if cli["version"] is None:

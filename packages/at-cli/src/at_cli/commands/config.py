@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from at_cli.face import Face
-from at_cli.style import Cell, Style
+from at_cli.style import Look, TableCell
 from at_cli.verb import verb
 from at_core.config import Config, set_value
 from at_core.errors import AtError
@@ -74,10 +74,10 @@ def _plain(setting: Setting) -> str:
     return value if isinstance(value, str) else setting.value
 
 
-def _lines(settings: list[Setting], show_origin: bool, style: Style) -> list[str]:
-    def row(setting: Setting) -> tuple[Cell, ...]:
+def _lines(settings: list[Setting], show_origin: bool, style: Look) -> list[str]:
+    def row(setting: Setting) -> tuple[TableCell, ...]:
         colour = "dim" if setting.origin == "default" else ""
-        cells = (Cell(setting.key, colour), Cell(style.plain(setting.value) or "(none)", colour))
-        return (*cells, Cell(style.plain(setting.origin), "dim")) if show_origin else cells
+        cells = (TableCell(setting.key, colour), TableCell(style.plain(setting.value) or "(none)", colour))
+        return (*cells, TableCell(style.plain(setting.origin), "dim")) if show_origin else cells
 
     return style.table([row(setting) for setting in settings])

@@ -11,7 +11,7 @@ from at_cli.demo.script import PARTS
 from at_cli.demo.stage import Stage
 from at_cli.demo.telling import tell
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import verb
 from at_core.errors import AtError
 
@@ -59,7 +59,7 @@ def _say(face: Face, lines: list[str]) -> None:
         face.text(lines)
 
 
-def _opening(style: Style, stage: Stage) -> list[str]:
+def _opening(style: Look, stage: Stage) -> list[str]:
     rows = [f"  {style.paint(COLOURS[part.name], f'{part.name:<6}')} {part.shows}" for part in PARTS]
     return [
         style.paint("bold", "Four agents, one repository, one gate. No model is called."),
@@ -70,7 +70,7 @@ def _opening(style: Style, stage: Stage) -> list[str]:
     ]
 
 
-def _line(style: Style, play: Play, moment: Moment) -> list[str]:
+def _line(style: Look, play: Play, moment: Moment) -> list[str]:
     kind = moment.event["type"]
     if kind == "demo.killed" and play.killing is not None:
         told = (
@@ -100,7 +100,7 @@ def _same(play: Play) -> str:
 
 
 def _ending(
-    style: Style, play: Play, documents: dict[str, Document], history: str, failures: list[str]
+    style: Look, play: Play, documents: dict[str, Document], history: str, failures: list[str]
 ) -> list[str]:
     lines = ["", style.paint("bold", "What came of it")]
     for name, document in documents.items():

@@ -9,7 +9,7 @@ from at_cli.doctor import facts, judge
 from at_cli.doctor.clis import KNOWN, draws_on
 from at_cli.doctor.judge import Check, Verdict
 from at_cli.face import Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import verb
 from at_cli.views.words import count
 from at_core.errors import AtError
@@ -84,7 +84,7 @@ def _daemon(face: Face) -> Check:
         return judge.daemon(None, error.message, __version__)
 
 
-def _lines(checks: list[Check], style: Style) -> list[str]:
+def _lines(checks: list[Check], style: Look) -> list[str]:
     lines = []
     for check in checks:
         verdict = style.paint(_COLOURS[check.verdict], f"{check.verdict.value:<5}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import verb
 from at_cli.views.words import clock_time, short
 
@@ -45,7 +45,7 @@ def events(face: Face, *, follow: bool, after: int | None, last: int | None) -> 
         seen = int(page[-1]["seq"])
 
 
-def _line(event: Document, style: Style) -> str:
+def _line(event: Document, style: Look) -> str:
     who = style.plain(event.get("actor") or "")
     about = " ".join(
         f"{kind} {short(event[key])}"

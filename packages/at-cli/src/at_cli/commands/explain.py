@@ -7,7 +7,7 @@ import json
 import click
 
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import AGENT, verb
 from at_cli.views.words import clock_time
 
@@ -20,7 +20,7 @@ def command(face: Face, name: str) -> None:
     face.emit(document, _lines(document, face.style))
 
 
-def _lines(document: Document, style: Style) -> list[str]:
+def _lines(document: Document, style: Look) -> list[str]:
     label, status = document.get("label"), document.get("status")
     head = str(label) if label == status or not status else f"{label} ({status})"
     facts = [
@@ -32,7 +32,7 @@ def _lines(document: Document, style: Style) -> list[str]:
     return [style.paint("bold", style.plain(head)), *reasons, *facts]
 
 
-def _value(fact: Document, style: Style) -> str:
+def _value(fact: Document, style: Look) -> str:
     value = fact.get("value")
     if value is None or value == {}:
         return ""

@@ -7,7 +7,7 @@ import os
 import click
 
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import verb
 
 
@@ -20,7 +20,7 @@ def command(face: Face, path: str | None) -> None:
     face.emit(document, _lines(document, face.style))
 
 
-def _lines(document: Document, style: Style) -> list[str]:
+def _lines(document: Document, style: Look) -> list[str]:
     rig = document["rig"]
     name = rig.get("name", "") if isinstance(rig, dict) else rig
     gates = document.get("gates") or []
@@ -33,7 +33,7 @@ def _lines(document: Document, style: Style) -> list[str]:
     return [*lines, f'  {"next":<8}at run "PROMPT"']
 
 
-def _gate(gate: Document | str, style: Style) -> str:
+def _gate(gate: Document | str, style: Look) -> str:
     if isinstance(gate, dict):
         return f"{style.plain(gate.get('name', ''))}: {style.plain(gate.get('command', ''))}"
     return style.plain(gate)

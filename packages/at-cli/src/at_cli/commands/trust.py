@@ -6,7 +6,7 @@ import click
 
 from at_cli.errors import NotConfirmed, NoTrustFile
 from at_cli.face import Document, Face
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.verb import verb
 from at_cli.views.words import short
 
@@ -34,7 +34,7 @@ def command(face: Face, show: bool, yes: bool) -> None:
     face.emit(shown, [f"trusted: {face.style.plain(shown.get('file', ''))} ({short(shown['hash'])})"])
 
 
-def _file_lines(document: Document, style: Style) -> list[str]:
+def _file_lines(document: Document, style: Look) -> list[str]:
     state = "trusted" if document.get("trusted") else "not trusted yet"
     return [
         f"{style.plain(document.get('file', ''))} ({short(document['hash'])}, {state})",

@@ -11,7 +11,7 @@ from at_cli import leftovers
 from at_cli.errors import NotRemoved
 from at_cli.face import Document, Face
 from at_cli.shutdown import stop_daemon
-from at_cli.style import Cell, Style
+from at_cli.style import Look, TableCell
 from at_cli.verb import verb
 from at_cli.views.words import size
 
@@ -43,7 +43,7 @@ def _entry(entry: leftovers.Entry) -> dict[str, Any]:
     return {"path": str(entry.path), "about": entry.about, "bytes": entry.size, "ours": entry.known}
 
 
-def _lines(document: Document, style: Style) -> list[str]:
+def _lines(document: Document, style: Look) -> list[str]:
     ours = [entry for entry in document["entries"] if entry["ours"]]
     others = [entry for entry in document["entries"] if not entry["ours"]]
     done = document["removed"]
@@ -66,6 +66,6 @@ def _lines(document: Document, style: Style) -> list[str]:
     return [*lines, end]
 
 
-def _row(entry: Document, style: Style) -> tuple[Cell, ...]:
+def _row(entry: Document, style: Look) -> tuple[TableCell, ...]:
     name = str(entry["path"]).rsplit("/", 1)[-1]
-    return (Cell(style.plain(name)), Cell(size(entry["bytes"]), "dim"), Cell(entry["about"]))
+    return (TableCell(style.plain(name)), TableCell(size(entry["bytes"]), "dim"), TableCell(entry["about"]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from at_cli.style import Style
+from at_cli.style import Look
 from at_cli.views.words import clock_time, short
 
 Document = dict[str, Any]
 
 
-def queue_lines(asks: list[Document], style: Style) -> list[str]:
+def queue_lines(asks: list[Document], style: Look) -> list[str]:
     """The queue of `at approvals`."""
     if not asks:
         return ["Nothing waits for you."]
@@ -20,7 +20,7 @@ def queue_lines(asks: list[Document], style: Style) -> list[str]:
     return lines
 
 
-def _ask_lines(ask: Document, style: Style) -> list[str]:
+def _ask_lines(ask: Document, style: Look) -> list[str]:
     name = short(ask["id"])
     agent = style.plain(_name(ask.get("agent")))
     head = f"{style.paint('bold', name)}  {agent} {_wish(ask['kind'])} ({clock_time(ask.get('asked_at'))})"
@@ -45,6 +45,6 @@ def _name(agent: Any) -> str:
     return str(agent.get("name", "")) if isinstance(agent, dict) else str(agent or "an agent")
 
 
-def decided_lines(ask: Document, verdict: str, style: Style) -> list[str]:
+def decided_lines(ask: Document, verdict: str, style: Look) -> list[str]:
     """What a decision answers with."""
     return [f"{short(ask['id'])} {verdict}: {style.fit(style.plain(ask.get('what', '')), 60)}"]

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from at_cli.style import Cell, Style
+from at_cli.style import Look, TableCell
 from at_cli.views.words import BEAD_COLOURS, agent_glyph, clock_time, count, duration, short
 
 Document = dict[str, Any]
 
 
-def list_lines(beads: list[Document], style: Style) -> list[str]:
+def list_lines(beads: list[Document], style: Look) -> list[str]:
     """The table of `at ls`."""
     if not beads:
         return ['No work items yet. Try: at run "PROMPT"']
     return style.table([_row(bead, style) for bead in beads])
 
 
-def _row(bead: Document, style: Style) -> tuple[Cell, ...]:
+def _row(bead: Document, style: Look) -> tuple[TableCell, ...]:
     status = str(bead.get("status", ""))
     lane = str(bead.get("lane", ""))
     return (
-        Cell(short(bead.get("id", "")), "dim"),
-        Cell(status, BEAD_COLOURS.get(status, "")),
-        Cell(lane if lane != "standard" else "", "bold" if lane == "critical" else "dim"),
-        Cell(style.plain(bead.get("agent") or ""), ""),
-        Cell(style.plain(bead.get("title", "")), ""),
+        TableCell(short(bead.get("id", "")), "dim"),
+        TableCell(status, BEAD_COLOURS.get(status, "")),
+        TableCell(lane if lane != "standard" else "", "bold" if lane == "critical" else "dim"),
+        TableCell(style.plain(bead.get("agent") or ""), ""),
+        TableCell(style.plain(bead.get("title", "")), ""),
     )
 
 
-def one_line(document: Document, style: Style) -> list[str]:
+def one_line(document: Document, style: Look) -> list[str]:
     """What an order answers with: which bead, in which state, on whose hook."""
     bead = document["bead"]
     agent = document.get("agent")
@@ -39,7 +39,7 @@ def one_line(document: Document, style: Style) -> list[str]:
     return [f"{short(bead['id'])} {state}{whose}: {style.fit(style.plain(bead['title']), 60)}"]
 
 
-def state_words(document: Document, style: Style) -> str:
+def state_words(document: Document, style: Look) -> str:
     """Status, and whether it is proved, in its colour."""
     status = str(document["bead"].get("status", ""))
     words = f"{status}, proved" if status == "review" and document.get("proved") else status
@@ -50,7 +50,7 @@ def state_words(document: Document, style: Style) -> str:
     )
 
 
-def bead_lines(document: Document, style: Style) -> list[str]:
+def bead_lines(document: Document, style: Look) -> list[str]:
     """The page of `at show`."""
     bead = document["bead"]
     lines = [style.paint("bold", style.plain(bead["title"])), f"  {'id':<10}{style.plain(bead['id'])}"]
@@ -65,7 +65,7 @@ def bead_lines(document: Document, style: Style) -> list[str]:
     return [*lines, f"  {'next':<10}{' | '.join(steps)}"] if steps else lines
 
 
-def _fields(document: Document, style: Style) -> Iterator[tuple[str, str]]:
+def _fields(document: Document, style: Look) -> Iterator[tuple[str, str]]:
     bead, evidence = document["bead"], document.get("evidence") or {}
     yield "state", state_words(document, style)
     lane, priority = bead.get("lane", "standard"), bead.get("priority", 0)
@@ -81,7 +81,7 @@ def _fields(document: Document, style: Style) -> Iterator[tuple[str, str]]:
     yield "made", clock_time(bead.get("created_at"))
 
 
-def _agent_words(agent: Document | None, style: Style) -> str:
+def _agent_words(agent: Document | None, style: Look) -> str:
     if agent is None:
         return ""
     return (
@@ -101,14 +101,14 @@ def _diff_words(diff: Document) -> str:
     return f"{count(diff['files'], 'file')}, +{diff.get('insertions', 0)} -{diff.get('deletions', 0)}"
 
 
-def _gate_words(gate: Document, style: Style) -> str:
+def _gate_words(gate: Document, style: Look) -> str:
     verdict = style.paint("green", "passed") if gate["ok"] else style.paint("red", "failed")
     took = f" in {duration(gate['seconds'])}" if gate.get("seconds") is not None else ""
     log = "" if gate["ok"] or not gate.get("log") else f", output in {style.plain(gate['log'])}"
     return f"{style.plain(gate['name'])} {verdict}{took} on tree {short(gate.get('tree', ''))}{log}"
 
 
-def usage_words(usage: Document, turns: int, style: Style) -> str:
+def usage_words(usage: Document, turns: int, style: Look) -> str:
     """Tokens and cost; what the CLI did not report is not guessed."""
     parts = [count(turns, "turn")] if turns else []
     if usage.get("input_tokens") or usage.get("output_tokens"):
@@ -120,11 +120,11 @@ def usage_words(usage: Document, turns: int, style: Style) -> str:
     return ", ".join(parts)
 
 
-def _paragraph(name: str, text: str | None, style: Style) -> list[str]:
+def _paragraph(name: str, text: str | None, style: Look) -> list[str]:
     return [f"  {name}", *style.block(text.rstrip("\n"), "    ")] if text else []
 
 
-def attention_words(item: Document, style: Style) -> str:
+def attention_words(item: Document, style: Look) -> str:
     """One thing that waits for a person."""
     until = f", again at {clock_time(item['reset_at'])}" if item.get("reset_at") else ""
     how = f" ({style.plain(item['hint'])})" if item.get("hint") else ""
