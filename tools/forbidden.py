@@ -53,6 +53,13 @@ _PROCESSES: Final = frozenset(
         "os.popen",
         "pty.fork",
         "pty.spawn",
+        "posix.fork",
+        "posix.forkpty",
+        "posix.posix_spawn",
+        "posix.posix_spawnp",
+        "posix.execv",
+        "posix.execve",
+        "_posixsubprocess",
     ]
     + [
         f"os.{how}{form}"
@@ -63,7 +70,7 @@ _PROCESSES: Final = frozenset(
 _SLEEPS: Final = frozenset(["time.sleep", "asyncio.sleep", "anyio.sleep", "anyio.sleep_until", "trio.sleep"])
 _BROAD: Final = frozenset(["Exception", "BaseException"])
 _REASON: Final = re.compile(r"#.*\bBLE001\b\W+\w+(?:\W+\w+){2,}")
-_STANDARD_LIBRARY_ONLY: Final = ("at_session/holder.py", "at_telemetry/")
+_STANDARD_LIBRARY_ONLY: Final = {"at_session/holder": "at_session.holder", "at_telemetry/": "at_telemetry"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -211,17 +218,12 @@ def tasks(source: Source, tree: ast.AST) -> Iterator[Finding]:
 
 
 def standard_library_only(source: Source, tree: ast.AST) -> Iterator[Finding]:
-    """Modules that must run without any installed package: the holder, and the whole of at-telemetry."""
-    place = next(
-        (each for each in _STANDARD_LIBRARY_ONLY if source.shipped and f"/src/{each}" in source.path), None
-    )
-    if place is None:
-        return
-    own = "at_telemetry" if place == "at_telemetry/" else "__future__"
-    for line, module in _imported_modules(tree):
-        top = module.partition(".")[0]
-        if top not in sys.stdlib_module_names and top != own:
-            yield Finding(source.path, line, "standard-library", module)
+    """Modules that must run without any installed package: the holder's files, and the whole of at-telemetry."""
+    for place, own in _STANDARD_LIBRARY_ONLY.items():
+        if f"/src/{place}" in source.path:
+            for line, module in _imported_modules(tree):
+                if module.partition(".")[0] not in sys.stdlib_module_names and not module.startswith(own):
+                    yield Finding(source.path, line, "standard-library", module)
 
 
 def _imported_modules(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -229,7 +231,8 @@ def _imported_modules(tree: ast.AST) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, "." * node.level + (node.module or "")
+            origin = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
 
 
 def stored_labels(source: Source, tree: ast.AST) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import pytest
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
+@pytest.mark.timeout(180)  # Each case starts an interpreter with pytest: slow on a busy machine.
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -25,7 +26,12 @@ def test_a_skip_fails(text: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "test_planted.py").write_text(text + "\ndef test_another(): assert True\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no_skips", "--rootdir", str(tmp_path), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(TOOLS), "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(TOOLS),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
     )

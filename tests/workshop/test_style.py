@@ -52,8 +52,8 @@ def test_broad_handlers_are_rare() -> None:
 def test_a_class_name_means_one_thing() -> None:
     places: dict[str, set[str]] = defaultdict(set)
     for path in SHIPPED:
-        if path.name == "holder.py":
-            continue  # It can import nothing of ours, so its names are its own.
+        if path.name.startswith("holder"):
+            continue  # The holder can import nothing else of ours, so its names are its own.
         for node in ast.walk(ast.parse(text(path))):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].add(name(path))
