@@ -6,21 +6,30 @@ from collections.abc import AsyncIterator
 
 from at_session.journal import RecordKind
 from at_session.session import Lease, Session
+from at_session.terminal import Terminal
 
 
 class PtyFeed:
-    """What the terminal shows, from what is kept of its journal on; keys go out under a lease taken at the first."""
+    """What the terminal shows, redrawn first; keys go out under a lease that is taken with the first of them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lease: Lease | None = None
 
     async def output(self) -> AsyncIterator[bytes]:
-        """The bytes of the terminal; ends with it."""
-        async with self._session.follow(0) as follower:
-            async for record in follower:
-                if record.kind is RecordKind.OUTPUT:
-                    yield record.data
+        """A redrawn screen, then the bytes of the terminal as they come; ends with it."""
+        status = await self._session.status()
+        screen, drawn = Terminal(status.rows, status.cols), False
+        async with self._session.follow(status.first) as follower:
+            while batch := await follower.batch():
+                data = b"".join(record.data for record in batch if record.kind is RecordKind.OUTPUT)
+                if drawn:
+                    yield data
+                    continue
+                screen.feed(data)
+                if batch[-1].next >= status.end:
+                    drawn = True
+                    yield screen.repaint()
 
     async def write(self, data: bytes) -> None:
         """Keys, in order."""

@@ -95,14 +95,18 @@ async def forecast(parts: Parts, intent: Intent) -> Effect:
     return Effect(lambda change: _note_look(change, work.bead, seen))
 
 
-async def rules_of(rig: Rig, target: str | None = None) -> Json:
-    """The repository's settings as they stand on the target branch: {state, gates, landing, hash, error}."""
+async def rules_of(rig: Rig, gate_seconds: int, target: str | None = None) -> Json:
+    """The repository's settings as they stand on the target branch: {state, gates, landing, hash, error}.
+
+    `gate_seconds` is the time limit of a gate that sets none of its own.
+    """
     raw = await git.read_file_at(Path(rig.path), f"refs/heads/{target or rig.target}", FILE_NAME)
     if raw is None:
         return {"state": "absent", "gates": [], "landing": "manual", "hash": None, "error": None}
     found = content_hash(raw)
     try:
-        settings = parse(raw.decode("utf-8", "strict"), f"{rig.path}/{FILE_NAME}")
+        where = f"{rig.path}/{FILE_NAME}"
+        settings = parse(raw.decode("utf-8", "strict"), where, timeout_seconds=gate_seconds)
     except (AtError, UnicodeDecodeError) as error:
         return {"state": "broken", "gates": [], "landing": "manual", "hash": found, "error": str(error)}
     gates = [{"name": g.name, "run": g.run, "timeout_seconds": g.timeout_seconds} for g in settings.gates]
@@ -115,7 +119,7 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
     work = await _work(parts, intent)
     named = hashlib.sha256(intent.key.encode()).hexdigest()[:16]
     log = parts.home.logs / "gates" / f"{named}.log"
-    limit = intent.payload.get("timeout_seconds") or parts.config.gates.timeout_seconds
+    limit = intent.payload["timeout_seconds"]
     async with parts.gate_slots:
         began = parts.awake_seconds()
         session = await _gate_session(parts, work, intent, f"gate-{named}")
@@ -170,7 +174,7 @@ async def _work(parts: Parts, intent: Intent) -> Work:
 
 async def _look(parts: Parts, work: Work, head: str) -> tuple[Json, Json]:
     number = int((work.facts.get(BeadFact.LOOK) or {}).get("number", 0))
-    rules = await rules_of(work.rig, work.target)
+    rules = await rules_of(work.rig, parts.config.gates.timeout_seconds, work.target)
     found = await git.try_merge(Path(work.rig.path), head, f"refs/heads/{work.target}")
     conflicts: Sequence[str] = found.conflicts or (
         ("(the histories are unrelated)",) if found.unrelated else ()

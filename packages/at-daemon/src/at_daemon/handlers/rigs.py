@@ -25,7 +25,7 @@ async def init(parts: Parts, call: Call) -> Json:
     """What was found: branch, base, gates, notes."""
     request: InitRequest = call.body
     rig, facts = await make_rig(parts, request.path)
-    rules = await rules_of(rig)
+    rules = await rules_of(rig, parts.config.gates.timeout_seconds)
     notes = []
     if facts.has_submodules:
         notes.append("it has submodules: they are initialised from your own copies of them")
