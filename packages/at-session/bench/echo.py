@@ -45,7 +45,9 @@ def main(keys: int, folder: Path) -> None:
         os.execvpe(SHELL[0], SHELL, dict(spec.env))
     attached_pid, attached = pty.fork()
     if attached_pid == 0:
-        attach("shell", **folders, owner="bench", offset=0)
+        attach(
+            "shell", run_dir=folders["run_dir"], journal_dir=folders["journal_dir"], owner="bench", offset=0
+        )
         os._exit(0)
     until_quiet(bare)
     until_quiet(attached)

@@ -28,7 +28,9 @@ def report(name: str, value: float, unit: str, yardstick: str, against: float) -
 def private_kilobytes(pid: int) -> int:
     """Memory that is this process's alone: Private_Clean and Private_Dirty of smaps_rollup."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
+    return sum(
+        int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:"))
+    )
 
 
 def interpreter_milliseconds() -> float:

@@ -13,7 +13,7 @@ from fcntl import ioctl
 import anyio
 import pytest
 
-from at_session import holder
+from at_session import holder_wire as wire
 from at_session.attach import ANSWERED, QUESTIONS, RESTORE, Detached, QueryFilter, attach
 from at_session.blocking import BlockingClient
 from at_session.errors import LeaseHeld, NotATerminal
@@ -22,7 +22,7 @@ from at_session.pytest_plugin import SessionFactory
 from at_session.session import Session
 from at_session.vocabulary import Transport
 
-SHELL = "stty -echo; PS1=; echo ready; while read line; do echo \"<$line>\"; done"
+SHELL = 'stty -echo; PS1=; echo ready; while read line; do echo "<$line>"; done'
 
 
 class Person:
@@ -106,11 +106,11 @@ def test_the_size_follows_the_terminal(attached: Callable[..., Person], shell: S
     person = attached()
     person.see(b"ready\r\n")
     with BlockingClient(shell.run_dir, shell.id) as client:
-        client.request(holder.FOLLOW)
+        client.request(wire.FOLLOW)
         person.resize(51, 123)
-        while client.request(holder.STATUS)["rows"] != "51":
+        while client.request(wire.STATUS)["rows"] != "51":
             client.frames()
-        assert client.request(holder.STATUS)["cols"] == "123"
+        assert client.request(wire.STATUS)["cols"] == "123"
 
 
 def test_one_person_at_a_time_unless_stolen(attached: Callable[..., Person]) -> None:
@@ -141,7 +141,10 @@ def test_a_killed_attachment_gives_the_lease_back(attached: Callable[..., Person
     os.kill(person.pid, signal.SIGKILL)
     os.waitid(os.P_PID, person.pid, os.WEXITED | os.WNOWAIT)
     with BlockingClient(shell.run_dir, shell.id) as client:
-        assert client.request(holder.LEASE, holder.pack_fields(("owner", "daemon"), ("steal", 0)))["owner"] == "daemon"
+        assert (
+            client.request(wire.LEASE, wire.pack_fields(("owner", "daemon"), ("steal", 0)))["owner"]
+            == "daemon"
+        )
 
 
 def test_only_a_terminal_can_be_attached(shell: Session) -> None:
@@ -162,7 +165,11 @@ def test_only_a_terminal_can_be_attached(shell: Session) -> None:
         (ANSWERED, b"a\x1b[cb\x1b]11;?\x1b\\c\x1b[5n\x1b[6nd", b"abc\x1b[6nd"),
         (ANSWERED, b"\x1b[31mred\x1b[0m\x1b]0;title\x07", b"\x1b[31mred\x1b[0m\x1b]0;title\x07"),
         (QUESTIONS, b"\x1b[6n\x1b[?6n\x1b[>c\x1b[?u\x1b]4;1;?\x07\x1b[?2026$p\x1b[>0qx", b"x"),
-        (QUESTIONS, b"\x1b[2;5H\x1b[?25h\x1b[1mtext\x1b]8;;http://x\x07", b"\x1b[2;5H\x1b[?25h\x1b[1mtext\x1b]8;;http://x\x07"),
+        (
+            QUESTIONS,
+            b"\x1b[2;5H\x1b[?25h\x1b[1mtext\x1b]8;;http://x\x07",
+            b"\x1b[2;5H\x1b[?25h\x1b[1mtext\x1b]8;;http://x\x07",
+        ),
     ],
 )
 def test_queries_are_taken_out_wherever_they_are_split(pattern: object, text: bytes, left: bytes) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from at_session.errors import DiskFull
+from at_session.following import collect, output_of, wait_for_output
 from at_session.journal import RecordKind
-from at_session.pytest_plugin import SessionFactory, SessionHome, collect, output_of, wait_for_output
+from at_session.pytest_plugin import SessionFactory, SessionHome
 from at_session.session import Session
 from at_session.vocabulary import Transport
 
@@ -63,8 +64,9 @@ async def test_a_full_journal_still_takes_input(session_factory: SessionFactory)
 
 
 async def test_a_terminal_drops_its_oldest_output_with_a_gap(session_factory: SessionFactory) -> None:
-    limits = {"journal_bytes": 64 << 10, "segment_bytes": 16 << 10}
-    session = await session_factory(numbered(COUNT), transport=Transport.PTY, **limits)
+    session = await session_factory(
+        numbered(COUNT), transport=Transport.PTY, journal_bytes=64 << 10, segment_bytes=16 << 10
+    )
     await session.wait()
     records = await collect(session)
     assert (await session.status()).first > 0

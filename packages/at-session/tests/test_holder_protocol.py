@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from at_session import holder, protocol
+from at_session import holder_wire as wire
+from at_session import protocol
 from at_session.blocking import BlockingClient
 from at_session.errors import ProtocolBroken, RequestRefused
 from at_session.protocol import Frame, FrameParser
@@ -19,7 +20,7 @@ from at_session.session import Session
 
 pytestmark = pytest.mark.anyio
 
-HELLO = holder.frame(holder.HELLO, 1, protocol.hello())
+HELLO = wire.frame(wire.HELLO, 1, protocol.hello())
 NO_SUCH_REQUEST = 63
 
 
@@ -42,19 +43,19 @@ def say(session: Session, data: bytes) -> list[Frame]:
     "data",
     [
         b"GET / HTTP/1.1\r\n\r\n",
-        holder.frame(holder.STATUS, 1),
-        holder.frame(holder.WRITE, 1, protocol.write("early", b"x", 0)),
-        holder.frame(holder.HELLO, 1, b"min=1"),
-        holder.frame(holder.HELLO, 1, b"nonsense\0"),
-        holder.frame(holder.HELLO, 1, b"min=x\0max=y\0"),
-        holder.frame(holder.HELLO, 1),
-        HELLO + holder.frame(holder.WRITE, 2, b"\0"),
-        HELLO + holder.frame(holder.WRITE, 2, holder.WRITE_HEAD.pack(0, 200) + b"short"),
-        HELLO + holder.frame(holder.WRITE, 2, protocol.write("with blank", b"x", 0)),
-        HELLO + holder.frame(holder.SIGNAL, 2, b"signal=15\0scope=world\0"),
-        HELLO + holder.frame(holder.STOP, 2),
-        HELLO + holder.FRAME.pack(holder.MAX_FRAME + 1, holder.WRITE, 2) + b"x" * 1000,
-        HELLO + holder.FRAME.pack(0xFFFFFFFF, 255, 0xFFFFFFFF),
+        wire.frame(wire.STATUS, 1),
+        wire.frame(wire.WRITE, 1, protocol.write("early", b"x", 0)),
+        wire.frame(wire.HELLO, 1, b"min=1"),
+        wire.frame(wire.HELLO, 1, b"nonsense\0"),
+        wire.frame(wire.HELLO, 1, b"min=x\0max=y\0"),
+        wire.frame(wire.HELLO, 1),
+        HELLO + wire.frame(wire.WRITE, 2, b"\0"),
+        HELLO + wire.frame(wire.WRITE, 2, wire.WRITE_HEAD.pack(0, 200) + b"short"),
+        HELLO + wire.frame(wire.WRITE, 2, protocol.write("with blank", b"x", 0)),
+        HELLO + wire.frame(wire.SIGNAL, 2, b"signal=15\0scope=world\0"),
+        HELLO + wire.frame(wire.STOP, 2),
+        HELLO + wire.FRAME.pack(wire.MAX_FRAME + 1, wire.WRITE, 2) + b"x" * 1000,
+        HELLO + wire.FRAME.pack(0xFFFFFFFF, 255, 0xFFFFFFFF),
     ],
 )
 async def test_malformed_frames_close_only_their_connection(
@@ -63,7 +64,7 @@ async def test_malformed_frames_close_only_their_connection(
     session = await session_factory(["cat"])
     before = await session.status()
     replies = say(session, data)  # replies that were not yet sent when the frame broke the protocol are lost
-    assert {frame.kind for frame in replies} <= {holder.OK} and len(replies) <= 1
+    assert {frame.kind for frame in replies} <= {wire.OK} and len(replies) <= 1
     assert await session.status() == before
 
 
@@ -82,17 +83,15 @@ async def random_target(session_factory: SessionFactory) -> Session:
 
 async def test_unknown_requests_and_versions_are_answered(session_factory: SessionFactory) -> None:
     session = await session_factory(["cat"])
-    unknown, status = say(session, HELLO + holder.frame(NO_SUCH_REQUEST, 7) + holder.frame(holder.STATUS, 8))[
-        1:
-    ]
-    assert (unknown.kind, unknown.request, status.kind, status.request) == (holder.ERROR, 7, holder.OK, 8)
+    unknown, status = say(session, HELLO + wire.frame(NO_SUCH_REQUEST, 7) + wire.frame(wire.STATUS, 8))[1:]
+    assert (unknown.kind, unknown.request, status.kind, status.request) == (wire.ERROR, 7, wire.OK, 8)
     with pytest.raises(RequestRefused, match="unknown"):
         unknown.fields()
-    newer = holder.frame(holder.HELLO, 1, holder.pack_fields(("min", 2), ("max", 9)))
+    newer = wire.frame(wire.HELLO, 1, wire.pack_fields(("min", 2), ("max", 9)))
     (refused,) = say(session, newer)
     with pytest.raises(RequestRefused, match="speaks protocol 1"):
         refused.fields()
-    wider = holder.frame(holder.HELLO, 1, holder.pack_fields(("min", 1), ("max", 9), ("added_later", "x")))
+    wider = wire.frame(wire.HELLO, 1, wire.pack_fields(("min", 1), ("max", 9), ("added_later", "x")))
     assert say(session, wider)[0].fields()["version"] == "1"
 
 
@@ -126,17 +125,17 @@ async def test_the_blocking_client_sees_the_same(session_factory: SessionFactory
     session = await session_factory(["cat"])
     with BlockingClient(session.run_dir, session.id) as client:
         assert client.status["pid"] == str(session.pid)
-        client.request(holder.FOLLOW)
-        assert client.request(holder.WRITE, protocol.write("w", b"x", 0))["repeated"] == "0"
-        assert client.request(holder.WRITE, protocol.write("w", b"x", 0))["repeated"] == "1"
-        assert client.frames()[0].kind == holder.NEWS
+        client.request(wire.FOLLOW)
+        assert client.request(wire.WRITE, protocol.write("w", b"x", 0))["repeated"] == "0"
+        assert client.request(wire.WRITE, protocol.write("w", b"x", 0))["repeated"] == "1"
+        assert client.frames()[0].kind == wire.NEWS
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1), st.binary(max_size=300))), st.data()
 )
 def test_frames_survive_any_split(frames: list[tuple[int, int, bytes]], data: st.DataObject) -> None:
-    stream = b"".join(holder.frame(*frame) for frame in frames)
+    stream = b"".join(wire.frame(*frame) for frame in frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     parser = FrameParser()
     found = [
@@ -149,7 +148,7 @@ def test_frames_survive_any_split(frames: list[tuple[int, int, bytes]], data: st
 
 def test_a_frame_that_no_holder_sends_is_an_error() -> None:
     with pytest.raises(ProtocolBroken, match="9000000 bytes"):
-        FrameParser().feed(holder.FRAME.pack(9_000_000, 1, 1))
+        FrameParser().feed(wire.FRAME.pack(9_000_000, 1, 1))
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -157,11 +156,11 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @given(st.dictionaries(texts.filter(lambda text: "=" not in text), texts))
 def test_fields_round_trip(found: dict[str, str]) -> None:
-    packed = holder.pack_fields(*found.items())
-    assert {k.decode(): v.decode() for k, v in holder.fields(packed).items()} == found
+    packed = wire.pack_fields(*found.items())
+    assert {k.decode(): v.decode() for k, v in wire.fields(packed).items()} == found
 
 
 @pytest.mark.parametrize("payload", [b"x", b"a=1", b"a\0", b"\0", b"a=1\0b"])
 def test_what_are_no_fields_is_an_error(payload: bytes) -> None:
     with pytest.raises(ValueError):
-        holder.fields(payload)
+        wire.fields(payload)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from at_session import holder
+from at_session import holder_journal
+from at_session import holder_wire as wire
 from at_session.errors import JournalDamaged
 from at_session.journal import (
     JournalReader,
@@ -31,7 +32,7 @@ in_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture]
 def packed(entries: list[tuple[int, bytes, str]]) -> bytes:
     stream = b""
     for kind, data, write_id in entries:
-        stream += b"".join(holder.pack_record(len(stream), 5, kind, write_id.encode(), data))
+        stream += b"".join(wire.pack_record(len(stream), 5, kind, write_id.encode(), data))
     return stream
 
 
@@ -45,10 +46,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fill(folder: Path, entries: list[tuple[int, bytes, str]], segment: int = 1 << 20) -> holder.Journal:
+def fill(
+    folder: Path, entries: list[tuple[int, bytes, str]], segment: int = 1 << 20
+) -> holder_journal.Journal:
     for path in folder.iterdir():
         path.unlink()
-    journal = holder.Journal(segment)
+    journal = holder_journal.Journal(segment)
     for kind, data, write_id in entries:
         journal.append(kind, data, write_id.encode())
     assert not journal.held
@@ -129,7 +132,7 @@ def test_dropped_segments_are_a_gap(
 
 
 def test_damage_in_the_middle_is_a_gap_up_to_the_next_segment(folder: Path) -> None:
-    fill(folder, [(holder.K_OUTPUT, b"%d" % n, "") for n in range(10)], segment=60)
+    fill(folder, [(wire.K_OUTPUT, b"%d" % n, "") for n in range(10)], segment=60)
     everything = list(read_records(folder))
     base, path = segments(folder)[1]
     content = bytearray(path.read_bytes())
@@ -148,18 +151,18 @@ def test_a_reader_goes_on_where_the_writer_does(folder: Path) -> None:
     reader = JournalReader(folder)
     found: list[Record] = []
     for number in range(40):
-        journal.append(holder.K_OUTPUT, b"%d" % number * 7)
+        journal.append(wire.K_OUTPUT, b"%d" % number * 7)
         if number % 3 == 0:
             while records := reader.read(journal.end):
                 found += records
-    journal.append(holder.K_END, b"")
+    journal.append(wire.K_END, b"")
     found += reader.read() + reader.read() + reader.read() + reader.read()
     reader.close()
     assert [record.data for record in found[:-1]] == [b"%d" % number * 7 for number in range(40)]
 
 
 def test_write_ids_are_found_by_exact_match(folder: Path) -> None:
-    entries = [(holder.K_INPUT, b"x", write_id) for write_id in ("a", "ab", "b:1", "1")]
+    entries = [(wire.K_INPUT, b"x", write_id) for write_id in ("a", "ab", "b:1", "1")]
     journal = fill(folder, entries, segment=10)
     offsets = {record.write_id: record.offset for record in read_records(folder)}
     journal.drop_below(journal.end)
@@ -169,7 +172,7 @@ def test_write_ids_are_found_by_exact_match(folder: Path) -> None:
 
 
 def test_an_id_is_known_although_the_holder_died_before_listing_it(folder: Path) -> None:
-    fill(folder, [(holder.K_INPUT, b"x", "first"), (holder.K_INPUT, b"y", "second")])
+    fill(folder, [(wire.K_INPUT, b"x", "first"), (wire.K_INPUT, b"y", "second")])
     ids = folder / "ids"
     ids.write_bytes(ids.read_bytes().splitlines(keepends=True)[0])
     assert written(folder, "second") == [record.offset for record in read_records(folder)][1]
@@ -177,8 +180,8 @@ def test_an_id_is_known_although_the_holder_died_before_listing_it(folder: Path)
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_the_ending_is_found_across_segments(folder: Path, complete: bool) -> None:
-    tail = [(holder.K_OUTPUT, b"x" * 90, "")] * 3 + [(holder.K_END, b"", "")] * complete
-    fill(folder, [(holder.K_EXIT, holder.EXIT_STATUS.pack(3, 0), ""), *tail], segment=100)
+    tail = [(wire.K_OUTPUT, b"x" * 90, "")] * 3 + [(wire.K_END, b"", "")] * complete
+    fill(folder, [(wire.K_EXIT, wire.EXIT_STATUS.pack(3, 0), ""), *tail], segment=100)
     status, found = ending(folder)
     assert status is not None and (status.code, status.signal, found) == (3, None, complete)
     assert ending(folder / "nothing") == (None, False)

@@ -40,7 +40,9 @@ async def test_the_bound_is_refused_by_name_and_pipes_are_free(
     assert (len(pool.live), pool.ptys) == (3, 2) and first.id not in pool.live
 
 
-async def test_starts_at_the_same_time_share_the_bound(pool: SessionPool, session_factory: SessionFactory) -> None:
+async def test_starts_at_the_same_time_share_the_bound(
+    pool: SessionPool, session_factory: SessionFactory
+) -> None:
     refused: list[NoFreePty] = []
 
     async def start() -> None:
@@ -55,7 +57,9 @@ async def test_starts_at_the_same_time_share_the_bound(pool: SessionPool, sessio
     assert (len(pool.live), len(refused)) == (2, 3)
 
 
-async def test_a_failed_start_gives_its_place_back(pool: SessionPool, session_factory: SessionFactory) -> None:
+async def test_a_failed_start_gives_its_place_back(
+    pool: SessionPool, session_factory: SessionFactory
+) -> None:
     for _ in range(3):
         with pytest.raises(BinaryNotFound):
             await pool.start(session_factory.spec(["no-such-program"], transport=Transport.PTY))

@@ -12,7 +12,7 @@ import pytest
 
 CLEAN = """
 import pytest
-from at_session.pytest_plugin import wait_for_output
+from at_session.following import wait_for_output
 
 @pytest.fixture
 def anyio_backend():
@@ -28,11 +28,11 @@ async def test_a_session_left_running(session_factory):
 
 LEAVES = """
 import os, subprocess
-from at_session import holder
+from at_session import holder_wire as wire
 
 def test_a_process_that_no_session_owns_any_more(session_factory):
     session_factory.started["gone"] = type("Gone", (), {"abandon": lambda self: None})()
-    child = subprocess.Popen(["sleep", "1000"], env={**os.environ, holder.MARK.decode(): "gone"})
+    child = subprocess.Popen(["sleep", "1000"], env={**os.environ, wire.MARK.decode(): "gone"})
     with open("pids", "w") as file:
         print(child.pid, file=file)
 """
@@ -40,7 +40,17 @@ def test_a_process_that_no_session_owns_any_more(session_factory):
 
 def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_it.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        "test_it.py",
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -57,6 +67,9 @@ def test_sessions_are_ended_and_their_home_removed(tmp_path: Path) -> None:
 def test_a_process_that_stays_fails_the_test(tmp_path: Path) -> None:
     done = run(tmp_path, LEAVES)
     pid = int((tmp_path / "pids").read_text())
-    assert done.returncode == 1 and f"processes of the test's sessions were left: {{{pid}: 'sleep'}}" in done.stdout
+    assert (
+        done.returncode == 1
+        and f"processes of the test's sessions were left: {{{pid}: 'sleep'}}" in done.stdout
+    )
     with suppress(FileNotFoundError):  # else a zombie, if nobody has collected it yet
         assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

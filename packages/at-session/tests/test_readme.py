@@ -15,5 +15,7 @@ def test_the_script_runs_as_printed(tmp_path: Path) -> None:
     (shown,) = re.findall(r"```text\n\$ python durable\.py\n(.*?)```", README.read_text(), re.DOTALL)
     assert sum(bool(line.strip()) for line in script.splitlines()) <= 30
     (tmp_path / "durable.py").write_text(script)
-    done = subprocess.run([sys.executable, "durable.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "durable.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.stderr, done.stdout) == ("", shown)

@@ -14,9 +14,18 @@ import pytest
 
 from at_session import holder
 from at_session.errors import HolderLost, SessionEnded
-from at_session.journal import ExitStatus, RecordKind, read_records
-from at_session.pytest_plugin import SessionFactory, SessionHome, collect, output_of, wait_for_output
-from at_session.session import EndedSession, Session, list_sessions, marked_processes, open_session
+from at_session.following import collect, output_of, wait_for_output
+from at_session.journal import ExitStatus, RecordKind
+from at_session.pytest_plugin import SessionFactory, SessionHome
+from at_session.session import (
+    EndedSession,
+    Session,
+    SessionSpec,
+    list_sessions,
+    marked_processes,
+    open_session,
+)
+from at_session.spawn import HOLDER_PARTS, launch_file
 from at_session.vocabulary import Transport
 
 anyio_test = pytest.mark.anyio
@@ -112,7 +121,9 @@ async def test_a_start_whose_starter_died_is_cleaned_up(
 
 
 @anyio_test
-async def test_a_follower_can_start_from_now_and_go_on_from_its_offset(session_factory: SessionFactory) -> None:
+async def test_a_follower_can_start_from_now_and_go_on_from_its_offset(
+    session_factory: SessionFactory,
+) -> None:
     session = await session_factory(["cat"])
     await session.write("a", b"one\n")
     await wait_for_output(session, b"one\n")
@@ -152,6 +163,7 @@ STARTER = """
 import os, sys, anyio
 from pathlib import Path
 from at_session.session import SessionSpec, start_session
+from at_session.spawn import HOLDER_PARTS, launch_file
 from at_session.vocabulary import Transport
 async def main(run, journal):
     spec = SessionSpec("child", ("cat",), dict(os.environ), "/", Transport.PTY)
@@ -165,7 +177,9 @@ anyio.run(main, *sys.argv[1:])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGHUP])
 def test_a_session_outlives_its_starter_and_its_terminal(session_home: SessionHome, number: int) -> None:
     command = [sys.executable, "-c", STARTER, str(session_home.run_dir), str(session_home.journal_dir)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0) as starter:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+    ) as starter:
         assert starter.stdout is not None and starter.stdout.readline() == b"started\n"
         os.killpg(starter.pid, number)
         assert starter.stdout.read() == b""  # nothing of ours keeps the starter's files open
@@ -259,15 +273,20 @@ def kill_at_random(home: SessionHome, log: int, chance: random.Random) -> None:
         os.close(ready_w)
 
 
-@pytest.mark.parametrize("kills", [25, pytest.param(1000, marks=[pytest.mark.crash, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    "kills", [25, pytest.param(1000, marks=[pytest.mark.crash, pytest.mark.timeout(600)])]
+)
 @pytest.mark.parametrize("transport", [Transport.PIPE])
 def test_clients_killed_at_random_lose_and_repeat_nothing(
     session_factory: SessionFactory, tmp_path: Path, kills: int, transport: Transport
 ) -> None:
     argv = [sys.executable, "-I", "-S", "-c", NUMBERS]
-    limits = {"journal_bytes": 256 << 10, "segment_bytes": 16 << 10}
     home = session_factory.home
-    anyio.run(lambda: session_factory(argv, id="s", transport=transport, **limits))
+    anyio.run(
+        lambda: session_factory(
+            argv, id="s", transport=transport, journal_bytes=256 << 10, segment_bytes=16 << 10
+        )
+    )
     log = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
@@ -296,11 +315,46 @@ def test_clients_killed_at_random_lose_and_repeat_nothing(
     assert progress.acknowledged > 0
 
 
-def test_importing_the_holder_does_nothing(tmp_path: Path) -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import holder; print(sorted(set(sys.modules) & {'re','os','json','enum','socket'}))"
-    folder = str(Path(holder.__file__).parent)
+def test_the_holder_needs_no_package_and_no_slow_module(tmp_path: Path) -> None:
+    folder = str(Path(holder.__file__).parents[1])
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import at_session.holder; print(*sys.modules, sep='\\n')"
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, folder], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-I", "-S", "-c", code, folder],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
-    assert (done.stdout, done.stderr) == ("[]\n", "")
-    assert list(read_records(tmp_path)) == []
+    loaded = set(done.stdout.split())
+    assert not loaded & {
+        "os",
+        "re",
+        "enum",
+        "json",
+        "socket",
+        "signal",
+        "typing",
+        "ctypes",
+        "subprocess",
+        "asyncio",
+    }
+    ours = {name for name in loaded if name.startswith("at_session.")}
+    assert ours == {"at_session.holder", *(f"at_session.{name}" for name in HOLDER_PARTS)}
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_holder_runs_from_its_source_too(session_home: SessionHome) -> None:
+    run_dir, journal = session_home.run_dir, session_home.journal_dir / "s"
+    run_dir.mkdir(parents=True)
+    journal.mkdir(parents=True)
+    spec = SessionSpec("s", ("sh", "-c", "exit 9"), {}, "/", Transport.PIPE, linger_seconds=0)
+    (run_dir / "s.launch").write_bytes(launch_file(spec, "/bin/sh", run_dir / "s.sock", journal))
+    command = [sys.executable, "-I", "-S", holder.__file__, str(run_dir / "s.launch")]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stderr == b"" and b"mode=pipe\0" in done.stdout
+
+    async def outcome() -> ExitStatus:
+        session = Session("s", run_dir=run_dir, journal=journal, pid=0, holder_pid=0)
+        return await session.wait()
+
+    assert anyio.run(outcome) == ExitStatus(9, None)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from at_session import holder
+from at_session import holder_wire as wire
 from at_session.blocking import BlockingClient
 from at_session.errors import HolderLost, NotATerminal, RequestRefused
 from at_session.journal import ExitStatus, JournalReader, RecordKind, ending
@@ -28,7 +28,7 @@ from at_session.protocol import Frame, write
 DETACH = re.compile(rb"\x1c|\x1b\[92;5u|\x1b\[27;5;92~")
 
 # What the holder answers must not reach the terminal too, or the agent gets a second answer.
-ANSWERED = re.compile(b"|".join(re.escape(query) for query, _ in holder.QUERIES))
+ANSWERED = re.compile(b"|".join(re.escape(query) for query, _ in wire.QUERIES))
 # Of what was written before the attachment nothing may be answered: the agent no longer waits for it.
 QUESTIONS = re.compile(
     rb"\x1b\[[?>=]?[\d;]*[cn]|\x1b\[\?u|\x1b\[>\d*q|\x1b\[\?[\d;]+\$p|\x1b\](?:4;\d+|1\d);\?(?:\x07|\x1b\\)|\x1bP[+$]q[^\x1b]*\x1b\\"
@@ -36,7 +36,9 @@ QUESTIONS = re.compile(
 UNFINISHED = re.compile(rb"\x1b(?:[\[\]][\d;?>=$]*\x1b?)?\Z")
 
 # Modes that programs set and a detached or killed one cannot take back: alternate screen, mouse, focus, paste, keys.
-RESTORE = b"\x1b[?1049l\x1b[?1000;1002;1003;1004;1006;2004l\x1b[<u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m"
+RESTORE = (
+    b"\x1b[?1049l\x1b[?1000;1002;1003;1004;1006;2004l\x1b[<u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ def window_changes() -> Iterator[int]:
 class Attachment:
     """One attached terminal: `source` is read, `sink` written; both may be the same tty."""
 
-    def __init__(self, client: BlockingClient, journal: Path, source: int, sink: int, offset: int | None) -> None:
+    def __init__(
+        self, client: BlockingClient, journal: Path, source: int, sink: int, offset: int | None
+    ) -> None:
         self.client = client
         self.journal = journal
         self.source, self.sink = source, sink
@@ -110,7 +114,7 @@ class Attachment:
         size = os.get_terminal_size(self.sink)
         rows, cols = max(size.lines, 2), max(size.columns, 1)
         for lines in (rows - 1, rows) if redraw else (rows,):
-            self.client.post(holder.RESIZE, holder.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
+            self.client.post(wire.RESIZE, wire.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
 
     def type(self) -> bool:
         """Pass on what was typed. False when it was the detach key, or the terminal is gone."""
@@ -123,14 +127,14 @@ class Attachment:
         key = DETACH.search(data)
         typed = data[: key.start()] if key else data
         if typed:
-            self.client.post(holder.WRITE, write("", typed, 0))
+            self.client.post(wire.WRITE, write("", typed, 0))
         return bool(data) and key is None
 
     def take(self, frames: list[Frame]) -> None:
         for frame in frames:
-            if frame.kind == holder.NEWS:
+            if frame.kind == wire.NEWS:
                 self.limit = int(frame.fields()["end"])
-            elif frame.kind == holder.ERROR:
+            elif frame.kind == wire.ERROR:
                 try:
                     frame.fields()
                 except RequestRefused as refusal:
@@ -182,14 +186,14 @@ def attach(
     """
     journal = journal_dir / session_id
     with BlockingClient(run_dir, session_id) as client:
-        fields = holder.pack_fields(("owner", owner), ("steal", int(steal)))
-        client.request(holder.LEASE, fields)
+        fields = wire.pack_fields(("owner", owner), ("steal", int(steal)))
+        client.request(wire.LEASE, fields)
         attachment = Attachment(client, journal, source, sink, offset)
         lost = False
         try:
             with raw_terminal(source, sink), window_changes() as changes:
                 _write_all(sink, prelude)
-                client.send(holder.FOLLOW, holder.pack_fields(("screen", 1)))
+                client.send(wire.FOLLOW, wire.pack_fields(("screen", 1)))
                 attachment.resize(redraw=offset is None)
                 attachment.show(attachment.limit)
                 try:

@@ -6,7 +6,8 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from at_session import holder, protocol
+from at_session import holder_wire as wire
+from at_session import protocol
 from at_session.protocol import Frame, FrameParser, socket_address
 
 
@@ -21,19 +22,19 @@ class BlockingClient:
         try:
             with socket_address(run_dir, session_id) as address:
                 self.socket.connect(address)
-            self.status = self.request(holder.HELLO, protocol.hello())
+            self.status = self.request(wire.HELLO, protocol.hello())
         except BaseException:  # whatever ends the greeting must not leave a socket open
             self.socket.close()
             raise
 
     def post(self, kind: int, payload: bytes) -> None:
         """Send a request that is answered only when it is refused, by a frame of request 0."""
-        self.socket.sendall(holder.frame(kind, 0, payload))
+        self.socket.sendall(wire.frame(kind, 0, payload))
 
     def send(self, kind: int, payload: bytes = b"") -> int:
         """Send a request and return its number; its answer comes through `frames`."""
         self._requests += 1
-        self.socket.sendall(holder.frame(kind, self._requests, payload))
+        self.socket.sendall(wire.frame(kind, self._requests, payload))
         return self._requests
 
     def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
@@ -41,7 +42,7 @@ class BlockingClient:
         number = self.send(kind, payload)
         while True:
             for at, frame in enumerate(self._frames):
-                if frame.request == number and frame.kind != holder.NEWS:
+                if frame.request == number and frame.kind != wire.NEWS:
                     del self._frames[at]
                     return frame.fields()
             self._frames += self._receive()

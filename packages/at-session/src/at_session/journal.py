@@ -13,7 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from at_session import holder
+from at_session import holder_wire as wire
 from at_session.errors import JournalDamaged
 
 READ_SIZE = 1 << 18
@@ -22,22 +22,23 @@ READ_SIZE = 1 << 18
 class RecordKind(IntEnum):
     """What a record tells. `STATE` is sent to followers and never on disk."""
 
-    START = holder.K_START
-    OUTPUT = holder.K_OUTPUT
-    STDERR = holder.K_STDERR
-    INPUT = holder.K_INPUT
-    REPLY = holder.K_REPLY
-    EOF = holder.K_EOF
-    RESIZE = holder.K_RESIZE
-    SIGNAL = holder.K_SIGNAL
-    EXIT = holder.K_EXIT
-    GAP = holder.K_GAP
-    NOTE = holder.K_NOTE
-    END = holder.K_END
-    STATE = holder.NEWS
+    START = wire.K_START
+    OUTPUT = wire.K_OUTPUT
+    STDERR = wire.K_STDERR
+    INPUT = wire.K_INPUT
+    REPLY = wire.K_REPLY
+    EOF = wire.K_EOF
+    RESIZE = wire.K_RESIZE
+    SIGNAL = wire.K_SIGNAL
+    EXIT = wire.K_EXIT
+    GAP = wire.K_GAP
+    NOTE = wire.K_NOTE
+    END = wire.K_END
+    STATE = wire.NEWS
 
 
 KINDS = frozenset(int(kind) for kind in RecordKind)
+
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
@@ -60,12 +61,12 @@ class Record:
 
     def exit_status(self) -> ExitStatus:
         """Of an EXIT record."""
-        code, signal = holder.EXIT_STATUS.unpack(self.data)
+        code, signal = wire.EXIT_STATUS.unpack(self.data)
         return ExitStatus(None if code < 0 else code, signal or None)
 
     def gap(self) -> tuple[int, int]:
         """Of a GAP record: the offsets [from, to) that are no longer kept."""
-        start, stop = holder.GAP_RANGE.unpack(self.data)
+        start, stop = wire.GAP_RANGE.unpack(self.data)
         return start, stop
 
     def fields(self) -> dict[str, str]:
@@ -76,7 +77,7 @@ class Record:
 def text_fields(payload: bytes) -> dict[str, str]:
     """Decode the `key=value` texts of a payload; bytes that are not UTF-8 survive as surrogates."""
     decode = "surrogateescape"
-    return {k.decode(errors=decode): v.decode(errors=decode) for k, v in holder.fields(payload).items()}
+    return {k.decode(errors=decode): v.decode(errors=decode) for k, v in wire.fields(payload).items()}
 
 
 class RecordParser:
@@ -104,10 +105,10 @@ class RecordParser:
         return found
 
     def _parse(self, view: memoryview, at: int) -> Record | None:
-        size = holder.RECORD.size
+        size = wire.RECORD.size
         if len(view) - at < size:
             return None
-        crc, length, offset, when, kind, _, id_size = holder.RECORD.unpack_from(view, at)
+        crc, length, offset, when, kind, _, id_size = wire.RECORD.unpack_from(view, at)
         if offset != self.offset or id_size > length or kind not in KINDS:
             raise JournalDamaged(self.offset)
         end = at + size + length
@@ -191,7 +192,7 @@ class JournalReader:
         if not following:
             return []
         self._parser = RecordParser(following[0])
-        return [Record(start, following[0], 0, RecordKind.GAP, holder.GAP_RANGE.pack(start, following[0]))]
+        return [Record(start, following[0], 0, RecordKind.GAP, wire.GAP_RANGE.pack(start, following[0]))]
 
 
 def read_records(folder: Path, offset: int = 0) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from at_session import holder
+from at_session import holder_wire as wire
 from at_session.errors import (
     DiskFull,
     InputClosed,
@@ -23,7 +23,13 @@ from at_session.errors import (
 )
 from at_session.journal import text_fields
 
-REFUSALS = {"busy": LeaseHeld, "fence": LeaseEnded, "disk": DiskFull, "input-full": InputFull, "ended": InputClosed}
+REFUSALS = {
+    "busy": LeaseHeld,
+    "fence": LeaseEnded,
+    "disk": DiskFull,
+    "input-full": InputFull,
+    "ended": InputClosed,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,13 @@ class Frame:
 
     def fields(self) -> dict[str, str]:
         """Of an OK or NEWS frame. Raises what the holder refused with, or ProtocolBroken."""
-        if self.kind not in (holder.OK, holder.ERROR, holder.NEWS):
+        if self.kind not in (wire.OK, wire.ERROR, wire.NEWS):
             raise ProtocolBroken(f"frame type {self.kind} in place of a reply")
         try:
             found = text_fields(self.payload)
         except ValueError:
             raise ProtocolBroken("a reply that is no list of fields") from None
-        if self.kind == holder.ERROR:
+        if self.kind == wire.ERROR:
             code, reason = found.get("code", "?"), found.get("message", "")
             raise REFUSALS.get(code, RequestRefused)(code, reason)
         return found
@@ -58,10 +64,10 @@ class FrameParser:
         """Frames completed by `data`. Raises ProtocolBroken on one larger than any holder sends."""
         self._buffer += data
         found: list[Frame] = []
-        at, head = 0, holder.FRAME.size
+        at, head = 0, wire.FRAME.size
         while len(self._buffer) - at >= head:
-            size, kind, request = holder.FRAME.unpack_from(self._buffer, at)
-            if size > holder.MAX_FRAME:
+            size, kind, request = wire.FRAME.unpack_from(self._buffer, at)
+            if size > wire.MAX_FRAME:
                 raise ProtocolBroken(f"a frame of {size} bytes")
             if len(self._buffer) - at - head < size:
                 break
@@ -73,13 +79,13 @@ class FrameParser:
 
 def hello() -> bytes:
     """The range of protocol versions this client speaks."""
-    return holder.pack_fields(("min", 1), ("max", holder.PROTOCOL))
+    return wire.pack_fields(("min", 1), ("max", wire.PROTOCOL))
 
 
 def write(write_id: str, data: bytes, fence: int) -> bytes:
     """Payload of WRITE."""
     encoded = write_id.encode("ascii")
-    return holder.WRITE_HEAD.pack(fence, len(encoded)) + encoded + data
+    return wire.WRITE_HEAD.pack(fence, len(encoded)) + encoded + data
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import select
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from at_session import holder
+from at_session import holder_processes
+from at_session import holder_wire as wire
 from at_session.blocking import BlockingClient
 from at_session.errors import RequestRefused
-from at_session.journal import Record, RecordKind
 from at_session.session import Session, SessionSpec, list_sessions, marked_processes, start_session
 from at_session.vocabulary import Transport
 
@@ -76,8 +76,9 @@ class SessionFactory:
         cwd: Path | None = None,
         **more: Any,
     ) -> SessionSpec:
-        """A spec with a new id; environment and folder default to the test's."""
+        """A spec with a new id; environment and folder default to the test's, patience to that of tests."""
         more.setdefault("id", f"s{next(self._numbers)}")
+        more.setdefault("kill_seconds", 0.3)
         return SessionSpec(
             argv=tuple(argv),
             transport=transport,
@@ -113,18 +114,18 @@ def _stop(home: SessionHome, session_id: str) -> dict[int, str]:
         pass  # its holder has ended by itself; what it left is looked for below
     left.update(marked_processes(session_id))
     for pid in left:
-        holder.send_signal(pid, signal.SIGKILL)
+        holder_processes.send_signal(pid, signal.SIGKILL)
     return left
 
 
 def _end(client: BlockingClient, ended: int) -> None:
     client.socket.settimeout(STOP_SECONDS)
-    client.request(holder.STOP, holder.pack_fields(("grace_ms", 0)))
-    news = client.request(holder.FOLLOW)
+    client.request(wire.STOP, wire.pack_fields(("grace_ms", 0)))
+    news = client.request(wire.FOLLOW)
     while news["state"] != "ended":
         for frame in client.frames():
             news = frame.fields()
-    client.request(holder.CLOSE)
+    client.request(wire.CLOSE)
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     if not poll.poll(STOP_SECONDS * 1000):
@@ -139,30 +140,3 @@ def session_factory(session_home: SessionHome) -> Iterator[SessionFactory]:
     left = factory.stop_all()
     if left:
         pytest.fail(f"processes of the test's sessions were left: {left}")
-
-
-async def collect(session: Session, until: Callable[[Record], bool] | None = None, offset: int = 0) -> list[Record]:
-    """Records from `offset` up to the one that `until` accepts, or to the session's end."""
-    found = []
-    async with session.follow(offset) as follower:
-        async for record in follower:
-            found.append(record)
-            if until is not None and until(record):
-                break
-    return found
-
-
-async def wait_for_output(session: Session, text: bytes, offset: int = 0) -> list[Record]:
-    """Records until the agent's output from `offset` on holds `text`, or to the session's end."""
-    seen = bytearray()
-
-    def complete(record: Record) -> bool:
-        seen.extend(record.data if record.kind is RecordKind.OUTPUT else b"")
-        return text in seen
-
-    return await collect(session, complete, offset)
-
-
-def output_of(records: Sequence[Record], kind: RecordKind = RecordKind.OUTPUT) -> bytes:
-    """The bytes of all records of one kind, in order."""
-    return b"".join(record.data for record in records if record.kind is kind)

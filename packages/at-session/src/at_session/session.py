@@ -18,7 +18,8 @@ from types import TracebackType
 import anyio
 import anyio.lowlevel
 
-from at_session import holder, protocol
+from at_session import holder_processes, protocol
+from at_session import holder_wire as wire
 from at_session.errors import HolderLost, ProtocolBroken, SessionEnded
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
 from at_session.protocol import Frame, FrameParser, socket_address
@@ -115,7 +116,7 @@ class Connection:
         """Send and wait for the answer. Raises RequestRefused."""
         self._requests += 1
         number = self._requests
-        await self._send(holder.frame(kind, number, payload))
+        await self._send(wire.frame(kind, number, payload))
         while True:
             found = await self.receive()
             for at, frame in enumerate(found):
@@ -138,7 +139,7 @@ async def connect(run_dir: Path, session_id: str) -> Connection:
         opened.setblocking(False)
         with socket_address(run_dir, session_id) as address:
             opened.connect(address)  # to a local socket: at once, or EAGAIN when too many wait to be accepted
-        await connection.request(holder.HELLO, protocol.hello())
+        await connection.request(wire.HELLO, protocol.hello())
     except BaseException:  # whatever ends the greeting, cancellation included, must not leave a socket open
         connection.close()
         raise
@@ -150,8 +151,8 @@ class Session:
 
     def __init__(self, session_id: str, *, run_dir: Path, journal: Path, pid: int, holder_pid: int) -> None:
         self.id = session_id
-        self.run_dir = run_dir
-        self.journal = journal
+        self.run_dir = run_dir.absolute()
+        self.journal = journal.absolute()
         self.pid = pid
         self.holder_pid = holder_pid
         self._connection: Connection | None = None
@@ -189,17 +190,17 @@ class Session:
         The id is 1 to 200 printable ASCII characters without blanks; an empty id is never remembered. Raises
         LeaseHeld, LeaseEnded, DiskFull, InputFull: nothing was written and the same id may be tried again.
         """
-        if len(write_id) > 200 or len(data) > holder.MAX_FRAME - 256:
+        if len(write_id) > 200 or len(data) > wire.MAX_FRAME - 256:
             raise ValueError("write id longer than 200 characters, or data longer than 8 MiB")
         if not all(32 < ord(character) < 127 for character in write_id):
             raise ValueError("write id with blanks or characters that are not ASCII")
         fence = lease.fence if lease else 0
-        found = await self._request(holder.WRITE, protocol.write(write_id, data, fence))
+        found = await self._request(wire.WRITE, protocol.write(write_id, data, fence))
         return WriteReceipt(int(found["offset"]), found["repeated"] == "1")
 
     async def close_input(self, *, lease: Lease | None = None) -> None:
         """End of file for the agent's stdin once pending input is taken (pipes only)."""
-        await self._request(holder.CLOSE_INPUT, _fence(lease))
+        await self._request(wire.CLOSE_INPUT, _fence(lease))
 
     def follow(self, offset: int | None = None) -> Follower:
         """Records from `offset` on, then live ones until the session ends. None: only what comes from now on."""
@@ -207,23 +208,23 @@ class Session:
 
     async def resize(self, rows: int, cols: int, *, lease: Lease | None = None) -> None:
         """Give the PTY a new size; the agent gets SIGWINCH."""
-        size = holder.pack_fields(("rows", rows), ("cols", cols))
-        await self._request(holder.RESIZE, size + _fence(lease))
+        size = wire.pack_fields(("rows", rows), ("cols", cols))
+        await self._request(wire.RESIZE, size + _fence(lease))
 
     async def signal(self, number: int, scope: str = "child") -> None:
         """Send a signal to the agent ("child"), its process group ("group") or every process of it ("all")."""
-        await self._request(holder.SIGNAL, holder.pack_fields(("signal", int(number)), ("scope", scope)))
+        await self._request(wire.SIGNAL, wire.pack_fields(("signal", int(number)), ("scope", scope)))
 
     async def stop(self, grace: float) -> None:
         """End the agent and everything it started: politely, after `grace` seconds SIGTERM, then SIGKILL.
 
         Returns at once; the holder does it even if the caller dies. `follow` tells how it ended.
         """
-        await self._request(holder.STOP, holder.pack_fields(("grace_ms", int(grace * 1000))))
+        await self._request(wire.STOP, wire.pack_fields(("grace_ms", int(grace * 1000))))
 
     async def status(self) -> SessionStatus:
         """What the holder says of itself now."""
-        found = await self._request(holder.STATUS)
+        found = await self._request(wire.STATUS)
         lease = Lease(found["owner"], int(found["fence"])) if found["owner"] else None
         return SessionStatus(
             id=found["id"],
@@ -242,16 +243,16 @@ class Session:
 
     async def trim(self, offset: int) -> int:
         """Records below `offset` are no longer needed. Returns the first offset still kept."""
-        return int((await self._request(holder.TRIM, holder.pack_fields(("offset", offset))))["first"])
+        return int((await self._request(wire.TRIM, wire.pack_fields(("offset", offset))))["first"])
 
     async def take_lease(self, owner: str, *, steal: bool = False) -> Lease:
         """Become the only writer until `release` or until this session object's connection ends."""
-        request = holder.pack_fields(("owner", owner), ("steal", int(steal)))
-        return Lease(owner, int((await self._request(holder.LEASE, request))["fence"]))
+        request = wire.pack_fields(("owner", owner), ("steal", int(steal)))
+        return Lease(owner, int((await self._request(wire.LEASE, request))["fence"]))
 
     async def release(self) -> None:
         """Give back the lease, if this session object holds it."""
-        await self._request(holder.RELEASE)
+        await self._request(wire.RELEASE)
 
     async def wait(self) -> ExitStatus:
         """Wait until the session has ended and return the agent's exit status."""
@@ -266,7 +267,7 @@ class Session:
     async def close(self) -> None:
         """Let the holder of an ended session go now. Raises RequestRefused while it runs."""
         try:
-            await self._request(holder.CLOSE)
+            await self._request(wire.CLOSE)
         except SessionEnded:
             pass
         await self.aclose()
@@ -328,7 +329,9 @@ class Follower:
     async def batch(self) -> list[Record]:
         """The records that are there, at least one, of 256 kB of journal at most; empty at the session's end."""
         found: list[Record] = []
-        await anyio.lowlevel.checkpoint()  # a journal that is there already must not keep the loop from others
+        await (
+            anyio.lowlevel.checkpoint()
+        )  # a journal that is there already must not keep the loop from others
         while not found and not self._ended:
             if self._reader and self._reader.offset < self._limit:
                 found = self._reader.read(self._limit)
@@ -342,7 +345,7 @@ class Follower:
         try:
             if self._connection is None:
                 self._connection = await connect(self._session.run_dir, self._session.id)
-                return self._take_news(await self._connection.request(holder.FOLLOW))
+                return self._take_news(await self._connection.request(wire.FOLLOW))
             frames = await self._connection.receive()
             return [record for frame in frames for record in self._take_news(frame.fields())]
         except OSError:
@@ -408,7 +411,7 @@ class EndedSession:
         """SIGKILL those processes; returns them."""
         found = self.processes()
         for pid in found:
-            holder.send_signal(pid, signals.SIGKILL)
+            holder_processes.send_signal(pid, signals.SIGKILL)
         return found
 
     def discard(self) -> None:
@@ -418,8 +421,11 @@ class EndedSession:
 
 def marked_processes(session_id: str) -> dict[int, str]:
     """Living processes whose environment carries the session's mark: pid to name."""
-    mark = b"\0%s=%s\0" % (holder.MARK, session_id.encode())
-    return {pid: name.decode(errors="replace") for pid, name in holder.session_processes(mark, 0, 0).items()}
+    mark = b"\0%s=%s\0" % (wire.MARK, session_id.encode())
+    return {
+        pid: name.decode(errors="replace")
+        for pid, name in holder_processes.session_processes(mark, 0, 0).items()
+    }
 
 
 async def start_session(spec: SessionSpec, *, run_dir: Path, journal_dir: Path) -> Session:
@@ -449,7 +455,7 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
                 await anyio.sleep(0.01)
                 continue
             try:
-                found = await connection.request(holder.STATUS)
+                found = await connection.request(wire.STATUS)
             except OSError:
                 continue
             if found["state"] == "ended":
@@ -469,8 +475,12 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
 def list_sessions(run_dir: Path) -> list[str]:
     """Ids with a socket or a launch file, sorted; `open_session` tells which of them live."""
     suffixes = (".sock", ".launch")
-    return sorted({path.stem for path in run_dir.iterdir() if path.suffix in suffixes}) if run_dir.is_dir() else []
+    return (
+        sorted({path.stem for path in run_dir.iterdir() if path.suffix in suffixes})
+        if run_dir.is_dir()
+        else []
+    )
 
 
 def _fence(lease: Lease | None) -> bytes:
-    return holder.pack_fields(("fence", lease.fence if lease else 0))
+    return wire.pack_fields(("fence", lease.fence if lease else 0))

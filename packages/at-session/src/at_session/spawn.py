@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
 import os
-import py_compile
 import re
 import shutil
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import anyio
 
 from at_session import holder
+from at_session import holder_wire as wire
 from at_session.errors import BinaryNotFound, CwdMissing, HolderFailed, NoFreePty, SessionExists, StartError
 from at_session.journal import text_fields
 from at_session.vocabulary import Transport
@@ -25,7 +28,27 @@ START_SECONDS = 20.0
 LINKER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 # glibc raises its mmap threshold after the first large free, so that one 2 MB prompt would stay in the heap for good.
-HOLDER_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
+HOLDER_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+HOLDER_PARTS = ("holder_wire", "holder_journal", "holder_processes", "holder_loop")
+UNCHECKED = (1).to_bytes(4, "little") + b"\0" * 8  # flags of a .pyc that is never compared with a source
+
+# Puts the parts in place of what importing them would, then runs the last as the script it is.
+BUNDLE = """
+import marshal, sys
+package = sys.modules["at_session"] = type(sys)("at_session")
+parts = marshal.loads(%r)
+for name, code in parts[:-1]:
+    module = sys.modules["at_session." + name] = type(sys)("at_session." + name)
+    setattr(package, name, module)
+    exec(code, module.__dict__)
+exec(parts.pop()[1], {"__name__": "__main__"})
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +126,32 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "insist": spec.kill_seconds,
         "failpoint": spec.failpoint,
     }
-    env = {**spec.env, holder.MARK.decode(): spec.id}
-    return holder.pack_fields(
+    env = {**spec.env, wire.MARK.decode(): spec.id}
+    return wire.pack_fields(
         *settings.items(),
         *(("arg", os.fsencode(text)) for text in spec.argv),
         *(("env", os.fsencode(f"{name}={value}")) for name, value in env.items()),
     )
 
 
-def compiled_holder(run_dir: Path) -> Path:
-    """The holder's bytecode, kept in `run_dir` and made when its source has changed.
+def bundled_holder(run_dir: Path) -> Path:
+    """The holder's files in one file of bytecode, kept in `run_dir` and made anew when a source has changed.
 
-    A script run from source is compiled at every start, which costs 10 ms and 0.9 MB that stay with the process; the
-    interpreter's own cache may be absent or read-only. Optimised, as docstrings are of no use there.
+    Compiled at every start they cost 10 ms and 2 MB that stay with the process; the interpreter's own cache may be
+    absent or read-only, and is not for scripts. Optimised, as docstrings are of no use there.
     """
-    source = Path(holder.__file__)
-    info = source.stat()
-    path = run_dir / f"holder-{sys.implementation.cache_tag}-{info.st_mtime_ns:x}-{info.st_size:x}.pyc"
+    folder = Path(holder.__file__).parent
+    sources = [folder / f"{name}.py" for name in (*HOLDER_PARTS, "holder")]
+    stamp = zlib.crc32(repr([(path.stat().st_mtime_ns, path.stat().st_size) for path in sources]).encode())
+    path = run_dir / f"holder-{sys.implementation.cache_tag}-{stamp:08x}.pyc"
     if not path.exists():
         for stale in run_dir.glob(f"holder-{sys.implementation.cache_tag}-*.pyc"):
             stale.unlink(missing_ok=True)
-        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        py_compile.compile(str(source), cfile=str(path), doraise=True, optimize=2, invalidation_mode=unchecked)
+        parts = [(each.stem, compile(each.read_bytes(), each, "exec", optimize=2)) for each in sources]
+        code = compile(BUNDLE % marshal.dumps(parts), path, "exec")
+        made = path.with_suffix(f".{os.getpid()}")
+        made.write_bytes(importlib.util.MAGIC_NUMBER + UNCHECKED + marshal.dumps(code))
+        made.replace(path)
     return path
 
 
@@ -133,6 +160,7 @@ async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> di
 
     Nothing is left behind on an error. The holder goes on if the caller dies or is cancelled meanwhile.
     """
+    run_dir, journal = run_dir.absolute(), journal.absolute()
     executable = find_binary(spec)
     if not os.path.isdir(spec.cwd) or not os.access(spec.cwd, os.X_OK):
         raise CwdMissing(os.fspath(spec.cwd))
@@ -143,11 +171,11 @@ async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> di
     except FileExistsError:
         raise SessionExists(spec.id) from None
     launch = run_dir / f"{spec.id}.launch"
-    socket = (run_dir / f"{spec.id}.sock").absolute()
+    socket = run_dir / f"{spec.id}.sock"
     try:
         fd = os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "wb") as file:
-            file.write(launch_file(spec, executable, socket, journal.absolute()))
+            file.write(launch_file(spec, executable, socket, journal))
         reply = await _run_holder(launch, journal / "holder.log")
         return _read_reply(spec, reply, journal)
     except (StartError, OSError):
@@ -165,7 +193,7 @@ def _spawn(launch: Path, log: Path, ready: int) -> int:
         python = getattr(sys, "_base_executable", sys.executable)
         return os.posix_spawn(
             python,
-            [python, "-I", "-S", str(compiled_holder(launch.parent)), str(launch)],
+            [python, "-I", "-S", str(bundled_holder(launch.parent)), str(launch)],
             {**env, **HOLDER_ENVIRONMENT},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
@@ -179,8 +207,8 @@ def _spawn(launch: Path, log: Path, ready: int) -> int:
 
 
 def _complete(reply: bytes) -> bool:
-    head = holder.FRAME.size
-    return len(reply) >= head and len(reply) >= head + holder.FRAME.unpack_from(reply)[0]
+    head = wire.FRAME.size
+    return len(reply) >= head and len(reply) >= head + wire.FRAME.unpack_from(reply)[0]
 
 
 async def _run_holder(launch: Path, log: Path) -> bytes:
@@ -212,13 +240,13 @@ def _reap(pid: int, *, wait: bool) -> None:
 
 
 def _read_reply(spec: SessionSpec, reply: bytes, journal: Path) -> dict[str, str]:
-    if len(reply) < holder.FRAME.size:
+    if len(reply) < wire.FRAME.size:
         log = journal / "holder.log"
         said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
         raise HolderFailed("start", said[0] if said else "it ended without a word")
-    _, kind, _ = holder.FRAME.unpack_from(reply)
-    found = text_fields(reply[holder.FRAME.size :])
-    if kind == holder.OK:
+    _, kind, _ = wire.FRAME.unpack_from(reply)
+    found = text_fields(reply[wire.FRAME.size :])
+    if kind == wire.OK:
         return found
     match found["code"]:
         case "pty":
