@@ -20,7 +20,7 @@ from at_daemon import git
 from at_daemon.git.testing import BEAD, BRANCH, REF, Repo
 
 # How many instants are tried for each operation and way to die; more for a long run.
-KILLS = int(os.environ.get("AT_KILLS", "3"))
+KILLS = int(os.environ.get("AT_KILLS", "2"))
 DATE = {"date": 1_700_000_000}
 
 

@@ -19,7 +19,7 @@ async def test_a_clone_stands_alone(rig: Repo, folder: Path) -> None:
     rig.git("tag", "-a", "v1", "-m", "one")
     rig.git("branch", "feature")
     rig.git("branch", "at/ffffffff-other")
-    (rig.top / ".git/info/exclude").write_text("secret.txt\n")
+    rig.write(".git/info/exclude", "secret.txt\n")
     rig.git("config", "core.hooksPath", "hooks")
     prepared = await git.prepare(rig.top, folder, BRANCH, "main")
     agent = Repo(folder)
