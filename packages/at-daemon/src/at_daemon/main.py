@@ -158,7 +158,8 @@ def _serve(home: Home, report: _Report, run: Run | None) -> None:
     init_logging_files("at-daemon", "info", home.logs)
     from at_core.config import Config
 
-    config = Config.load_from(home.config_file)
+    # The store lies in the home that was named, whatever the caller's environment says.
+    config = Config.load_from(home.config_file, {**os.environ, "AT_HOME": str(home.root)})
     report.starting("loading")
     gc.disable()  # nothing that imports make is garbage: a fifth of their time, measured
     if run is None:

@@ -143,16 +143,23 @@ def test_a_malformed_configuration_starts_nothing(home: Home, here: Here) -> Non
     assert not reached
 
 
-def test_the_configuration_is_read_from_the_home_that_was_named(home: Home, here: Here) -> None:
+@pytest.mark.parametrize("elsewhere", [None, "/nowhere"])
+def test_configuration_and_store_are_those_of_the_home_that_was_named(
+    home: Home, here: Here, monkeypatch: pytest.MonkeyPatch, elsewhere: str | None
+) -> None:
+    if elsewhere is None:
+        monkeypatch.delenv("AT_HOME", raising=False)
+    else:
+        monkeypatch.setenv("AT_HOME", elsewhere)
     home.config_file.write_text("[general]\nmax_agents = 7\n")
-    seen: list[int] = []
+    seen: list[tuple[int, str]] = []
 
     async def wiring(home: Home, config: Any, ready: Callable[[], None]) -> None:
-        seen.append(config.general.max_agents)
+        seen.append((config.general.max_agents, config.cache.sqlite_path))
         ready()
 
     assert here(wiring).code == 0
-    assert seen == [7]
+    assert seen == [(7, str(home.store_file))]
 
 
 def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
