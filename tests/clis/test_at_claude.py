@@ -73,7 +73,9 @@ def test_with_land_it_is_done_by_itself(product: Product, endpoint: Endpoint) ->
 def test_a_command_is_asked_for_exactly_and_the_decision_is_obeyed(
     product: Product, endpoint: Endpoint, verdict: str
 ) -> None:
-    marker = endpoint.script("ask", write("a.txt"), bash("curl --version; echo made > by-command.txt"), Say("Done."))
+    marker = endpoint.script(
+        "ask", write("a.txt"), bash("curl --version; echo made > by-command.txt"), Say("Done.")
+    )
     bead = str(product.json("run", marker, "--cli", "claude")["bead"]["id"])
     product.wait(bead, "ask.opened")
     (ask,) = product.json("approvals")["approvals"]

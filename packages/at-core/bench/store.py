@@ -22,10 +22,11 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from at_core.record import format_time
 from at_core.store import Store, Tx
 from at_core.store import beads as bead_rows
 from at_core.store import events as event_rows
-from at_core.types import Bead, BeadStatus, Event, Lane, format_time, utc_now
+from at_core.types import Bead, BeadStatus, Event, Lane, utc_now
 from at_core.vocabulary import EventType
 
 WRITERS = 20

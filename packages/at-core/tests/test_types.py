@@ -11,18 +11,8 @@ from itertools import product
 import pytest
 
 from at_core.errors import TransitionRefused
-from at_core.types import (
-    Agent,
-    AgentRole,
-    AgentStatus,
-    Bead,
-    BeadStatus,
-    CliType,
-    ConvoyStatus,
-    Lane,
-    format_time,
-    parse_time,
-)
+from at_core.record import format_time, parse_time
+from at_core.types import Agent, AgentRole, AgentStatus, Bead, BeadStatus, CliType, ConvoyStatus, Lane
 
 ALLOWED = {
     ("backlog", "hooked"),

@@ -57,7 +57,7 @@ class Do:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transition:
     """Take the bead to another status, for a reason that is kept."""
 
     to: BeadStatus
@@ -100,7 +100,7 @@ class WakeAt:
     at: datetime
 
 
-Action = Do | Move | Say | Put | Tell | WakeAt
+Action = Do | Transition | Say | Put | Tell | WakeAt
 
 
 @dataclass(frozen=True, slots=True)

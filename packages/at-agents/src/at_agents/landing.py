@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from at_agents import prompts
-from at_agents.decisions import Action, Do, IntentKind, Move, Put, Say, Tell, World, derived_id
+from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, World, derived_id
 from at_agents.lifecycle import short
 from at_core.types import BeadStatus, GateResult, MessageKind
 from at_core.vocabulary import BeadFact, EventType
@@ -19,7 +19,7 @@ TARGET_IN_CLONE = "refs/at/target"
 def reconcile_review(world: World) -> list[Action]:
     """What a bead in review needs now. At most one step is asked for at a time, but for gates, which are all asked for."""
     if world.facts.get(BeadFact.MERGED):
-        return [Move(BeadStatus.DONE, EventType.BEAD_LANDED)]
+        return [Transition(BeadStatus.DONE, EventType.BEAD_LANDED)]
     if not (branch := _current_branch(world)):
         return _collect(world)
     if not branch["commits"]:
@@ -111,16 +111,20 @@ def _collect(world: World) -> list[Action]:
     key = f"collect:{world.bead.id}:{world.generation}:{number}"
     if error := world.failure(key):
         reason = f"its work could not be collected: {error}"
-        return [Move(BeadStatus.FAILED, EventType.BEAD_FAILED, "collect", reason, f"at retry {short(world)}")]
+        return [
+            Transition(
+                BeadStatus.FAILED, EventType.BEAD_FAILED, "collect", reason, f"at retry {short(world)}"
+            )
+        ]
     return [Do(key, IntentKind.COLLECT, {"round": number})]
 
 
-def _no_change(world: World) -> Move:
+def _no_change(world: World) -> Transition:
     denied = tuple(world.turn.get("denied") or ())
     refused = f" ({', '.join(denied[:3])} was refused)" if denied else ""
     said = " although the agent said that it is done" if world.turn.get("text") else ""
     reason = f"no change was made{refused}: the turn ended{said}, and the branch has no commit and no uncommitted file"
-    return Move(
+    return Transition(
         BeadStatus.FAILED, EventType.BEAD_FAILED, "no_change", reason, f"at retry {short(world)} -m TEXT"
     )
 
@@ -231,11 +235,13 @@ def _send_back(world: World, kind: str, reason: str, body: str) -> list[Action]:
     if count > world.policy.max_rounds:
         reason = f"{reason}, after it was sent back {count - 1} times"
         return [
-            Move(BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, f"at retry {short(world)} -m TEXT")
+            Transition(
+                BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, f"at retry {short(world)} -m TEXT"
+            )
         ]
     number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0))
     return [
         Put(BeadFact.ROUNDS, {"count": count}),
         Say(derived_id(world.bead.id, "back", world.generation, number), MessageKind.SEND_BACK, body),
-        Move(BeadStatus.SLUNG, EventType.BEAD_SENT_BACK, kind, reason),
+        Transition(BeadStatus.SLUNG, EventType.BEAD_SENT_BACK, kind, reason),
     ]

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from at_agents import prompts
-from at_agents.decisions import Action, Do, IntentKind, Move, Put, Say, Tell, WakeAt, World, derived_id
-from at_core.types import BeadStatus, MessageKind, parse_time
+from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, WakeAt, World, derived_id
+from at_core.record import parse_time
+from at_core.types import BeadStatus, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 
@@ -93,6 +94,8 @@ def _with_process(world: World) -> list[Action]:
                 _failed("send", f"the prompt could not be delivered: {error}", f"at retry {short(world)}")
             ]
         return [Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})]
+    if world.turn.get("state") == "cut":
+        return [_go_on(world, int(world.process["attempt"]))]
     return _verdict(world)
 
 
@@ -111,7 +114,7 @@ def _without_process(world: World) -> list[Action]:
             f"the agent ended {times} times in its turn without being asked to, last with {crashes['last']}"
         )
         return [
-            Move(
+            Transition(
                 BeadStatus.ESCALATED, EventType.BEAD_ESCALATED, "crashed", reason, f"at retry {short(world)}"
             )
         ]
@@ -121,12 +124,16 @@ def _without_process(world: World) -> list[Action]:
         return [_failed("start", error, "at doctor")]
     actions: list[Action] = []
     if cut and not world.open_messages:
-        actions.append(Say(derived_id(world.bead.id, "go-on", attempt), MessageKind.NUDGE, prompts.go_on()))
+        actions.append(_go_on(world, attempt))
     if not world.room and world.intent(key) is None:
         return actions
     not_before = parse_time(crashes["try_at"]) if crashes.get("try_at") else None
     actions.append(Do(key, IntentKind.SPAWN, {"attempt": attempt}, not_before))
     return actions
+
+
+def _go_on(world: World, attempt: int) -> Say:
+    return Say(derived_id(world.bead.id, "go-on", attempt), MessageKind.NUDGE, prompts.go_on())
 
 
 def _verdict(world: World) -> list[Action]:
@@ -149,7 +156,7 @@ def hand_in(world: World, by: str) -> list[Action]:
     return [
         Put(BeadFact.HANDED_IN, {"by": by, "round": number}, by),
         Put(BeadFact.OUTCOME, None),
-        Move(BeadStatus.REVIEW, EventType.BEAD_HANDED_IN),
+        Transition(BeadStatus.REVIEW, EventType.BEAD_HANDED_IN),
     ]
 
 
@@ -182,8 +189,8 @@ def _one_more_crash(world: World, code: int | None, signal: int | None) -> dict[
     return {"count": count, "last": last, "try_at": try_at.isoformat()}
 
 
-def _failed(kind: str, reason: str, hint: str) -> Move:
-    return Move(BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, hint)
+def _failed(kind: str, reason: str, hint: str) -> Transition:
+    return Transition(BeadStatus.FAILED, EventType.BEAD_FAILED, kind, reason, hint)
 
 
 def _override(world: World) -> bool:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from at_agents.decisions import Action, Awake, Do, Move, Policy, Put, Say, WakeAt, World, derived_id
+from at_agents.decisions import Action, Awake, Do, Policy, Put, Say, Transition, WakeAt, World, derived_id
 from at_agents.landing import is_proved
 from at_agents.lifecycle import after_exit
 from at_agents.reconcile import reconcile
@@ -306,7 +306,7 @@ class Simulation:
                     ),
                 )
                 return False
-            case Move():
+            case Transition():
                 self.bead.status.require_transition_to(action.to)
                 self.bead = dataclasses.replace(self.bead, status=action.to)
                 if action.reason:

@@ -103,7 +103,15 @@ class Home:
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close(self.root, known=self.run.exists() or self.config_file.exists())
-        for folder in (self.run, self.holders, self.journal, self.worktrees, self.gates, self.private, self.logs):
+        for folder in (
+            self.run,
+            self.holders,
+            self.journal,
+            self.worktrees,
+            self.gates,
+            self.private,
+            self.logs,
+        ):
             folder.mkdir(mode=0o700, exist_ok=True)
             _close(folder, known=True)
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table
 
+from at_core.record import format_time
 from at_core.store import Lease, Store, schema
 from at_core.store.mapping import Mapping, time_text, uuid_of
 from at_core.types import (
@@ -34,7 +35,6 @@ from at_core.types import (
     Rule,
     SessionRecord,
     TokenMetric,
-    format_time,
 )
 
 TABLES: list[tuple[type[Record], Table]] = [

@@ -11,6 +11,7 @@ from at_agents.attention import Attention, attention, reasons, settled
 from at_agents.decisions import World
 from at_agents.label import AgentLabel, Label, label
 from at_agents.landing import evidence_gates, is_proved
+from at_core.record import format_time
 from at_core.store import Tx
 from at_core.types import (
     Agent,
@@ -23,7 +24,6 @@ from at_core.types import (
     KpiSnapshot,
     Message,
     Rig,
-    format_time,
 )
 from at_core.vocabulary import BeadFact
 from at_daemon.parts import Parts, cli_key

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from at_core.paths import Home
+from at_telemetry.redaction import SINK
 
 OURS = ("AT_HOME", "AT_FAILPOINT", "AT_START_SECONDS")
 """Our own switches, which an agent must not inherit as if they were its own."""
@@ -35,6 +36,7 @@ def load(home: Home, agent_id: UUID) -> dict[str, str]:
         )
     except FileNotFoundError:
         kept = dict(os.environ)
+    SINK.learn(kept)
     return {name: value for name, value in kept.items() if name not in OURS}
 
 

@@ -40,6 +40,8 @@ class Intake:
                     self.change.put(self.bead.id, BeadFact.SESSION, None)
             case seen.SessionStarted():
                 self._named(event)
+            case seen.PromptAccepted(repeated=True):
+                self._taken_before(event.message_id)
             case seen.PromptAccepted():
                 self._mark(event.message_id, EventType.MESSAGE_ACCEPTED)
             case seen.TurnStarted():
@@ -118,6 +120,15 @@ class Intake:
         self._tell(event, message=str(message.id))
         return message
 
+    def _taken_before(self, message_id: str) -> None:
+        """The CLI had it from us before its process ended, so it starts no turn: that one was cut."""
+        message = self._mark(message_id, EventType.MESSAGE_ACCEPTED)
+        if message is not None and message.started_at is None:
+            self.change.tx.mark_message(message.id, failed=lost_message())
+            self._tell(EventType.MESSAGE_FAILED, message=str(message.id), reason=lost_message())
+            turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
+            self._put(AgentFact.TURN, turn | {"state": "cut"})
+
     def _turn_started(self, event: seen.TurnStarted) -> None:
         turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
         if turn.get("state") == "working" and turn.get("session") == self.session.id:
@@ -137,6 +148,8 @@ class Intake:
 
     def _turn_ended(self, event: seen.TurnEnded) -> None:
         message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)
+        for joined in event.joined:
+            self._mark(joined, EventType.MESSAGE_ANSWERED)
         turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
         number = int(turn.get("number", 0)) + (turn.get("state") != "working")
         value = {

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from at_agents.decisions import Action, Do, Move, Put, Say, Tell, WakeAt, World
+from at_agents.decisions import Action, Do, Put, Say, Tell, Transition, WakeAt, World
 from at_agents.label import label
 from at_agents.reconcile import reconcile
 from at_core.store import Store, Tx
@@ -218,7 +218,7 @@ def apply(change: Change, world: World, action: Action) -> bool:
         case Do():
             change.intend(action, bead.id, bead.agent_id)
             return False
-        case Move():
+        case Transition():
             change.move(
                 bead, action.to, action.event, kind=action.kind, reason=action.reason, hint=action.hint
             )

@@ -1,4 +1,4 @@
-"""Sessions that a crash left without a record: neither an agent's nor one that an open intent will look for."""
+"""LiveSessions that a crash left without a record: neither an agent's nor one that an open intent will look for."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from at_core.store import Tx
 from at_core.types import Agent, Bead, CliType, Rig
 from at_daemon.ledger import Ledger
 from at_daemon.news import News
-from at_daemon.sessions import Sessions
+from at_daemon.sessions import LiveSessions
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Parts:
     home: Home
     config: Config
     ledger: Ledger
-    sessions: Sessions
+    sessions: LiveSessions
     gate_slots: anyio.CapacityLimiter
     news: News
     stopping: anyio.Event

@@ -50,7 +50,7 @@ class Live:
     over: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Sessions:
+class LiveSessions:
     """All sessions of agents that this daemon follows, by session id."""
 
     def __init__(self, ledger: Ledger, home: Home) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from at_core.types import Event, format_time
+from at_core.record import format_time
+from at_core.types import Event
 from at_core.vocabulary import EventType
 
 _WORDS: dict[EventType, str] = {

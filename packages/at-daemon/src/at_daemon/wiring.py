@@ -25,7 +25,7 @@ from at_daemon.news import News
 from at_daemon.parts import Parts
 from at_daemon.patrol import Patrol, every
 from at_daemon.server import serve
-from at_daemon.sessions import Sessions
+from at_daemon.sessions import LiveSessions
 from at_daemon.wakeups import Wakeups
 from at_daemon.world import Worlds
 
@@ -61,7 +61,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         return float(section.timeout_seconds) if section else 600.0
 
     ledger = Ledger(store, Worlds(clock, config.general.max_agents, silence_seconds))
-    sessions = Sessions(ledger, home)
+    sessions = LiveSessions(ledger, home)
     parts = Parts(
         home=home,
         config=config,

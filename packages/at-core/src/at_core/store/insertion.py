@@ -10,9 +10,9 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from at_core.errors import Duplicate
+from at_core.record import Record
 from at_core.store.mapping import Mapping
 from at_core.store.statement import Rows, Statement, columns
-from at_core.types import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, update
 
+from at_core.record import Record
 from at_core.store import schema
 from at_core.store.insertion import upsert
 from at_core.store.mapping import Mapping
 from at_core.store.statement import Rows, Statement
-from at_core.types import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from uuid import UUID, SafeUUID
 
 from sqlalchemy import Table, bindparam, insert, select, update
 
+from at_core.record import Record
 from at_core.store.statement import Row, Statement, Value, columns
-from at_core.types import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
 
+from at_core.record import Record
 from at_core.store import schema
 from at_core.store.insertion import insert_new
 from at_core.store.mapping import Mapping
 from at_core.store.selection import by_owner
 from at_core.store.statement import Rows, Statement
-from at_core.types import Record, TokenMetric
+from at_core.types import TokenMetric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

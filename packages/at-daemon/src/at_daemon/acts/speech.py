@@ -27,7 +27,10 @@ async def send(parts: Parts, intent: Intent) -> Effect:
     if live is None:
         return Effect()
     failpoint("send.before-write")
-    for write in live.driver.prompt(str(message.id), message.body):
+    writes = live.driver.prompt(str(message.id), message.body)
+    if not writes:
+        raise TryLater("the agent takes no prompt at this moment")
+    for write in writes:
         if not await _write(live, write.id, write.data):
             return Effect()  # it stays queued, for the next session
     failpoint("send.after-write")

@@ -51,10 +51,17 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     if await to_thread.run_sync(_is_clone_of, folder, place):
         return Prepared(await commit_of(place.git, rig, hidden), hidden, branch, True, ())
     found = await look(place, base)
-    await move_refs(place.git, [Move(hidden, found.commit, None)], "at: base")
     scratch = await to_thread.run_sync(scratch_folder, folder)
-    try:
+    notes: tuple[str, ...] = ()
+
+    async def fill() -> None:
+        nonlocal notes
         notes = await plant(place, scratch, found, f"refs/heads/{branch}")
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(move_refs, place.git, [Move(hidden, found.commit, None)], "at: base")
+            group.start_soon(fill)
         await to_thread.run_sync(move_into_place, scratch, folder)
     finally:
         with anyio.CancelScope(shield=True):

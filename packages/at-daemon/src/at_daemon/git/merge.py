@@ -10,12 +10,13 @@ from pathlib import Path
 import anyio
 
 from at_daemon.git import private
+from at_daemon.git.child import Ran
 from at_daemon.git.clone import give_target
 from at_daemon.git.diff import read_objects
 from at_daemon.git.errors import GitFailed, GitTimedOut, RevisionMissing, SigningFailed
 from at_daemon.git.names import checked_revision, checked_sha
 from at_daemon.git.places import Place, locate
-from at_daemon.git.run import LONG, Git, Ran
+from at_daemon.git.run import LONG, Git
 from at_daemon.git.settings import FALLBACK, read_settings
 
 

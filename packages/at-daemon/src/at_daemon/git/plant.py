@@ -33,9 +33,12 @@ class Source:
 
 async def look(place: Place, revision: str) -> Source:
     """What a clone at `revision` is made of. Raises `BadName`, `RevisionMissing`."""
-    commit = await commit_of(place.git, place.top, revision)
-    listed = ""
+    commit = listed = ""
     settings = Settings({})
+
+    async def read_commit() -> None:
+        nonlocal commit
+        commit = await commit_of(place.git, place.top, revision)
 
     async def read_refs() -> None:
         nonlocal listed
@@ -46,6 +49,7 @@ async def look(place: Place, revision: str) -> Source:
         settings = await read_settings(place.git)
 
     async with anyio.create_task_group() as group:
+        group.start_soon(read_commit)
         group.start_soon(read_refs)
         group.start_soon(read_config)
     return Source(commit, *_parse_refs(listed), settings)

@@ -10,17 +10,16 @@ Directories are always given (`GIT_DIR`), so nothing is discovered from the work
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 import anyio
-from anyio.abc import ByteReceiveStream, ByteSendStream, Process
+from anyio.abc import Process
 
+from at_daemon.git.child import Child, Command, Ran, end_group
 from at_daemon.git.errors import GitFailed, GitMissing, GitTimedOut
 
 SHORT = 60.0
@@ -55,15 +54,6 @@ _SETTINGS = {
     "submodule.recurse": "false",
     "advice.detachedHead": "false",
 }
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What one git process gave: exit code and both outputs as bytes."""
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
 
 
 @dataclass(frozen=True)
@@ -123,15 +113,14 @@ class Git:
         and the exit code is not looked at. Raises `GitMissing`, `GitTimedOut`, and `GitFailed` for an exit code not
         in `accept`.
         """
-        process = await self._start(arguments, stdin, stdout)
+        cwd, env = self.cwd or self.git_dir or Path("/"), self.environment()
+        child = Child(Command(["git", *arguments], cwd, env, stdin, stdout, most, self.pass_fds))
         try:
-            with anyio.fail_after(limit):
-                ran, cut = await _communicate(process, stdin if isinstance(stdin, bytes) else None, most)
+            with anyio.fail_after(limit), _git_there():
+                ran = await child.run()
         except TimeoutError:
             raise GitTimedOut(arguments[0], limit) from None
-        finally:
-            await _end(process)
-        if not cut and ran.returncode not in accept:
+        if not ran.cut and ran.returncode not in accept:
             raise GitFailed(arguments, ran.returncode, ran.stderr)
         return ran
 
@@ -146,93 +135,35 @@ class Git:
 
         With the block its input ends, so that it can undo what it has not finished (a ref lock); then it is ended.
         """
-        process = await self._start(arguments, b"", None)
-        try:
-            yield process
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_GRACE):
-                assert process.stdin is not None
-                await process.stdin.aclose()
-                await process.wait()
-            await _end(process)
-
-    async def _start(
-        self, arguments: Sequence[str], stdin: bytes | IO[bytes] | None, stdout: IO[bytes] | None
-    ) -> Process:
-        source: int | IO[bytes]
-        if stdin is None:
-            source = subprocess.DEVNULL
-        else:
-            source = subprocess.PIPE if isinstance(stdin, bytes) else stdin
-        try:
-            return await anyio.open_process(
+        with _git_there():
+            process = await anyio.open_process(
                 ["git", *arguments],
-                stdin=source,
-                stdout=subprocess.PIPE if stdout is None else stdout,
-                stderr=subprocess.PIPE,
-                cwd=self.cwd or self.git_dir or "/",
+                cwd=self.cwd or self.git_dir or Path("/"),
                 env=self.environment(),
                 start_new_session=True,
                 pass_fds=self.pass_fds,
             )
-        except FileNotFoundError as error:
-            if error.filename != "git":
-                raise
-            raise GitMissing() from None
+        try:
+            yield process
+        finally:
+            with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(_GRACE):
+                    assert process.stdin is not None
+                    await process.stdin.aclose()
+                    await process.wait()
+                if process.returncode is None:
+                    end_group(process.pid)
+                await process.aclose()
 
 
-async def _communicate(process: Process, stdin: bytes | None, most: int | None) -> tuple[Ran, bool]:
-    """Feed and drain all pipes at once, so that none can fill up and block the others."""
-    outputs: dict[str, bytes] = {"out": b"", "err": b""}
-    cut = False
-
-    async def drain(name: str, stream: ByteReceiveStream, ceiling: int | None) -> None:
-        nonlocal cut
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in stream:
-            chunks.append(chunk)
-            size += len(chunk)
-            if ceiling is not None and size >= ceiling:
-                cut = True
-                _kill(process)
-                break
-        outputs[name] = b"".join(chunks)[:ceiling]
-
-    async with anyio.create_task_group() as group:
-        if process.stdout is not None:
-            group.start_soon(drain, "out", process.stdout, most)
-        if process.stderr is not None:
-            group.start_soon(drain, "err", process.stderr, None)
-        if process.stdin is not None:
-            group.start_soon(_feed, process.stdin, stdin or b"")
-    returncode = await process.wait()
-    return Ran(returncode, outputs["out"], outputs["err"]), cut
-
-
-async def _feed(stream: ByteSendStream, data: bytes) -> None:
+@contextmanager
+def _git_there() -> Iterator[None]:
     try:
-        if data:
-            await stream.send(data)
-        await stream.aclose()
-    except (anyio.BrokenResourceError, BrokenPipeError, ConnectionResetError):
-        # The child ended before it read all; its exit code says why.
-        return
-
-
-def _kill(process: Process) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-async def _end(process: Process) -> None:
-    """End what is left of the process and close its pipes, also when cancelled."""
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None:
-            _kill(process)
-        await process.aclose()
+        yield
+    except FileNotFoundError as error:
+        if error.filename != "git":
+            raise
+        raise GitMissing() from None
 
 
 def c_quoted(text: str) -> str:

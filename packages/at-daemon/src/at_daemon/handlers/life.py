@@ -32,7 +32,7 @@ async def down(parts: Parts, call: Call) -> Json:
 
 
 async def _stop_the_rest(parts: Parts) -> None:
-    """Sessions that belong to no agent: gates, and anything that a crash left behind."""
+    """LiveSessions that belong to no agent: gates, and anything that a crash left behind."""
     for session_id in list_sessions(parts.home.holders):
         try:
             held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)

@@ -10,8 +10,9 @@ from typing import Any
 import anyio
 
 from at_core.errors import NotFound, Refused, UsageError
+from at_core.record import format_time
 from at_core.store import Tx, local_day_start
-from at_core.types import Agent, Bead, BeadStatus, Event, Rig, SessionRecord, format_time
+from at_core.types import Agent, Bead, BeadStatus, Event, Rig, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.__about__ import __version__
 from at_daemon.documents import (
