@@ -35,7 +35,10 @@ class TooLarge(UsageError):
 
     def __init__(self, what: str, size: int | None, limit: int) -> None:
         known = f"{size:,} bytes" if size is not None else "more"
-        super().__init__(f"{what} is too large: {known}, and {limit:,} bytes are the limit")
+        super().__init__(
+            f"{what} is too large: {known}, and {limit:,} bytes are the limit",
+            "put it into a file and name the file",
+        )
 
 
 class NotFound(AtError):
@@ -122,6 +125,15 @@ class StoreError(AtError):
     """The store could not do it: a full disk, a file that is no store, a newer format."""
 
     code = "store"
+
+
+class DiskFull(StoreError):
+    """No room on the disk of the home folder. What was refused is as if it had not been asked for."""
+
+    code = "disk_full"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the disk is full: {what} cannot be written", "free some space, then try again")
 
 
 class ConfigError(AtError):

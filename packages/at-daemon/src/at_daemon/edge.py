@@ -18,7 +18,7 @@ from at_daemon.sockets import Peer
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 """Escapes all that is not ASCII, so that text with surrogates from an undecodable name still is valid JSON."""
 
-_STATUS = {"too_large": 413, "unreachable": 502, "store": 500, "internal": 500}
+_STATUS = {"too_large": 413, "unreachable": 502, "store": 500, "disk_full": 507, "internal": 500}
 _STATUS_OF_EXIT_CODE = {2: 400, 4: 404, 75: 503}
 
 
@@ -180,5 +180,5 @@ def _text(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"{name}: the text is not valid Unicode") from error
+        raise UsageError(f"{name}: the text is not valid Unicode", "use names and text in UTF-8") from error
     return value

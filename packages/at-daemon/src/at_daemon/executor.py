@@ -115,7 +115,7 @@ class Executor:
             effect.note(change)
             change.touch(intent.bead_id)
 
-        await self._ledger.change(close)
+        await self._ledger.record(close)
         await effect.then()
 
     async def _failed(self, intent: Intent, reason: str) -> None:
@@ -125,7 +125,7 @@ class Executor:
             change.tell(EventType.INTENT_FAILED, bead, intent=intent.key, reason=reason)
             change.touch(intent.bead_id)
 
-        await self._ledger.change(fail)
+        await self._ledger.record(fail)
 
     async def _later(self, intent: Intent, reason: str) -> None:
         wait = timedelta(seconds=min(60.0, 2.0 ** min(intent.attempts, 6)))
@@ -133,4 +133,4 @@ class Executor:
         def delay(change: Change) -> None:
             change.tx.delay_intent(intent.key, change.now + wait, reason)
 
-        await self._ledger.change(delay)
+        await self._ledger.record(delay)

@@ -7,15 +7,19 @@ asked for, so there is never a moment at which a fact is on record and its conse
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import anyio
+
 from at_agents.decisions import Action, Do, Put, Say, Tell, Transition, WakeAt, World
 from at_agents.label import label
 from at_agents.reconcile import reconcile
+from at_core.errors import DiskFull
 from at_core.store import Store, Tx
 from at_core.types import Agent, Bead, BeadStatus, Event, Fact, Intent, Message, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
@@ -24,6 +28,8 @@ from at_daemon.world import Worlds
 
 T = TypeVar("T")
 MOST_PASSES = 25
+FULL_DISK_SECONDS = 1.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -180,6 +186,15 @@ class Ledger:
         if change.wakes:
             self.on_wakes(change.wakes)
         return result
+
+    async def record(self, fn: Callable[[Change], T]) -> T:
+        """As `change`, for what has happened and cannot be refused: while the disk is full it waits."""
+        while True:
+            try:
+                return await self.change(fn)
+            except DiskFull as error:
+                log.warning("%s", error)
+                await anyio.sleep(FULL_DISK_SECONDS)
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Read what is committed."""

@@ -78,10 +78,13 @@ class _Report:
 
     def failed(self, error: AtError) -> None:
         message, hint = error.message[:_LINE_BYTES], error.hint[:_LINE_BYTES]
-        print(f"at-daemon: {message}{f' ({hint})' if hint else ''}", file=sys.stderr, flush=True)
         self._say(
             {"error": {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code}}
         )
+        try:
+            print(f"at-daemon: {message}{f' ({hint})' if hint else ''}", file=sys.stderr, flush=True)
+        except OSError:
+            pass  # its file is on the disk that is full; the starter has been told
 
     def _say(self, document: dict[str, object]) -> None:
         descriptor, self._descriptor = self._descriptor, None

@@ -46,12 +46,12 @@ class Patrol:
         ]
         self._ticks = {session: ticks[pid] for _, session, pid in working}
         if lively:
-            await self._parts.ledger.change(lambda change: self._alive(change, lively))
+            await self._parts.ledger.record(lambda change: self._alive(change, lively))
 
     async def round(self) -> None:
         """Look again at work, and at the targets of beads that wait for the person's checkout."""
         if await self._parts.ledger.read(_anything_open):
-            await self._parts.ledger.change(look_again_at_waits)
+            await self._parts.ledger.record(look_again_at_waits)
 
     async def snapshot(self) -> None:
         """Keep the counts, if they are others than the last ones kept."""
@@ -60,7 +60,7 @@ class Patrol:
         counts = _counts(snapshot)
         if counts != self._counts:
             self._counts = counts
-            await self._parts.ledger.change(lambda change: change.tx.save_kpi(snapshot))
+            await self._parts.ledger.record(lambda change: change.tx.save_kpi(snapshot))
 
     def _alive(self, change: Change, lively: list[tuple[Agent, str]]) -> None:
         awake = self._parts.ledger.worlds.clock.awake()

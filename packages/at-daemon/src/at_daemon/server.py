@@ -9,6 +9,7 @@ uvicorn's own loop, signal handlers, access log and headers are not used.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -30,7 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from at_core.api import MAX_BODY_BYTES, PROTOCOL, ROUTES, Answer, Route
-from at_core.errors import AtError, NotFound, TooLarge, UsageError
+from at_core.errors import AtError, DiskFull, NotFound, TooLarge, UsageError
 from at_core.paths import Home
 from at_daemon.__about__ import __version__
 from at_daemon.edge import (
@@ -197,6 +198,8 @@ class _Endpoint:
     def _known(self, error: Exception) -> AtError:
         if isinstance(error, AtError):
             return error
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull(str(error.filename or "the home folder"))
         internal = Internal(os.urandom(4).hex())
         _log.error("%s: %s", self._route.name, internal.message, exc_info=error)
         return internal

@@ -159,7 +159,7 @@ class LiveSessions:
         state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
         gaps = [entry.gap() for entry in batch if entry.kind is RecordKind.GAP]
         failpoint("ingest.before-commit")
-        await self._ledger.change(
+        await self._ledger.record(
             lambda change: self._note(change, record, events, writes, state, offset, gaps)
         )
         failpoint("ingest.after-commit")
@@ -215,7 +215,7 @@ class LiveSessions:
                 source="holder" if exit_status else "daemon",
             )
 
-        await self._ledger.change(note)
+        await self._ledger.record(note)
         self._tell()
 
 

@@ -32,7 +32,7 @@ class Wakeups:
             with anyio.move_on_after(self._seconds_left()):
                 await self._news.wait()
             if self._pop_due():
-                await self._ledger.change(look_at_work)
+                await self._ledger.record(look_at_work)
 
     def _seconds_left(self) -> float | None:
         if not self._due:

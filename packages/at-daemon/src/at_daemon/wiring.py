@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import anyio
 
 from at_agents.decisions import IntentKind
 from at_core.config import Config
+from at_core.errors import DiskFull
 from at_core.paths import Home
 from at_core.store import Store
 from at_core.types import BeadStatus
@@ -89,7 +91,8 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         async with anyio.create_task_group() as serving:
             await serving.start(functools.partial(serve, home, handlers(parts), parts.stopping))
             ready()
-        await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))
+        with contextlib.suppress(DiskFull):  # its end is no news that is worth waiting for
+            await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))
         tasks.cancel_scope.cancel()
 
 
