@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from at_core.text import MAX_TITLE, one_line
 from at_core.types import Bead, Intent, Rig
 from at_core.vocabulary import BeadFact, EventType
 from at_daemon import git
@@ -26,7 +27,7 @@ async def land(parts: Parts, intent: Intent) -> Effect:
     target = folder.value["target"] if folder else rig.target
     rig_path, wanted = Path(rig.path), intent.payload
     subject = git.with_trailers(
-        f"Merge {bead.git_branch}: {bead.title}",
+        f"Merge {bead.git_branch}: {one_line(bead.title, MAX_TITLE)}",
         {"Bead": str(bead.id), "Agent": agent.name if agent else "none"},
     )
     async with parts.rig_locks[rig.path]:

@@ -14,6 +14,7 @@ import anyio
 
 from at_core.errors import AtError
 from at_core.repo_settings import FILE_NAME, content_hash, parse
+from at_core.text import MAX_TITLE, one_line
 from at_core.types import Bead, BeadStatus, GateResult, Intent, Rig
 from at_core.vocabulary import BeadFact, EventType
 from at_daemon import environments, git
@@ -51,7 +52,8 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
     """Commit what was left, bring the branch over, read the rules and try the merge: one look at everything."""
     work = await _work(parts, intent)
     folder, rig_path = work.facts[BeadFact.FOLDER], Path(work.rig.path)
-    message = f"{work.bead.title}\n\nCommitted by auto-tundra: the agent left it uncommitted.\n\nBead: {work.bead.id}\n"
+    title = one_line(work.bead.title, MAX_TITLE)
+    message = f"{title}\n\nCommitted by auto-tundra: the agent left it uncommitted.\n\nBead: {work.bead.id}\n"
     async with parts.rig_locks[work.rig.path]:
         found = await git.collect(
             rig_path,
