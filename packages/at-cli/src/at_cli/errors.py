@@ -24,7 +24,7 @@ class EmptyText(UsageError):
     """Nothing where words are needed."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is empty")
+        super().__init__(f"{what} is empty", "give it in words")
 
 
 class FolderGone(AtError):

@@ -102,7 +102,8 @@ class HolderFailed(StartError):
     def __init__(self, stage: str, reason: str) -> None:
         self.stage = stage
         self.reason = reason
-        super().__init__(f"the holder failed at {stage}: {reason}")
+        failed = "the program cannot be run" if stage == "exec" else f"the holder failed at {stage}"
+        super().__init__(f"{failed}: {reason}")
 
 
 class RequestRefused(SessionError):

@@ -31,7 +31,9 @@ def attempt(code: str, function: "Callable[..., Any]", *args: object) -> "Any":
     try:
         return function(*args)
     except OSError as error:
-        raise Refusal(code, str(error)) from None
+        name = error.filename
+        shown = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+        raise Refusal(code, f"{error.strerror}: {shown}" if shown else str(error)) from None
 
 
 def slurp(path: str) -> bytes:

@@ -130,7 +130,7 @@ def _unknown(key: Key, value: Any, where: str) -> ConfigError:
     near = nearest(dotted)
     if near:
         problem = f"there is no such key, the nearest is {near}"
-        return ConfigError(where, problem, _next(tuple(near.split("."))), key=dotted)
+        return ConfigError(where, problem, "correct that line", key=dotted)
     told = ", ".join(_siblings(key))
     return ConfigError(where, "there is no such key", "at config lists all keys", key=dotted, allowed=told)
 

@@ -179,7 +179,9 @@ class GitFailed(GitError):
     def __init__(self, arguments: Sequence[str], returncode: int, stderr: bytes) -> None:
         said = stderr.decode("utf-8", "replace")
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+        # A filter of the person's (git-lfs) that is not installed says so in the shell's words, before git's own.
+        missing = [line for line in lines if line.endswith("not found")]
+        telling = missing or [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
         self.returncode = returncode
         self.stderr = said
         command = arguments[0] if arguments else ""

@@ -344,7 +344,10 @@ def _agent_or_new(
             )
         return found[0]
     if not AGENT_NAME.fullmatch(word):
-        raise UsageError(f"{word!r} is no name for an agent (letters, digits, `.`, `_`, `-`, at most 40)")
+        raise UsageError(
+            f"{word!r} is no name for an agent (letters, digits, `.`, `_`, `-`, at most 40)",
+            "take another name",
+        )
     kind = cli_called(cli) if cli else choose_cli(parts, Order(env=environments.load(parts.home, identity)))
     agent = Agent(
         id=identity, name=word, role=AgentRole.CREW, cli_type=kind, rig=str(rig.id), created_at=change.now
