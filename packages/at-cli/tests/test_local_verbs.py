@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -262,6 +263,23 @@ def test_elsewhere_names_what_each_program_keeps(tmp_path: Path) -> None:
     (tmp_path / ".gemini" / "tmp").mkdir(parents=True)
     owners = [place.owner for place in elsewhere(Home(tmp_path / "at"), {"HOME": str(tmp_path)})]
     assert owners == ["codex", "gemini", "git"]
+
+
+def test_the_log_of_a_daemon_that_does_not_run(at: At) -> None:
+    at.home.make()
+    lines = [
+        {
+            "time": "2026-11-22T10:00:00Z",
+            "level": "error",
+            "message": "full\x1b",
+            "exception": "Traceback\n  x",
+        }
+    ]
+    (at.home.logs / "at-daemon.jsonl").write_text(json.dumps(lines[0]) + "\ncut sho")
+    assert at("logs", "daemon").out == ("2026-11-22T10:00:00Z error full\\x1b\n  Traceback\n    x\ncut sho\n")
+    assert [json.loads(line) for line in at("logs", "daemon", "--json").out.splitlines()][0] == lines[0]
+    assert "tail -f" in at("logs", "daemon", "-f").err
+    assert not at.home.socket.exists()
 
 
 def test_down_without_a_daemon_starts_none(at: At) -> None:

@@ -275,6 +275,6 @@ def test_a_terminal_shows_what_is_waited_for(at: At, daemon: FakeDaemon) -> None
 def test_a_defect_is_one_line_and_its_traceback_a_file(at: At, daemon: FakeDaemon) -> None:
     daemon.answers["beads"] = {"unexpected": []}
     outcome = at("ls", "--json")
-    log = daemon.home.logs / "cli.log"
+    log = daemon.home.logs / "at.jsonl"
     assert outcome.code == 1 and outcome.error["code"] == "internal" and str(log) in outcome.error["hint"]
     assert "KeyError" in log.read_text() and log.stat().st_mode & 0o777 == 0o600

@@ -1,25 +1,24 @@
-"""Where the traceback of a defect goes."""
+"""Where the traceback of a defect goes: into the product's logs, through the one sink that hides secrets."""
 
 from __future__ import annotations
 
-import os
-import traceback
+from collections.abc import Mapping
 
-from at_cli.clock import now
 from at_core.paths import Home
 
 
-def write_traceback(home: Home, error: BaseException) -> str | None:
-    """Append the traceback to `logs/cli.log` in the home folder, if there is one; the file's path, else None."""
+def write_traceback(home: Home, environ: Mapping[str, str], error: BaseException) -> str | None:
+    """Append the traceback to `logs/at.jsonl` in the home folder, if there is one; the file's path, else None."""
+    import logging
+
+    from at_telemetry.logging import end_logging, init_logging_files
+
     if not home.root.is_dir():
         return None
-    path = home.logs / "cli.log"
-    text = f"{now().isoformat()} pid {os.getpid()}\n" + "".join(traceback.format_exception(error))
     try:
-        home.logs.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as log:
-            log.write(text)
+        path = init_logging_files("at", "error", home.logs, environment=environ)
     except OSError:
         return None
+    logging.getLogger(__name__).error("a defect ended the call", exc_info=error)
+    end_logging()
     return str(path)

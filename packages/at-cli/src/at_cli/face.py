@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from at_cli.errors import EmptyText, FolderGone, NotText, UnwritableOutput
@@ -28,7 +28,7 @@ UNBOUNDED = 1_000_000
 """Columns where no terminal cuts a line: what another program reads is whole."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Face:
     """What a verb gets. `json` is set while the arguments are read."""
 
@@ -36,7 +36,7 @@ class Face:
     environ: Mapping[str, str]
     json: bool = False
     program: str = "at"
-    _daemon: Daemon | None = field(default=None, repr=False)
+    _daemon: Daemon | None = None
 
     @property
     def home(self) -> Home:

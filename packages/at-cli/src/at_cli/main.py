@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], streams: Streams, environ: Mapping[str, str], 
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a defect becomes one line and a log entry
         from at_cli.crash import write_traceback
 
-        return _fail(face, Crashed(error, write_traceback(face.home, error)))
+        return _fail(face, Crashed(error, write_traceback(face.home, environ, error)))
 
 
 def complete(arguments: Sequence[str], streams: Streams, environ: Mapping[str, str]) -> int:

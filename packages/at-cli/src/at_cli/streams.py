@@ -11,7 +11,7 @@ from typing import BinaryIO, TextIO
 from at_cli import fast
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Streams:
     """Standard input, output and error. `encoding` is that of plain text; JSON is UTF-8 whatever the locale."""
 

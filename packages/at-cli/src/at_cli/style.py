@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Look:
     """How lines look. Without `colour` no escape sequence is ever printed."""
 
@@ -67,7 +67,7 @@ class Look:
         return lines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableCell:
     """One field of a table: harmless text, and a colour of the palette or none."""
 
