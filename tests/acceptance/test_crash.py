@@ -74,7 +74,7 @@ def test_killed_at_a_named_place_it_ends_as_if_nothing_had_happened(product: Pro
 def test_killed_at_random_under_eight_agents(product: Product) -> None:
     dice = random.Random(SEED)
     product.settings('[gates]\ncheck = "true"\n')
-    seconds = 3.0
+    seconds = max(3.0, float(ROUNDS))
     beads = [product.start(f"stream {seconds}; write file-{n}.txt {n}", "--land") for n in range(8)]
     adopted: list[float] = []
     for _ in range(ROUNDS):

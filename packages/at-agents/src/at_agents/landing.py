@@ -23,7 +23,7 @@ def reconcile_review(world: World) -> list[Action]:
     if not (branch := _current_branch(world)):
         return _collect(world)
     if not branch["commits"]:
-        return [_no_change(world)]
+        return [_no_change(world, branch["tree"])]
     if not (forecast := current_forecast(world)):
         return _forecast(world)
     if forecast["contained"]:
@@ -119,11 +119,13 @@ def _collect(world: World) -> list[Action]:
     return [Do(key, IntentKind.COLLECT, {"round": number})]
 
 
-def _no_change(world: World) -> Transition:
+def _no_change(world: World, tree: str) -> Transition:
     denied = tuple(world.turn.get("denied") or ())
     refused = f" ({', '.join(denied[:3])} was refused)" if denied else ""
     said = " although the agent said that it is done" if world.turn.get("text") else ""
-    reason = f"no change was made{refused}: the turn ended{said}, and the branch has no commit and no uncommitted file"
+    reason = (
+        f"no change was made{refused}: the turn ended{said}, and its tree {tree[:12]} is that of its base"
+    )
     return Transition(
         BeadStatus.FAILED, EventType.BEAD_FAILED, "no_change", reason, f"at retry {short(world)} -m TEXT"
     )

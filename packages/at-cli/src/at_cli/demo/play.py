@@ -77,7 +77,7 @@ class Play:
                 "run",
                 path=str(self.stage.repository),
                 prompt=part.prompt,
-                title=f"{part.name}: {part.shows}",
+                title=part.name,
                 order=order,
             )
             self.beads[document["bead"]["id"]] = part.name

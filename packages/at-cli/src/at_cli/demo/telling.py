@@ -11,8 +11,10 @@ def tell(event: Event) -> tuple[str, str] | None:
     """(what happened, the fact that says so) of one event, or None for one that is not told."""
     said = event["payload"]
     match event["type"]:
+        case "daemon.started" if not said["adopted"]:
+            return "is started", "by the first command, as it is whenever one needs it"
         case "folder.prepared":
-            return "has a folder of its own", f"private clone at {said['base_sha'][:10]} on {said['branch']}"
+            return "has a folder of its own", f"a private clone on {said['branch']}"
         case "agent.started":
             again = "is started again" if said["attempt"] > 1 else "is started"
             return again, f"process {said['pid']}, held by a process of its own"

@@ -27,7 +27,7 @@ async def land(parts: Parts, intent: Intent) -> Effect:
     target = folder.value["target"] if folder else rig.target
     rig_path, wanted = Path(rig.path), intent.payload
     subject = git.with_trailers(
-        f"Merge {bead.git_branch}: {one_line(bead.title, MAX_TITLE)}",
+        f"Merge bead {str(bead.id)[:8]}: {one_line(bead.title, MAX_TITLE)}",
         {"Bead": str(bead.id), "Agent": agent.name if agent else "none"},
     )
     async with parts.rig_locks[rig.path]:
