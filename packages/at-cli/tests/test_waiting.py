@@ -58,7 +58,7 @@ def test_a_time_out_leaves_the_bead_at_work(at: At, daemon: FakeDaemon, json: li
 
 def test_no_question_outlasts_the_time_out(at: At, daemon: FakeDaemon) -> None:
     daemon.answers |= {"run": AT_WORK, "wait": DOCUMENT}
-    at("run", "P", "--wait", "--timeout", "3")
+    at("run", "P", "--timeout", "3")
     assert 0 < float(daemon.last("wait").query["seconds"]) <= 3
 
 

@@ -32,7 +32,7 @@ def main() -> int:
         from at_cli.main import main as whole_program
     except KeyboardInterrupt:
         return 130
-    except OSError:
+    except (OSError, ValueError):  # nobody answers, or not in HTTP
         from at_cli.main import main as whole_program
     return whole_program(sys.argv[1:])
 
@@ -66,7 +66,7 @@ def width() -> int:
     """Columns of the terminal, 80 where there is none."""
     try:
         return os.get_terminal_size(1).columns or 80
-    except OSError:
+    except (OSError, ValueError):  # nobody answers, or not in HTTP
         return 80
 
 

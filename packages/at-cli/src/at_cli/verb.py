@@ -116,7 +116,7 @@ def timeout_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         "--timeout",
         type=click.FloatRange(min=0),
         metavar="S",
-        help="Wait at most S seconds, then exit code 75; work goes on.",
+        help="Wait, but at most S seconds; then exit code 75, and work goes on.",
     )
 
 

@@ -17,4 +17,4 @@ def command(face: Face, bead: str, message: str | None, wait: bool, timeout: flo
     """Begin a failed or escalated work item again, in its folder; TEXT is added to what the agent is told."""
     text = "" if message is None else face.words(message, "the message")
     document = face.call("retry", bead=bead, text=text, env=face.caller_environment())
-    return settle(face, document, wait=wait, timeout=timeout)
+    return settle(face, document, wait=wait or timeout is not None, timeout=timeout)

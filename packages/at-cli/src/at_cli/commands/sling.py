@@ -33,4 +33,4 @@ def command(
         lane=lane,
         order={**order, "env": face.caller_environment()},
     )
-    return settle(face, document, wait=wait, timeout=timeout)
+    return settle(face, document, wait=wait or timeout is not None, timeout=timeout)
