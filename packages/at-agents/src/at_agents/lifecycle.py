@@ -9,8 +9,12 @@ from typing import Any
 from at_agents import prompts
 from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, WakeAt, World, derived_id
 from at_core.record import parse_time
+from at_core.text import one_line
 from at_core.types import BeadStatus, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
+
+WORDS = 200
+"""Columns of a CLI's last line in a reason."""
 
 
 def reconcile_work(world: World) -> list[Action]:
@@ -185,6 +189,11 @@ def _one_more_crash(world: World, code: int | None, signal: int | None) -> dict[
     waits = world.policy.crash_backoff_seconds
     wait = waits[min(count, len(waits)) - 1]
     last = f"signal {signal}" if signal else f"exit code {code}" if code is not None else "no exit status"
+    words = world.agent_facts.get(AgentFact.LAST_WORDS) or {}
+    if words.get("session") == world.process.get("session") and (
+        said := one_line(words.get("text", ""), WORDS)
+    ):
+        last += f", saying: {said}"
     try_at = world.now + timedelta(seconds=wait)
     return {"count": count, "last": last, "try_at": try_at.isoformat()}
 

@@ -121,5 +121,7 @@ class AgentFact(StrEnum):
     """{by, reason} while a person wants it not to run, or null."""
     CRASHES = "crashes"
     """{count, last, try_at}: ends without being asked to, since the last turn that ended."""
+    LAST_WORDS = "last_words"
+    """{text, session}: its process's newest line outside its protocol, which is where a CLI says why it ends."""
     SEEN = "seen"
     """{at}: a person looked at it after its last turn."""

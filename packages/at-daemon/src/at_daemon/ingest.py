@@ -83,6 +83,7 @@ class Intake:
                 self._turn_ended(event)
             case seen.Unparsed():
                 self._tell(EventType.LINE_UNPARSED, excerpt=event.excerpt, stream=event.stream)
+                self._put(AgentFact.LAST_WORDS, {"text": event.excerpt, "session": self.session.id})
 
     def _tell(self, event: EventType, **payload: object) -> None:
         self.change.tell(event, self.bead, self.agent, actor=self.agent.name, said=payload)

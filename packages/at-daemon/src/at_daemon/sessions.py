@@ -33,6 +33,10 @@ from at_session.vocabulary import Driver, DriverEvent, DriverState, Write
 
 log = logging.getLogger(__name__)
 TRIM_EVERY = 1 << 20
+SILENT_BYTES = 4 << 20
+SILENT_SECONDS = 5.0
+"""Bytes that said nothing, such as the middle of a long line, are put on record at the latest then: the driver's state
+holds what it has of the line, so that storing it with every piece would cost the square of the line's length."""
 GONE_SECONDS = 3.0
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
@@ -46,6 +50,7 @@ class Live:
     driver: Driver
     offset: int
     trimmed: int = 0
+    taken_at: float = 0.0
     exit: ExitStatus | None = None
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -126,8 +131,11 @@ class LiveSessions:
         try:
             async with live.session.follow(live.offset) as follower:
                 while batch := await follower.batch():
-                    await self._take(live.record, live.driver, batch)
-                    live.offset = batch[-1].next
+                    awake = self._ledger.worlds.clock.awake().seconds
+                    recent = awake - live.taken_at < SILENT_SECONDS
+                    short = batch[-1].next - live.offset < SILENT_BYTES
+                    if await self._take(live.record, live.driver, batch, may_wait=recent and short):
+                        live.offset, live.taken_at = batch[-1].next, awake
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
                     await self._trim(live)
         except HolderLost:
@@ -146,7 +154,10 @@ class LiveSessions:
             log.info("session %s was not trimmed: %s", live.record.id, error)
         live.trimmed = live.offset
 
-    async def _take(self, record: SessionRecord, driver: Driver, batch: Sequence[Record]) -> None:
+    async def _take(
+        self, record: SessionRecord, driver: Driver, batch: Sequence[Record], *, may_wait: bool = False
+    ) -> bool:
+        """Whether it is on record; what said nothing is not if it `may_wait`, and comes again after a restart."""
         events: list[DriverEvent] = []
         writes: list[Write] = []
         for entry in batch:
@@ -156,13 +167,16 @@ class LiveSessions:
                     writes.append(heard)
                 else:
                     events.append(heard)
-        state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
         gaps = [entry.gap() for entry in batch if entry.kind is RecordKind.GAP]
+        if may_wait and not (events or writes or gaps):
+            return False
+        state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
         failpoint("ingest.before-commit")
         await self._ledger.record(
             lambda change: self._note(change, record, events, writes, state, offset, gaps)
         )
         failpoint("ingest.after-commit")
+        return True
 
     def _note(
         self,
