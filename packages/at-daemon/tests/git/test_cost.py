@@ -60,7 +60,7 @@ async def test_processes_per_step(rig: Repo, folder: Path, starts: Path) -> None
         "collect leftovers": 10,
         "try_merge": 2,
         "make_merge": 2,
-        "land": 5,
-        "land again": 2,
+        "land": 4,
+        "land again": 1,
         "read_file_at": 1,
     }

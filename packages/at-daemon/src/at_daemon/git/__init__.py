@@ -4,7 +4,7 @@
 `diff` reading · `merge` merges made aside · `land` moving the target · `attic` keeping before removing.
 Under them: `run` the hardened runner · `names` allow-lists · `places` where repositories lie · `settings` the
 person's configuration · `private`, `nofollow` an agent's clone as data · `plant`, `snapshot`, `transport`, `head`,
-`refs`, `checkout`, `landing_record`, `locks` the steps of the above.
+`refs`, `checkout`, `landing_record`, `locks`, `child`, `together` the steps of the above.
 """
 
 from at_daemon.git.attic import AtticEntry, attic_entries, keep, restore

@@ -22,6 +22,7 @@ from at_daemon.git.plant import Source, folder_git, look, plant, plant_submodule
 from at_daemon.git.private import TARGET_REF, alternates_line
 from at_daemon.git.refs import Move, move_refs
 from at_daemon.git.run import LONG, Git
+from at_daemon.git.together import together
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     scratch = await to_thread.run_sync(scratch_folder, folder)
     notes: tuple[str, ...] = ()
 
+    async def hold_base() -> None:
+        await move_refs(place.git, [Move(hidden, found.commit, None)], "at: base")
+
     async def fill() -> None:
         nonlocal notes
         notes = await plant(place, scratch, found, f"refs/heads/{branch}")
 
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(move_refs, place.git, [Move(hidden, found.commit, None)], "at: base")
-            group.start_soon(fill)
+        await together(hold_base, fill)
         await to_thread.run_sync(move_into_place, scratch, folder)
     finally:
         with anyio.CancelScope(shield=True):

@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from at_daemon.git import nofollow, private
 from at_daemon.git.clone import scratch_folder
-from at_daemon.git.diff import diffstat_in
+from at_daemon.git.diff import DiffStat, diffstat_in
 from at_daemon.git.head import Choice, choose_head
 from at_daemon.git.merge import is_ancestor
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref, checked_sha
@@ -22,6 +22,7 @@ from at_daemon.git.refs import Move, Ref, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
 from at_daemon.git.snapshot import Snapshot, take_snapshot
+from at_daemon.git.together import together
 from at_daemon.git.transport import blinded, bring_objects, objects_of
 
 
@@ -106,9 +107,7 @@ async def collect(
         nonlocal settings
         settings = await read_settings(place.git)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(look_at_refs)
-        group.start_soon(look_at_settings)
+    await together(look_at_refs, look_at_settings)
     visible = f"refs/heads/{checked_branch(branch)}"
     found = await to_thread.run_sync(private.read_clone, folder, visible)
     scratch = await to_thread.run_sync(scratch_folder, folder)
@@ -137,8 +136,18 @@ async def _collect(
     if wanted:
         await bring_objects(work.place.git, objects_of(work.folder), sorted(wanted), sorted(known))
     span = await _span(work.place.git, base_sha, made.head, targets)
-    changes = await diffstat_in(work.place.git, span.base, made.head)
-    notes = (*choice.notes, *made.notes, *await _move(work, made, span))
+    changes = DiffStat(0, 0, ())
+    notes: tuple[str, ...] = ()
+
+    async def count() -> None:
+        nonlocal changes
+        changes = await diffstat_in(work.place.git, span.base, made.head)
+
+    async def move() -> None:
+        nonlocal notes
+        notes = (*choice.notes, *made.notes, *await _move(work, made, span))
+
+    await together(count, move)
     if made.committed:
         await to_thread.run_sync(_advance, work, choice, made)
     return Collected(

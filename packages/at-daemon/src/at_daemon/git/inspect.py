@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
 
 from at_daemon.git.errors import (
     BareRepository,
@@ -21,6 +20,7 @@ from at_daemon.git.names import checked_revision
 from at_daemon.git.places import common_dir_of
 from at_daemon.git.run import Git
 from at_daemon.git.settings import Identity, read_settings
+from at_daemon.git.together import together
 
 OLDEST = (2, 38)
 
@@ -79,15 +79,19 @@ async def inspect(path: Path, *, allow_unborn: bool = False) -> RepositoryFacts:
     git = Git(git_dir=git_dir)
     texts: dict[str, str] = {}
 
-    async def ask(name: str, where: Git, *arguments: str) -> None:
-        texts[name] = await where.text(*arguments, accept=(0, 1, 128))
+    def asking(name: str, where: Git, *arguments: str) -> Callable[[], Awaitable[None]]:
+        async def ask() -> None:
+            texts[name] = await where.text(*arguments, accept=(0, 1, 128))
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask, "top", Git(cwd=start), "rev-parse", "--show-toplevel")
-        group.start_soon(ask, "branch", git, "symbolic-ref", "--quiet", "--short", "HEAD")
-        group.start_soon(ask, "head", git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        group.start_soon(ask, "origin", git, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
-        group.start_soon(ask, "heads", git, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/")
+        return ask
+
+    await together(
+        asking("top", Git(cwd=start), "rev-parse", "--show-toplevel"),
+        asking("branch", git, "symbolic-ref", "--quiet", "--short", "HEAD"),
+        asking("head", git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"),
+        asking("origin", git, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"),
+        asking("heads", git, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/"),
+    )
     top = Path(texts["top"])
     head = texts["head"] or None
     if head is None and not allow_unborn:

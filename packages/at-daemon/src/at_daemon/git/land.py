@@ -109,8 +109,9 @@ async def land(
     except NotARepository:
         return Waits(WaitReason.WORKTREE_MISSING, (str(ref.worktree),))
     async with held(tree.git_dir) as descriptor:
+        # Read before the lock was had; if it moved since, the transaction of the ref finds out.
         landing = _Landing(tree, name, merge_sha, expected_sha, reason, descriptor)
-        return await _land_checked_out(landing)
+        return await _land_checked_out(landing, ref.sha)
 
 
 def _in_use_elsewhere(place: Place, name: str) -> Waits | None:
@@ -186,14 +187,13 @@ class _Landing:
         return LandingRecord(self.tree.git_dir)
 
 
-async def _land_checked_out(landing: _Landing) -> Landed | Waits:
-    waits = await _settle_last(landing)
-    if waits:
-        return waits
-    # Read again under the lock: an earlier call may have ended meanwhile.
-    ref = (await read_refs(landing.tree.git, landing.name))[landing.name]
-    if ref.sha != landing.expected:
-        return await _moved(landing.tree.git, ref.sha, landing.merge)
+async def _land_checked_out(landing: _Landing, current: str) -> Landed | Waits:
+    if await to_thread.run_sync(landing.record.read):
+        waits = await _settle_last(landing)
+        if waits:
+            return waits
+    if current != landing.expected:
+        return await _moved(landing.tree.git, current, landing.merge)
     if operation_in(landing.tree.git_dir):
         return Waits(WaitReason.OPERATION, (), landing.tree.top)
     changes = await changes_between(landing.tree.git, landing.expected, landing.merge)

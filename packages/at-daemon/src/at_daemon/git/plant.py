@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow
@@ -16,6 +15,7 @@ from at_daemon.git.places import Place, common_dir_of
 from at_daemon.git.private import Layout, lay_out
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
+from at_daemon.git.together import together
 
 _FORMAT = "%(objectname) %(*objectname) %(symref) %(refname)"
 _KINDS = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/replace/")
@@ -48,10 +48,7 @@ async def look(place: Place, revision: str) -> Source:
         nonlocal settings
         settings = await read_settings(place.git)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(read_commit)
-        group.start_soon(read_refs)
-        group.start_soon(read_config)
+    await together(read_commit, read_refs, read_config)
     return Source(commit, *_parse_refs(listed), settings)
 
 
