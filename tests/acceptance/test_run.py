@@ -73,3 +73,16 @@ def test_what_crashes_for_ever_is_given_up(product: Product) -> None:
     document = product.run("crash-always", code=3)
     assert document["bead"]["status"] == "escalated"
     assert "signal 9" in document["reasons"][0]
+
+
+def test_a_bead_that_comes_after_another_starts_when_that_one_has_landed(product: Product) -> None:
+    first = product.json("add", "first", "-d", "write a.txt one")["bead"]["id"]
+    second = product.json("add", "second", "-d", "write b.txt two", "--after", first)["bead"]["id"]
+    product.json("sling", second, "wren", "--cli", "demo", "--land")
+    waiting = product.json("show", second)
+    assert waiting["bead"]["status"] == "slung"
+    assert waiting["reasons"] == [f"it waits for {first[:8]} (first, backlog) to land"]
+    product.json("sling", first, "lark", "--cli", "demo", "--land")
+    product.wait(second, "bead.landed")
+    landed = [event["bead_id"] for event in product.json_lines("events") if event["type"] == "bead.landed"]
+    assert landed == [first, second]

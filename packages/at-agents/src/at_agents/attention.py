@@ -94,7 +94,7 @@ def reasons(world: World) -> list[str]:
     facts, status = world.facts, world.bead.status
     if status in (BeadStatus.FAILED, BeadStatus.ESCALATED):
         return [str((facts.get(BeadFact.OUTCOME) or {}).get("reason", ""))]
-    said: list[str] = []
+    said = [f"it waits for {world.waits_for} to land"] if world.waits_for else []
     if status is BeadStatus.SLUNG and (outcome := facts.get(BeadFact.OUTCOME)):
         said.append(f"sent back: {outcome['reason']}")
     if status is BeadStatus.REVIEW:

@@ -12,16 +12,17 @@ from at_agents.lifecycle import short
 from at_core.types import BeadStatus, GateResult, MessageKind
 from at_core.vocabulary import BeadFact, EventType
 
+SOMEBODY_ELSE = "somebody else"
 TARGET_IN_CLONE = "refs/at/target"
 """Where an agent finds the target in its own clone when its branch has to be brought up to it."""
 
 
 def reconcile_review(world: World) -> list[Action]:
     """What a bead in review needs now. At most one step is asked for at a time, but for gates, which are all asked for."""
-    if world.facts.get(BeadFact.MERGED):
-        return [Transition(BeadStatus.DONE, EventType.BEAD_LANDED)]
     if not (branch := _current_branch(world)):
         return _collect(world)
+    if _is_merged(world, branch):
+        return [Transition(BeadStatus.DONE, EventType.BEAD_LANDED)]
     if not branch["commits"]:
         return [_no_change(world, branch["tree"])]
     if not (forecast := current_forecast(world)):
@@ -44,9 +45,11 @@ def reconcile_review(world: World) -> list[Action]:
 def is_proved(world: World) -> bool:
     """Commits exist, every gate passed on exactly that tree, and the merge onto the target is clean."""
     branch = _current_branch(world)
-    if world.facts.get(BeadFact.MERGED):
+    if world.bead.status not in (BeadStatus.REVIEW, BeadStatus.DONE) or branch is None:
+        return False  # at work again its tree is about to be another one
+    if _is_merged(world, branch) and world.facts[BeadFact.MERGED].get("by") != SOMEBODY_ELSE:
         return True
-    if branch is None or not branch["commits"] or _rules_block(world):
+    if not branch["commits"] or _rules_block(world):
         return False
     forecast = current_forecast(world)
     return _all_passed(world, branch["tree"]) and forecast is not None and bool(forecast["clean"])
@@ -106,6 +109,12 @@ def _current_branch(world: World) -> Mapping[str, Any] | None:
     return dict(branch) if branch and branch["round"] == handed.get("round") else None
 
 
+def _is_merged(world: World, branch: Mapping[str, Any]) -> bool:
+    """Whether what is on the target is this round's work: a merge may come through while the bead is sent back."""
+    merged = world.facts.get(BeadFact.MERGED)
+    return bool(merged) and merged["head"] == branch["head"]
+
+
 def _collect(world: World) -> list[Action]:
     number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0))
     key = f"collect:{world.bead.id}:{world.generation}:{number}"
@@ -133,7 +142,7 @@ def _no_change(world: World, tree: str) -> Transition:
 
 def _merged_by_others(branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> Put:
     merged = {"merge": forecast["target"], "head": branch["head"], "target": forecast["target_name"]}
-    return Put(BeadFact.MERGED, {**merged, "tree": forecast["tree"], "by": "somebody else"})
+    return Put(BeadFact.MERGED, {**merged, "tree": forecast["tree"], "by": SOMEBODY_ELSE})
 
 
 def _rules_block(world: World) -> dict[str, str] | None:
@@ -177,7 +186,9 @@ def _gates(world: World, tree: str) -> list[Action]:
             body = prompts.gate_failed(result, world.policy.gate_output_characters)
             return _send_back(world, "gate", reason, body)
         if result is None:
-            key = f"{gate_key(world.bead.rig or '', gate['name'], gate['run'], tree)}:{look(world)}"
+            key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
+            if world.failure(key):
+                key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
             if error := world.failure(key):
                 reason = f"the gate {gate['name']!r} could not run: {error}"
                 return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})

@@ -10,7 +10,7 @@ from at_agents import prompts
 from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, WakeAt, World, derived_id
 from at_core.record import parse_time
 from at_core.text import one_line
-from at_core.types import BeadStatus, MessageKind
+from at_core.types import BeadStatus, IntentState, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 WORDS = 200
@@ -19,6 +19,8 @@ WORDS = 200
 
 def reconcile_work(world: World) -> list[Action]:
     """What a slung bead needs now: its folder, its process, its messages, or a verdict about its last turn."""
+    if world.waits_for is not None:
+        return []
     if world.facts.get(BeadFact.FOLDER) is None:
         return _folder(world)
     if world.agent is None:
@@ -26,7 +28,7 @@ def reconcile_work(world: World) -> list[Action]:
     if login := world.agent_facts.get(AgentFact.LOGIN):
         return [_failed("login", login["message"], login["how"])]
     if world.agent_facts.get(AgentFact.STOPPED):
-        return []
+        return _stopped(world)
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and not world.open_messages:
         return _limited(world, limit)
     return _with_process(world) if world.running else _without_process(world)
@@ -74,17 +76,26 @@ def _folder(world: World) -> list[Action]:
     return [Do(key, IntentKind.PREPARE, {})]
 
 
+def _stopped(world: World) -> list[Action]:
+    """A start that was under way when it was stopped may have come through since."""
+    if world.running and world.session is not None:
+        return [stop(world.session.id, world.agent_facts[AgentFact.STOPPED]["reason"] or "it is stopped")]
+    return []
+
+
 def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
     try_at = parse_time(limit["try_at"])
     if world.now < try_at:
         return [WakeAt(try_at)]
-    return [
-        Put(AgentFact.LIMIT, None),
-        Say(derived_id(world.bead.id, "limit", limit["try_at"]), MessageKind.NUDGE, prompts.limit_over()),
-    ]
+    # With the turn's number: a second limit may name the same moment.
+    identity = derived_id(world.bead.id, "limit", limit["try_at"], world.turn.get("number"))
+    return [Put(AgentFact.LIMIT, None), Say(identity, MessageKind.NUDGE, prompts.limit_over())]
 
 
 def _with_process(world: World) -> list[Action]:
+    ending = world.intent(f"stop:{world.process['session']}")
+    if ending is not None and ending.state is IntentState.OPEN:
+        return []
     if world.turn.get("state") == "working":
         return _silence(world)
     waiting = [m for m in world.open_messages if m.sent_at is None]
@@ -123,7 +134,7 @@ def _without_process(world: World) -> list[Action]:
             )
         ]
     attempt = int(world.process.get("attempt", 0)) + 1
-    key = f"spawn:{_agent(world)}:{world.generation}:{attempt}"
+    key = f"spawn:{_agent(world)}:{world.bead.id}:{world.generation}:{attempt}"
     if error := world.failure(key):
         return [_failed("start", error, "at doctor")]
     actions: list[Action] = []
@@ -137,7 +148,8 @@ def _without_process(world: World) -> list[Action]:
 
 
 def _go_on(world: World, attempt: int) -> Say:
-    return Say(derived_id(world.bead.id, "go-on", attempt), MessageKind.NUDGE, prompts.go_on())
+    identity = derived_id(world.bead.id, "go-on", attempt, world.turn.get("number"))
+    return Say(identity, MessageKind.NUDGE, prompts.go_on())
 
 
 def _verdict(world: World) -> list[Action]:

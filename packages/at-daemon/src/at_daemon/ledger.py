@@ -156,6 +156,8 @@ class Change:
             self.put(bead.id, BeadFact.BLOCKED, None)
         self.tell(event, moved, actor=actor, status=to.value, before=bead.status.value, reason=reason or None)
         self.touch(bead.id)
+        if to is BeadStatus.DONE:
+            self.touch_waiting()  # some may have waited for this one
         return moved
 
 

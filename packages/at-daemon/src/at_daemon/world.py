@@ -47,6 +47,7 @@ class Worlds:
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
             room=self._room(tx),
             busy_elsewhere=_busy_elsewhere(tx, bead, process),
+            waits_for=_waits_for(tx, bead),
             policy=Policy(silence_seconds=self.silence_seconds(agent.cli_type.value if agent else "")),
         )
 
@@ -72,6 +73,14 @@ def bead_of(tx: Tx, agent: Agent) -> Bead | None:
         if found := [bead for bead in mine if bead.status is status]:
             return max(found, key=lambda bead: bead.updated_at)
     return max(mine, key=lambda bead: bead.updated_at, default=None)
+
+
+def _waits_for(tx: Tx, bead: Bead) -> str | None:
+    first = (bead.metadata or {}).get("after")
+    found = tx.bead(UUID(first)) if first else None
+    if found is None or found.status is BeadStatus.DONE:
+        return None
+    return f"{str(found.id)[:8]} ({found.title[:40]}, {found.status.value})"
 
 
 def _busy_elsewhere(tx: Tx, bead: Bead, process: Mapping[str, Any]) -> bool:

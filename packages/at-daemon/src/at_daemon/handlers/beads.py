@@ -39,9 +39,9 @@ async def add(parts: Parts, call: Call) -> Json:
         parts, rig, request.title, request.description, request.lane, request.priority, request.id
     )
     if request.after is not None:
-        raise UsageError(
-            "--after is not offered yet", "add it without, and sling it when the other has landed"
-        )
+        word = request.after
+        first = await parts.ledger.read(lambda tx: bead_called(tx, word, rig))
+        bead = dataclasses.replace(bead, metadata={"after": str(first.id)})
     await parts.ledger.change(lambda change: None if change.tx.bead(bead.id) else _insert(change, bead))
     return await shown(parts, bead.id)
 
