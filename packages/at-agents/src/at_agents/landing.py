@@ -9,7 +9,7 @@ from typing import Any
 from at_agents import prompts
 from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, World, derived_id
 from at_agents.lifecycle import short
-from at_core.types import BeadStatus, GateResult, MessageKind
+from at_core.types import BeadStatus, GateResult, IntentState, MessageKind
 from at_core.vocabulary import BeadFact, EventType
 
 SOMEBODY_ELSE = "somebody else"
@@ -187,12 +187,14 @@ def _gates(world: World, tree: str) -> list[Action]:
             return _send_back(world, "gate", reason, body)
         if result is None:
             key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
-            if world.failure(key):
-                key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
+            if (broken := world.intent(key)) and broken.state is IntentState.FAILED:
+                if broken.payload.get("look") != look(world) or broken.bead_id != world.bead.id:
+                    key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
             if error := world.failure(key):
                 reason = f"the gate {gate['name']!r} could not run: {error}"
                 return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
-            steps.append(Do(key, IntentKind.GATE, {**gate, "tree": tree, "head": _head_of(world, tree)}))
+            run = {**gate, "tree": tree, "head": _head_of(world, tree), "look": look(world)}
+            steps.append(Do(key, IntentKind.GATE, run))
     return steps
 
 

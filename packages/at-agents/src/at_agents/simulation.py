@@ -300,6 +300,7 @@ class Simulation:
                     Intent(
                         key=action.key,
                         kind=action.kind.value,
+                        bead_id=self.bead.id,
                         payload=dict(action.payload),
                         not_before=action.not_before,
                         created_at=self.now,
