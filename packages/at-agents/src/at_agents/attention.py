@@ -61,6 +61,8 @@ def attention(world: World) -> list[Attention]:
         found.append(Attention("login", agent, bead, login["message"], None, login["how"]))
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and world.bead.status is BeadStatus.SLUNG:
         found.append(Attention("limit", agent, bead, limit["message"], limit.get("reset_at")))
+    if halted := _halted(world):
+        found.append(Attention("unknown", agent, bead, *halted))
     if world.bead.status is BeadStatus.REVIEW and (blocked := world.facts.get(BeadFact.BLOCKED)):
         kind = _KIND_OF_BLOCK.get(blocked["kind"], "unknown")
         found.append(Attention(kind, agent, bead, blocked["reason"], None, blocked.get("hint", "")))
@@ -70,6 +72,22 @@ def attention(world: World) -> list[Attention]:
             Attention("failed", agent, bead, outcome.get("reason", ""), None, outcome.get("hint", ""))
         )
     return found
+
+
+def _halted(world: World) -> tuple[str, None, str] | None:
+    """Why a bead at work does not go on although nothing is wrong: reason, no reset, hint."""
+    if world.bead.status is not BeadStatus.SLUNG or world.agent is None:
+        return None
+    name = world.agent.name
+    if stopped := world.agent_facts.get(AgentFact.STOPPED):
+        return (
+            f"{stopped['by']} stopped {name}: {stopped['reason'] or 'no reason given'}",
+            None,
+            f"at resume {name}",
+        )
+    if world.turn.get("outcome") == "interrupted" and not world.open_messages:
+        return ("its turn was interrupted", None, f"at nudge {name} -m TEXT")
+    return None
 
 
 def settled(world: World) -> Settled:
@@ -82,6 +100,8 @@ def settled(world: World) -> Settled:
         case BeadStatus.ESCALATED:
             return Settled(True, 3)
         case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):
+            return Settled(True, 3)
+        case BeadStatus.SLUNG if _halted(world):
             return Settled(True, 3)
         case BeadStatus.REVIEW if is_proved(world) and may_land(world) is None:
             return Settled(True, 0)
@@ -97,6 +117,8 @@ def reasons(world: World) -> list[str]:
     said = [f"it waits for {world.waits_for} to land"] if world.waits_for else []
     if status is BeadStatus.SLUNG and (outcome := facts.get(BeadFact.OUTCOME)):
         said.append(f"sent back: {outcome['reason']}")
+    if halted := _halted(world):
+        said.append(halted[0])
     if status is BeadStatus.REVIEW:
         said.extend(_review_reasons(world))
     if merged := facts.get(BeadFact.MERGED):

@@ -112,7 +112,7 @@ def _current_branch(world: World) -> Mapping[str, Any] | None:
 def _is_merged(world: World, branch: Mapping[str, Any]) -> bool:
     """Whether what is on the target is this round's work: a merge may come through while the bead is sent back."""
     merged = world.facts.get(BeadFact.MERGED)
-    return bool(merged) and merged["head"] == branch["head"]
+    return merged is not None and merged["head"] == branch["head"]
 
 
 def _collect(world: World) -> list[Action]:
@@ -188,7 +188,8 @@ def _gates(world: World, tree: str) -> list[Action]:
         if result is None:
             key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
             if (broken := world.intent(key)) and broken.state is IntentState.FAILED:
-                if broken.payload.get("look") != look(world) or broken.bead_id != world.bead.id:
+                before = (broken.bead_id, broken.payload.get("look"))
+                if before != (world.bead.id, look(world)):
                     key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
             if error := world.failure(key):
                 reason = f"the gate {gate['name']!r} could not run: {error}"

@@ -1,0 +1,76 @@
+"""What happened before must not decide what happens next: second limits, second beads, stops and merges that cross."""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+from at_agents.attention import Settled, attention, reasons, settled
+from at_agents.landing import is_proved
+from at_agents.reconcile import reconcile
+from at_agents.simulation import Simulation
+from at_core.types import BeadStatus
+from at_core.vocabulary import AgentFact, BeadFact
+
+
+def working(life: Simulation) -> Simulation:
+    """Carry out what is open until the agent is at work on its prompt."""
+    while keys := life.open_intents:
+        life.execute(keys[0])
+    life.accept()
+    return life
+
+
+def test_a_second_limit_with_the_same_reset_is_waited_for_too() -> None:
+    life = working(Simulation())
+    for _ in range(2):
+        life.end_turn("failed", "limit")
+        limit = {"message": "limit", "reset_at": "2026-11-01T01:00:00Z", "try_at": "2026-11-01T01:00:00Z"}
+        life.agent_facts[AgentFact.LIMIT] = limit
+        queued = len(life.messages)
+        life.pass_time(3600)
+        assert len(life.messages) == queued + 1
+        working(life)
+
+
+def test_a_start_that_comes_through_after_a_stop_is_ended() -> None:
+    life = Simulation()
+    life.execute(next(key for key in life.open_intents if key.startswith("prepare")))
+    spawn = next(key for key in life.open_intents if key.startswith("spawn"))
+    life.agent_facts[AgentFact.STOPPED] = {"by": "person", "reason": ""}
+    life.settle()
+    life.execute(spawn)
+    assert [key for key in life.open_intents if key.startswith("stop")]
+
+
+def test_a_start_that_failed_for_one_bead_says_nothing_about_the_next() -> None:
+    life = Simulation()
+    life.execute(next(key for key in life.open_intents if key.startswith("prepare")))
+    life.execute(next(key for key in life.open_intents if key.startswith("spawn")), fails="no such program")
+    assert life.bead.status is BeadStatus.FAILED
+    other = dataclasses.replace(life.bead, id=UUID(int=9), status=BeadStatus.SLUNG)
+    assert not [a for a in reconcile(dataclasses.replace(life.world(), bead=other)) if hasattr(a, "to")]
+
+
+def test_a_merge_of_an_earlier_round_does_not_end_the_next() -> None:
+    life = working(Simulation(gates=()))
+    life.end_turn(commits=1)
+    life.execute(next(key for key in life.open_intents if key.startswith("collect")))
+    assert is_proved(life.world())
+    life.bead = dataclasses.replace(life.bead, status=BeadStatus.SLUNG)
+    life.facts[BeadFact.MERGED] = {"merge": "m1", "head": "h1", "target": "main"}
+    assert not is_proved(life.world())
+    life.agent_facts[AgentFact.TURN] = {"state": "working", "number": 2}
+    life.end_turn(commits=1)
+    life.execute(next(key for key in life.open_intents if key.startswith("collect")))
+    assert life.bead.status is BeadStatus.REVIEW
+
+
+def test_a_bead_whose_agent_was_stopped_says_so_and_is_waited_for_no_longer() -> None:
+    life = working(Simulation())
+    assert not settled(life.world()).settled
+    life.agent_facts[AgentFact.STOPPED] = {"by": "down", "reason": "at down"}
+    life.settle()
+    assert settled(life.world()) == Settled(True, 3)
+    assert [entry.hint for entry in attention(life.world())] == ["at resume wren"]
+    assert reasons(life.world()) == ["down stopped wren: at down"]
