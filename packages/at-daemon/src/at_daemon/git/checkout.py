@@ -32,7 +32,7 @@ class Blocked(Exception):
 
 
 @dataclass(frozen=True)
-class Change:
+class PathChange:
     """How one path differs between two commits; an absent side has mode 000000."""
 
     path: str
@@ -40,20 +40,20 @@ class Change:
     new: tuple[str, str]
 
 
-async def changes_between(git: Git, old: str, new: str) -> list[Change]:
+async def changes_between(git: Git, old: str, new: str) -> list[PathChange]:
     """All paths that differ."""
     listed = (
         await git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
     ).stdout
     fields = os.fsdecode(listed).split("\0")
-    changes: list[Change] = []
+    changes: list[PathChange] = []
     for head, path in zip(fields[::2], fields[1::2], strict=False):
         old_mode, new_mode, old_sha, new_sha, _ = head.removeprefix(":").split(" ")
-        changes.append(Change(path, (old_mode, old_sha), (new_mode, new_sha)))
+        changes.append(PathChange(path, (old_mode, old_sha), (new_mode, new_sha)))
     return changes
 
 
-def obstacles(top: Path, changes: Iterable[Change]) -> tuple[str, ...]:
+def obstacles(top: Path, changes: Iterable[PathChange]) -> tuple[str, ...]:
     """Untracked files, ignored ones too, that the changes would overwrite. Git itself spares no ignored file."""
     listed = list(changes)
     leaving = {change.path for change in listed if change.new[0] == _ABSENT}
@@ -95,7 +95,7 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-async def renew(git: Git, old: str, new: str, changes: list[Change]) -> None:
+async def renew(git: Git, old: str, new: str, changes: list[PathChange]) -> None:
     """Take index and files from `old` to `new`. Raises `Blocked` before anything is written."""
     arguments = ("read-tree", "-m", "-u", old, new)
     try:
@@ -114,7 +114,7 @@ async def renew(git: Git, old: str, new: str, changes: list[Change]) -> None:
         raise Blocked(await _in_the_way(git, old, changes) or (error.message,)) from None
 
 
-async def _in_the_way(git: Git, old: str, changes: list[Change]) -> tuple[str, ...]:
+async def _in_the_way(git: Git, old: str, changes: list[PathChange]) -> tuple[str, ...]:
     """Which of the paths to be changed differ, staged or not, from the old commit."""
     unstaged = (await git.run("diff-files", "-z", "--name-only", limit=LONG)).stdout
     staged = (
@@ -139,7 +139,7 @@ async def settle(git: Git, top: Path, old: str, new: str, to: str) -> None:
     like_new = await _like(git, [(change.path, change.new) for change in changes])
     like_old = await _like(git, [(change.path, change.old) for change in changes])
     at_target, elsewhere = (like_new, like_old) if to == new else (like_old, like_new)
-    ours: list[Change] = []
+    ours: list[PathChange] = []
     for change in changes:
         if change.path in at_target or await to_thread.run_sync(_behind_a_link, top, change.path, links):
             continue
@@ -213,7 +213,7 @@ async def _like(git: Git, entries: list[tuple[str, tuple[str, str]]]) -> set[str
     return like
 
 
-async def _torn(git: Git, top: Path, new: str, change: Change) -> bool:
+async def _torn(git: Git, top: Path, new: str, change: PathChange) -> bool:
     """Whether the file is missing, or a beginning of its new content; such a beginning is removed."""
     path = top / change.path
     mode = await to_thread.run_sync(_mode, path)

@@ -18,7 +18,7 @@ from at_daemon.git.inspect import commit_of
 from at_daemon.git.locks import held
 from at_daemon.git.names import HIDDEN, checked_branch, checked_sha
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import Source, folder_git, look, plant, plant_submodules, write_dot_git
+from at_daemon.git.plant import CloneSource, folder_git, look, plant, plant_submodules, write_dot_git
 from at_daemon.git.private import TARGET_REF, alternates_line
 from at_daemon.git.refs import Move, move_refs
 from at_daemon.git.run import LONG, Git
@@ -165,7 +165,7 @@ def _empty(folder: Path, index: Path) -> None:
         nofollow.remove_tree(folder / name)
 
 
-def _renew_dot_git(place: Place, folder: Path, source: Source, index: Path) -> None:
+def _renew_dot_git(place: Place, folder: Path, source: CloneSource, index: Path) -> None:
     nofollow.remove_tree(folder / ".git")
     write_dot_git(place, folder, source, source.commit)
     shutil.copy2(index, folder / ".git/index")

@@ -24,7 +24,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
-from at_daemon.git.checkout import Blocked, Change, changes_between, obstacles, renew, settle
+from at_daemon.git.checkout import Blocked, PathChange, changes_between, obstacles, renew, settle
 from at_daemon.git.errors import GitFailed, NotARepository, RevisionMissing
 from at_daemon.git.inspect import operation_in
 from at_daemon.git.landing_record import LandingRecord, Locked
@@ -216,7 +216,7 @@ async def _land_checked_out(landing: _Landing, current: str) -> Landed | Waits:
     return result
 
 
-async def _write(landing: _Landing, changes: list[Change]) -> Landed | Waits:
+async def _write(landing: _Landing, changes: list[PathChange]) -> Landed | Waits:
     move = Move(landing.name, landing.merge, landing.expected)
     async with _prepared(landing.plain_git, move, landing.reason) as transaction_:
         if isinstance(transaction_, Waits):

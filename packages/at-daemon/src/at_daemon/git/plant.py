@@ -22,7 +22,7 @@ _KINDS = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/replace/")
 
 
 @dataclass(frozen=True)
-class Source:
+class CloneSource:
     """The person's repository as a clone needs it: a commit, the refs, the settings."""
 
     commit: str
@@ -31,7 +31,7 @@ class Source:
     settings: Settings
 
 
-async def look(place: Place, revision: str) -> Source:
+async def look(place: Place, revision: str) -> CloneSource:
     """What a clone at `revision` is made of. Raises `BadName`, `RevisionMissing`."""
     commit = listed = ""
     settings = Settings({})
@@ -49,7 +49,7 @@ async def look(place: Place, revision: str) -> Source:
         settings = await read_settings(place.git)
 
     await together(read_commit, read_refs, read_config)
-    return Source(commit, *_parse_refs(listed), settings)
+    return CloneSource(commit, *_parse_refs(listed), settings)
 
 
 def _parse_refs(listed: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -78,7 +78,7 @@ def folder_git(place: Place, folder: Path, settings: Settings, index: Path) -> G
     )
 
 
-async def plant(place: Place, folder: Path, source: Source, head: str) -> tuple[str, ...]:
+async def plant(place: Place, folder: Path, source: CloneSource, head: str) -> tuple[str, ...]:
     """Fill the empty `folder` at `source.commit`; `head` is the full ref or the sha that HEAD names.
 
     Files are written with the person's repository as GIT_DIR, so the clone's configuration plays no part. Gives
@@ -91,7 +91,7 @@ async def plant(place: Place, folder: Path, source: Source, head: str) -> tuple[
     return (*notes, *_lfs_note(folder, source.settings))
 
 
-def write_dot_git(place: Place, folder: Path, source: Source, head: str) -> None:
+def write_dot_git(place: Place, folder: Path, source: CloneSource, head: str) -> None:
     """Write a fresh `folder/.git` without an index."""
     refs = {**source.refs, head: source.commit} if head.startswith("refs/") else source.refs
     layout = Layout(
@@ -119,7 +119,7 @@ def _lfs_note(folder: Path, settings: Settings) -> tuple[str, ...]:
     return ("git-lfs is not installed: files it manages are left as pointers",)
 
 
-async def plant_submodules(place: Place, folder: Path, source: Source) -> tuple[str, ...]:
+async def plant_submodules(place: Place, folder: Path, source: CloneSource) -> tuple[str, ...]:
     """Fill the submodules of `folder` from the person's own local ones, as private clones; never from a remote."""
     if nofollow.read(folder, ".gitmodules", 1) is None:
         return ()
@@ -133,7 +133,7 @@ async def plant_submodules(place: Place, folder: Path, source: Source) -> tuple[
         if (await module.git.run("cat-file", "-e", f"{sha}^{{commit}}", accept=(0, 1, 128))).returncode:
             notes.append(f"submodule {path!r} is left empty: your own copy lacks commit {sha}")
             continue
-        inner = Source(sha, {}, {}, await read_settings(module.git))
+        inner = CloneSource(sha, {}, {}, await read_settings(module.git))
         notes += await plant(module, folder / path, inner, sha)
     return tuple(notes)
 
