@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acceptance.product import Product, make_product
+from acceptance.product import Product, product_in
 
 
 @pytest.fixture
 def product(tmp_path: Path) -> Iterator[Product]:
     """A fresh home, a repository with one commit on `main`; nothing of it may be left running."""
-    made = make_product(tmp_path)
-    yield made
-    made.at("down")
-    assert made.processes() == []
+    with product_in(tmp_path) as made:
+        yield made

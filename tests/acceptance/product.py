@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,12 @@ def make_product(folder: Path) -> Product:
     made.write("README.md", "hello\n")
     made.commit("Begin")
     return made
+
+
+@contextmanager
+def product_in(folder: Path) -> Iterator[Product]:
+    """`make_product`; at its end the daemon is told to end, and nothing of it may be left running."""
+    made = make_product(folder)
+    yield made
+    made.at("down")
+    assert made.processes() == []
