@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table
 
-from at_core.record import format_time
+from at_core.record import Record, format_time
 from at_core.store import Lease, Store, schema
 from at_core.store.mapping import Mapping, time_text, uuid_of
 from at_core.types import (
@@ -30,7 +30,6 @@ from at_core.types import (
     KpiSnapshot,
     Mail,
     Message,
-    Record,
     Rig,
     Rule,
     SessionRecord,
