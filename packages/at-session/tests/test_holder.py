@@ -168,7 +168,11 @@ async def test_folder_environment_and_umask_are_the_agents(
     session = await session_factory(["sh", "-c", script], env=env, cwd=tmp_path, umask=0o027)
     text = output_of(await collect(session)).decode()
     assert text.startswith(f"{tmp_path}\n0027\n")
-    assert "ODD=a=b\nc\n" in text and "EMPTY=\n" in text and f"AT_SESSION_MARK={session.id}\n" in text
+    assert (
+        "ODD=a=b\nc\n" in text
+        and "EMPTY=\n" in text
+        and f"AT_SESSION_MARK={session.id}:{session.journal}\n" in text
+    )
     assert text.endswith("\n5\n")  # "total", three standard files and the folder that ls reads
 
 
@@ -217,7 +221,7 @@ async def test_stop_asks_then_insists(
     await wait_for_output(session, b"up")
     await session.stop(0.1)
     assert await session.wait() == status
-    assert marked_processes(session.id) == {}
+    assert marked_processes(session.id, session.journal) == {}
 
 
 ESCAPE = """
@@ -254,7 +258,8 @@ async def test_processes_that_fled_are_ended(
 @pytest.mark.parametrize("scope", ["child", "group", "all"])
 async def test_signals_reach_their_scope(session_factory: SessionFactory, scope: str) -> None:
     inner = "trap 'echo inner; exit' USR1; echo up; while :; do sleep 0.01; done"
-    script = f"trap 'echo outer' USR1; sh -c \"{inner}\" & trap 'echo outer; exit' USR1; while :; do sleep 0.01; done"
+    patience = "" if scope == "child" else "wait $!;"
+    script = f'sh -c "{inner}" & trap "echo outer; {patience} exit" USR1; while :; do sleep 0.01; done'
     session = await session_factory(["sh", "-c", script])
     await wait_for_output(session, b"up")
     await session.signal(signal.SIGUSR1, scope)

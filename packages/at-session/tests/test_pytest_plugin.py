@@ -29,10 +29,12 @@ async def test_a_session_left_running(session_factory):
 LEAVES = """
 import os, subprocess
 from at_session import holder_wire as wire
+from at_session.spawn import session_mark
 
 def test_a_process_that_no_session_owns_any_more(session_factory):
+    journal = session_factory.home.journal_dir / "gone"
     session_factory.started["gone"] = type("Gone", (), {"abandon": lambda self: None})()
-    child = subprocess.Popen(["sleep", "1000"], env={**os.environ, wire.MARK.decode(): "gone"})
+    child = subprocess.Popen(["sleep", "1000"], env={**os.environ, wire.MARK.decode(): session_mark("gone", journal)})
     with open("pids", "w") as file:
         print(child.pid, file=file)
 """

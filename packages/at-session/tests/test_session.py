@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import anyio
@@ -86,7 +88,7 @@ async def test_a_lost_holder_is_told_from_an_ended_session(session_factory: Sess
     assert isinstance(lost, EndedSession)
     assert (lost.exit, lost.complete) == (None, False)
     assert output_of(list(lost.records())) == b"up\nlast words\n"
-    assert "sleep" in lost.kill_processes().values()
+    assert lost.kill_processes() != {}
     assert list_sessions(session.run_dir) == []
 
 
@@ -156,7 +158,7 @@ async def test_stopping_goes_on_when_the_stopper_dies(session_factory: SessionFa
     await session.stop(0.1)
     await session.aclose()
     assert (await session.wait()).signal == signal.SIGKILL
-    assert marked_processes(session.id) == {}
+    assert marked_processes(session.id, session.journal) == {}
 
 
 STARTER = """
@@ -196,123 +198,117 @@ def test_a_session_outlives_its_starter_and_its_terminal(session_home: SessionHo
 
 
 NUMBERS = """
-import os, sys
-os.set_blocking(0, False)
-number, taken, data = 0, 0, b""
-while not data.endswith(b"stop\\n"):
-    try:
-        data += os.read(0, 65536)
-    except BlockingIOError:
-        pass
-    while b"\\n" in data[taken:]:
-        line = data[taken:].split(b"\\n")[0]
-        os.write(1, b"got %s\\n" % line)
-        taken += len(line) + 1
+import os, select
+number, rest, line = 0, b"", b""
+while line != b"stop":
+    if select.select([0], [], [], 0.0005)[0]:
+        *lines, rest = (rest + os.read(0, 65536)).split(b"\\n")
+        for line in lines:
+            os.write(1, b"got %s\\n" % line)
     number += 1
     os.write(1, b"%d\\n" % number)
 """
 
 
-def follow_and_write(home: SessionHome, ready: int, log: int) -> None:
-    """A client: goes on where the log says, appends what it reads to the log, writes what is not yet acknowledged."""
+class Progress:
+    """What the log of all clients says: where to go on, which write comes next, what was read."""
+
+    def __init__(self, log: int) -> None:
+        self.log, self.read = log, 0
+        self.offset, self.next_write, self.output = 0, 0, bytearray()
+
+    def update(self) -> None:
+        """Take in what was added, and cut off a line that SIGKILL has torn, which it does between two pages."""
+        added = os.pread(self.log, os.fstat(self.log).st_size - self.read, self.read)
+        added = added[: added.rfind(b"\n") + 1]
+        self.read += len(added)
+        os.ftruncate(self.log, self.read)
+        for line in added.splitlines():
+            kind, number, *data = line.split(b" ")
+            if kind == b"O":
+                self.offset = int(number)
+                self.output += bytes.fromhex(data[0].decode())
+            else:
+                self.next_write = int(number) + 1
+
+
+def follow_and_write(home: SessionHome, ready: int, progress: Progress) -> None:
+    """A client: goes on where the log says, logs what it reads, writes, and logs what was acknowledged."""
 
     async def client() -> None:
-        progress = read_log(log)
         session = await reopen(home, "s")
         assert isinstance(session, Session)
         os.write(ready, b".")
-        number = progress.acknowledged
+        number = progress.next_write
         async with session.follow(progress.offset) as follower:
             while records := await follower.batch():
                 data = output_of(records)
-                os.write(log, b"O %d %s\n" % (records[-1].next, data.hex().encode()))
+                os.write(progress.log, b"O %d %s\n" % (records[-1].next, data.hex().encode()))
                 await session.trim(records[-1].next)
                 await session.write(f"w{number}", b"w%d\n" % number)
-                os.write(log, b"A %d\n" % number)
+                os.write(progress.log, b"A %d\n" % number)
                 number += 1
 
     anyio.run(client)
 
 
-class Progress:
-    """What the log of all clients so far says; a torn last line does not count."""
-
-    def __init__(self) -> None:
-        self.offset, self.acknowledged, self.output = 0, 0, b""
-
-
-def read_log(log: int) -> Progress:
-    progress = Progress()
-    content = os.pread(log, os.fstat(log).st_size, 0)
-    for line in content.splitlines():
-        kind, number, *data = line.split(b" ")
-        if kind == b"O":
-            progress.offset = int(number)
-            progress.output += bytes.fromhex(data[0].decode())
-        else:
-            progress.acknowledged = int(number) + 1
-    return progress
-
-
-def kill_at_random(home: SessionHome, log: int, chance: random.Random) -> None:
+def kill_at_random(home: SessionHome, progress: Progress, chance: random.Random) -> None:
+    """Run a client in a fork of this process until it is killed."""
     ready_r, ready_w = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            follow_and_write(home, ready_w, log)
+            follow_and_write(home, ready_w, progress)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             os._exit(1)
+    os.close(ready_w)
     try:
         if chance.random() < 0.8:
-            os.read(ready_r, 1)  # else it is killed while it opens the session
-        subprocess.run(["sleep", f"{chance.uniform(0, 0.01):.4f}"], check=True)
+            assert os.read(ready_r, 1) == b"."  # else it is killed while it opens the session
+        select.select([], [], [], chance.uniform(0, 0.01))
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(ready_r)
-        os.close(ready_w)
 
 
 @pytest.mark.parametrize(
     "kills", [25, pytest.param(1000, marks=[pytest.mark.crash, pytest.mark.timeout(600)])]
 )
-@pytest.mark.parametrize("transport", [Transport.PIPE])
 def test_clients_killed_at_random_lose_and_repeat_nothing(
-    session_factory: SessionFactory, tmp_path: Path, kills: int, transport: Transport
+    session_factory: SessionFactory, tmp_path: Path, kills: int
 ) -> None:
     argv = [sys.executable, "-I", "-S", "-c", NUMBERS]
     home = session_factory.home
-    anyio.run(
-        lambda: session_factory(
-            argv, id="s", transport=transport, journal_bytes=256 << 10, segment_bytes=16 << 10
-        )
-    )
-    log = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    anyio.run(lambda: session_factory(argv, id="s", journal_bytes=256 << 10, segment_bytes=16 << 10))
+    progress = Progress(os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND))
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     for _ in range(kills):
-        kill_at_random(home, log, chance)
-    progress = read_log(log)
+        kill_at_random(home, progress, chance)
+        progress.update()
+    os.close(progress.log)
 
-    async def finish() -> bytes:
+    async def finish() -> None:
         session = await reopen(home, "s")
         assert isinstance(session, Session)
-        rest = b""
         async with session, session.follow(progress.offset) as follower:
-            await session.write(f"w{progress.acknowledged}", b"w%d\n" % progress.acknowledged)
+            await session.write(f"w{progress.next_write}", b"w%d\n" % progress.next_write)
             await session.write("stop", b"stop\n")
             while records := await follower.batch():
-                rest += output_of(records)
+                progress.output += output_of(records)
                 await session.trim(records[-1].next)
-        return rest
 
-    lines = (progress.output + anyio.run(finish)).splitlines()
-    os.close(log)
+    anyio.run(finish)
+    lines = progress.output.splitlines()
     numbers = [int(line) for line in lines if line.isdigit()]
     assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
     written = [line for line in lines if line.startswith(b"got w")]
-    assert written == [b"got w%d" % number for number in range(progress.acknowledged + 1)], f"seed {seed}"
-    assert progress.acknowledged > 0
+    assert written == [b"got w%d" % number for number in range(progress.next_write + 1)], f"seed {seed}"
+    assert progress.next_write > 0
 
 
 def test_the_holder_needs_no_package_and_no_slow_module(tmp_path: Path) -> None:

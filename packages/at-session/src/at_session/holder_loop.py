@@ -184,7 +184,7 @@ class Holder:
             pass
 
     def processes(self) -> list[int]:
-        found = session_processes(b"%s=%s\0" % (wire.MARK, self.launch[b"id"]), self.pid, posix.getpid())
+        found = session_processes(b"%s=%s\0" % (wire.MARK, self.launch[b"mark"]), self.pid, posix.getpid())
         return list(found) or [self.pid] * (self.status is None)
 
     def signal_all(self, pids: list[int], number: int) -> None:

@@ -112,7 +112,7 @@ def _stop(home: SessionHome, session_id: str) -> dict[int, str]:
                 os.close(ended)
     except (OSError, RequestRefused):
         pass  # its holder has ended by itself; what it left is looked for below
-    left.update(marked_processes(session_id))
+    left.update(marked_processes(session_id, home.journal_dir / session_id))
     for pid in left:
         holder_processes.send_signal(pid, signal.SIGKILL)
     return left

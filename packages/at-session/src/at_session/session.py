@@ -6,6 +6,7 @@ thread: one connection for requests, opened when first needed, and one for each 
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal as signals
 import socket
@@ -23,7 +24,7 @@ from at_session import holder_wire as wire
 from at_session.errors import HolderLost, ProtocolBroken, SessionEnded
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
 from at_session.protocol import Frame, FrameParser, socket_address
-from at_session.spawn import SessionSpec, spawn_holder
+from at_session.spawn import SessionSpec, session_mark, spawn_holder
 from at_session.vocabulary import Transport
 
 __all__ = [
@@ -405,7 +406,7 @@ class EndedSession:
 
     def processes(self) -> dict[int, str]:
         """Processes that still carry the session's mark: pid to name. None are expected of a complete session."""
-        return marked_processes(self.id)
+        return marked_processes(self.id, self.journal)
 
     def kill_processes(self) -> dict[int, str]:
         """SIGKILL those processes; returns them."""
@@ -419,9 +420,9 @@ class EndedSession:
         shutil.rmtree(self.journal, ignore_errors=True)
 
 
-def marked_processes(session_id: str) -> dict[int, str]:
+def marked_processes(session_id: str, journal: Path) -> dict[int, str]:
     """Living processes whose environment carries the session's mark: pid to name."""
-    mark = b"\0%s=%s\0" % (wire.MARK, session_id.encode())
+    mark = b"%s=%s\0" % (wire.MARK, os.fsencode(session_mark(session_id, journal)))
     return {
         pid: name.decode(errors="replace")
         for pid, name in holder_processes.session_processes(mark, 0, 0).items()

@@ -104,9 +104,15 @@ def find_binary(spec: SessionSpec) -> str:
     return os.path.join(os.path.abspath(spec.cwd), found)
 
 
+def session_mark(session_id: str, journal: Path) -> str:
+    """What the environment of a session's processes says in AT_SESSION_MARK; ids alone are not unique to a machine."""
+    return f"{session_id}:{os.path.realpath(journal)}"
+
+
 def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path) -> bytes:
     """The texts that `holder.read_launch` takes apart."""
     polite = spec.polite if spec.polite is not None else ("eof" if spec.transport is Transport.PIPE else 1)
+    mark = session_mark(spec.id, journal)
     settings = {
         "id": spec.id,
         "mode": spec.transport.value,
@@ -115,6 +121,7 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "cwd": os.fsencode(os.path.abspath(spec.cwd)),
         "exe": os.fsencode(executable),
         "umask": spec.umask,
+        "mark": os.fsencode(mark),
         "socket": os.fsencode(socket),
         "journal": os.fsencode(journal),
         "bound": spec.journal_bytes,
@@ -126,7 +133,7 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "insist": spec.kill_seconds,
         "failpoint": spec.failpoint,
     }
-    env = {**spec.env, wire.MARK.decode(): spec.id}
+    env = {**spec.env, wire.MARK.decode(): mark}
     return wire.pack_fields(
         *settings.items(),
         *(("arg", os.fsencode(text)) for text in spec.argv),
