@@ -27,7 +27,7 @@ from at_core.types import (
 )
 from at_core.vocabulary import BeadFact
 from at_daemon.parts import Parts, cli_key
-from at_daemon.world import bead_of
+from at_daemon.world import beads_of
 
 Json = dict[str, Any]
 OPEN_STATUSES = {BeadStatus.SLUNG, BeadStatus.REVIEW, BeadStatus.FAILED, BeadStatus.ESCALATED}
@@ -69,8 +69,10 @@ def agent_document(parts: Parts, world: World) -> Json:
 def agents_documents(parts: Parts, tx: Tx, rig: str | None = None) -> list[Json]:
     """All agents (of one repository), each with the bead that it is on."""
     found = []
-    for agent in tx.agents(rig=rig):
-        bead = bead_of(tx, agent)
+    agents = tx.agents(rig=rig)
+    on = beads_of(tx, agents)
+    for agent in agents:
+        bead = on[agent.id]
         if bead is None:
             found.append(agent_only(agent, NO_BEAD, None))
         else:

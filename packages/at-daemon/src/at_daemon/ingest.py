@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from at_agents.decisions import Action, Do, IntentKind, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
+from at_core.record import parse_time
 from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.ledger import Change
 from at_session import vocabulary as seen
 
 MOST_TEXT = 20_000
+SOONEST_RETRY_SECONDS = 1.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -102,8 +104,10 @@ class Intake:
 
     def _current(self, message_id: str | None) -> Message | None:
         """The message that the agent names, else the oldest that was sent and is not answered."""
-        bead = self.bead.id if self.bead else None
-        waiting = [m for m in self.change.tx.messages(bead_id=bead) if not m.answered_at and not m.failed]
+        if self.bead is None:
+            return None
+        of_bead = self.change.tx.messages(bead_id=self.bead.id)
+        waiting = [m for m in of_bead if not m.answered_at and not m.failed]
         if message_id is not None:
             return next((m for m in waiting if str(m.id) == message_id), None)
         return next((m for m in waiting if m.sent_at), None)
@@ -169,16 +173,26 @@ class Intake:
         self._put(AgentFact.CRASHES, None)
         if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):
             self._limited(event.error or "usage limit", None)
+        if event.outcome is seen.TurnOutcome.COMPLETED:
+            self._put(AgentFact.LIMIT, None)  # it went through after all
         for ask in self.change.tx.asks(agent_id=self.agent.id):
             if ask.closed_at is None and ask.session == self.session.id:
                 self.change.tx.close_ask(ask.id, self.change.now, ask.decided_at is None)
         self._tell(EventType.TURN_ENDED, **{k: v for k, v in value.items() if k != "state"})
 
     def _limited(self, message: str, reset_at: str | None) -> None:
-        wait = timedelta(seconds=self.limit_retry_seconds)
-        try_at = reset_at or (self.change.now + wait).isoformat()
+        try_at = self._try_at(reset_at).isoformat()
         self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
         self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
+
+    def _try_at(self, reset_at: str | None) -> datetime:
+        try:
+            reset = parse_time(reset_at) if reset_at else None
+        except (ValueError, OverflowError):
+            reset = None  # a CLI's word is no reason to stumble
+        if reset is None:
+            return self.change.now + timedelta(seconds=self.limit_retry_seconds)
+        return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
 
     def _ask(self, event: seen.AskOpened) -> None:
         tx = self.change.tx

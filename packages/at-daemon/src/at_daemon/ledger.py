@@ -19,7 +19,7 @@ import anyio
 from at_agents.decisions import Action, Do, Put, Say, Tell, Transition, WakeAt, World
 from at_agents.label import label
 from at_agents.reconcile import reconcile
-from at_core.errors import DiskFull
+from at_core.errors import NoSpaceLeft
 from at_core.store import Store, Tx
 from at_core.types import Agent, Bead, BeadStatus, Event, Fact, Intent, Message, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
@@ -123,10 +123,10 @@ class Change:
         """Note the branch that a bead's work is on."""
         self.tx.save_bead(dataclasses.replace(bead, git_branch=branch, updated_at=self.now))
 
-    def say(self, bead: Bead, identity: UUID, kind: MessageKind, body: str) -> None:
-        """Queue a message for the bead's agent, once per id."""
+    def say(self, bead: Bead, identity: UUID, kind: MessageKind, body: str) -> bool:
+        """Queue a message for the bead's agent, once per id; False when it was there."""
         if bead.agent_id is None or self.tx.message(identity) is not None:
-            return
+            return False
         message = Message(
             id=identity, agent_id=bead.agent_id, bead_id=bead.id, kind=kind, body=body, created_at=self.now
         )
@@ -134,6 +134,7 @@ class Change:
         self.tell(
             EventType.MESSAGE_QUEUED, bead, message=str(identity), kind=kind.value, characters=len(body)
         )
+        return True
 
     def move(
         self,
@@ -158,6 +159,8 @@ class Change:
         self.touch(bead.id)
         if to is BeadStatus.DONE:
             self.touch_waiting()  # some may have waited for this one
+        elif bead.status is BeadStatus.SLUNG and bead.agent_id is not None:
+            self.touch_waiting(bead.agent_id)  # another bead of its agent may have its turn now
         return moved
 
 
@@ -194,7 +197,7 @@ class Ledger:
         while True:
             try:
                 return await self.change(fn)
-            except DiskFull as error:
+            except NoSpaceLeft as error:
                 log.warning("%s", error)
                 await anyio.sleep(FULL_DISK_SECONDS)
 
@@ -241,8 +244,7 @@ def apply(change: Change, world: World, action: Action) -> bool:
             )
             return True
         case Say():
-            change.say(bead, action.id, action.kind, action.body)
-            return True
+            return change.say(bead, action.id, action.kind, action.body)
         case Put():
             subject = bead.agent_id if isinstance(action.name, AgentFact) else bead.id
             if subject is not None:

@@ -11,7 +11,7 @@ import anyio
 
 from at_agents.decisions import IntentKind
 from at_core.config import Config
-from at_core.errors import DiskFull
+from at_core.errors import NoSpaceLeft
 from at_core.paths import Home
 from at_core.store import Store
 from at_core.types import BeadStatus
@@ -91,7 +91,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         async with anyio.create_task_group() as serving:
             await serving.start(functools.partial(serve, home, handlers(parts), parts.stopping))
             ready()
-        with contextlib.suppress(DiskFull):  # its end is no news that is worth waiting for
+        with contextlib.suppress(NoSpaceLeft):  # its end is no news that is worth waiting for
             await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))
         tasks.cancel_scope.cancel()
 

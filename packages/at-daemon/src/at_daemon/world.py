@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,11 +28,6 @@ class Worlds:
         facts = values(tx.facts(bead.id))
         agent_facts = values(tx.facts(agent.id)) if agent else {}
         process = agent_facts.get(AgentFact.PROCESS) or {}
-        asks = (
-            tuple(a for a in tx.asks(agent_id=agent.id) if a.decided_at is None and not a.closed_at)
-            if agent
-            else ()
-        )
         return World(
             bead=bead,
             facts=facts,
@@ -42,10 +37,10 @@ class Worlds:
             agent_facts=agent_facts,
             session=tx.session(process["session"]) if process.get("session") else None,
             messages=tuple(tx.messages(bead_id=bead.id)),
-            asks=tuple(a for a in asks if a.bead_id == bead.id),
+            asks=tuple(a for a in tx.open_asks() if agent and (a.agent_id, a.bead_id) == (agent.id, bead.id)),
             intent=tx.intent,
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
-            room=self._room(tx),
+            room=not _wants_room(bead, process) or self._room(tx),
             busy_elsewhere=_busy_elsewhere(tx, bead, process),
             waits_for=_waits_for(tx, bead),
             policy=Policy(silence_seconds=self.silence_seconds(agent.cli_type.value if agent else "")),
@@ -53,6 +48,11 @@ class Worlds:
 
     def _room(self, tx: Tx) -> bool:
         return len(tx.sessions(live=True)) < self.max_agents
+
+
+def _wants_room(bead: Bead, process: Mapping[str, Any]) -> bool:
+    """Counting what runs is dear, and of no use to a bead that starts nothing."""
+    return bead.status is BeadStatus.SLUNG and process.get("state") != "running"
 
 
 def values(facts: Mapping[str, Fact]) -> dict[str, Any]:
@@ -66,13 +66,24 @@ def gate_results(tx: Tx, rig: str, tree: str) -> dict[tuple[str, str], GateResul
 
 
 def bead_of(tx: Tx, agent: Agent) -> Bead | None:
-    """The bead that the agent is on: the one at work, else the newest that has a process or waits for a person."""
-    mine = [bead for bead in tx.beads() if bead.agent_id == agent.id]
-    order = (BeadStatus.SLUNG, BeadStatus.REVIEW, BeadStatus.HOOKED)
-    for status in order:
-        if found := [bead for bead in mine if bead.status is status]:
-            return max(found, key=lambda bead: bead.updated_at)
-    return max(mine, key=lambda bead: bead.updated_at, default=None)
+    """The bead that the agent is on: the one at work, else the newest in review or on its hook, else its last one."""
+    return beads_of(tx, [agent])[agent.id]
+
+
+def beads_of(tx: Tx, agents: Sequence[Agent]) -> dict[UUID, Bead | None]:
+    """The bead that each of the agents is on. One that is over is found by what was said: of those there is no end."""
+    found: dict[UUID, Bead] = {}
+    for status in (BeadStatus.SLUNG, BeadStatus.REVIEW, BeadStatus.HOOKED):
+        for bead in sorted(tx.beads(status=status), key=lambda bead: bead.updated_at, reverse=True):
+            if bead.agent_id is not None:
+                found.setdefault(bead.agent_id, bead)
+    return {agent.id: found.get(agent.id) or _last_bead(tx, agent) for agent in agents}
+
+
+def _last_bead(tx: Tx, agent: Agent) -> Bead | None:
+    ids = [message.bead_id for message in tx.messages(agent_id=agent.id)]
+    known = (tx.bead(bead_id) for bead_id in dict.fromkeys(reversed(ids)) if bead_id is not None)
+    return next((bead for bead in known if bead is not None and bead.agent_id == agent.id), None)
 
 
 def _waits_for(tx: Tx, bead: Bead) -> str | None:

@@ -1,0 +1,88 @@
+"""For tests: a ledger with the few steps that they begin with, and a clock that they set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+from uuid import uuid4
+
+import anyio
+
+from at_agents.decisions import Awake
+from at_core.types import Agent, AgentRole, Bead, BeadStatus, CliType, SessionRecord
+from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon.ledger import Change, Ledger
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeClock:
+    """Time passes when a test says so."""
+
+    moment: datetime = datetime(2026, 11, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def awake(self) -> Awake:
+        return Awake(1000.0, "boot")
+
+    def pass_time(self, seconds: float) -> None:
+        """Let it be later."""
+        self.moment += timedelta(seconds=seconds)
+
+
+@dataclass
+class Desk:
+    """A ledger with the few steps that tests begin with."""
+
+    ledger: Ledger
+    clock: FakeClock
+    wakes: list[datetime] = field(default_factory=list)
+
+    def do(self, fn: Callable[[Change], T]) -> T:
+        """One change, with all that follows from it."""
+        return anyio.run(partial(self.ledger.change, fn))
+
+    def agent(self, name: str) -> Agent:
+        """An agent that was never started."""
+        agent = Agent.new(name, AgentRole.CREW, CliType.DEMO)
+        self.do(lambda change: change.tx.add_agent(agent))
+        return agent
+
+    def bead(self, agent: Agent, status: BeadStatus = BeadStatus.SLUNG, title: str = "work") -> Bead:
+        """A bead on the agent, its folder made."""
+        bead = dataclasses.replace(Bead.new(title), agent_id=agent.id, status=status)
+
+        def add(change: Change) -> None:
+            change.tx.add_bead(bead)
+            change.put(bead.id, BeadFact.FOLDER, {"path": "/f", "branch": "at/b", "target": "main"})
+            change.put(bead.id, BeadFact.ORDER, {"generation": 0, "land": None})
+
+        self.do(add)
+        return bead
+
+    def start(self, agent: Agent, bead: Bead) -> SessionRecord:
+        """A running process of the agent on the bead."""
+        session = SessionRecord(
+            id=f"s-{uuid4().hex[:8]}",
+            agent_id=agent.id,
+            bead_id=bead.id,
+            cli="demo",
+            attempt=1,
+            started_at=self.clock.now(),
+        )
+
+        def add(change: Change) -> None:
+            change.tx.add_session(session)
+            process = {"state": "running", "session": session.id, "attempt": 1, "bead": str(bead.id)}
+            change.put(agent.id, AgentFact.PROCESS, process)
+            change.tell(EventType.AGENT_STARTED, bead, agent)
+
+        self.do(add)
+        return session

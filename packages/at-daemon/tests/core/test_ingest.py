@@ -1,0 +1,62 @@
+"""What is heard of one bead is believed of that bead only, and words of a CLI never stop the daemon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from at_agents.decisions import derived_id
+from at_core.types import BeadStatus, MessageKind, SessionRecord
+from at_core.vocabulary import AgentFact
+from at_daemon.ingest import Intake
+from at_daemon.testing import Desk
+from at_session.vocabulary import DriverEvent, FailureKind, Limited, TurnEnded, TurnOutcome
+
+
+def hear(desk: Desk, session: SessionRecord, *events: DriverEvent) -> None:
+    def take(change: Any) -> None:
+        agent = change.tx.agent(session.agent_id)
+        bead = change.tx.bead(session.bead_id) if session.bead_id else None
+        Intake(change, session, agent, bead).take(events)
+
+    desk.do(take)
+
+
+def test_a_session_whose_bead_is_gone_answers_nobody_elses_message(desk: Desk) -> None:
+    first, second = desk.agent("wren"), desk.agent("teal")
+    gone, other = desk.bead(first), desk.bead(second)
+    session = desk.start(first, gone)
+    identity = derived_id(other.id, "prompt")
+    desk.do(lambda change: change.say(other, identity, MessageKind.PROMPT, "do it"))
+    desk.do(lambda change: change.tx.mark_message(identity, sent_at=change.now))
+    desk.do(lambda change: change.tx.remove_bead(gone.id))
+    hear(desk, session, TurnEnded(TurnOutcome.COMPLETED))
+    message = desk.do(lambda change: change.tx.message(identity))
+    assert message is not None
+    assert message.answered_at is None
+
+
+@pytest.mark.parametrize(
+    ("reset_at", "seconds"),
+    [("2026-11-01T01:00:00Z", 3600), ("2026-10-31T00:00:00Z", 1), ("soon", 900), (None, 900)],
+)
+def test_a_limit_is_tried_again_after_its_reset_but_never_at_once(
+    desk: Desk, reset_at: str | None, seconds: int
+) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    ended = TurnEnded(TurnOutcome.FAILED, failure=FailureKind.LIMIT, error="limit")
+    hear(desk, desk.start(agent, bead), Limited("limit", reset_at), ended)
+    assert (desk.wakes[-1] - desk.clock.now()).total_seconds() == seconds
+
+
+def test_a_limit_is_over_when_a_turn_is_complete(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    hear(desk, session, Limited("limit", "2026-11-02T00:00:00Z"), TurnEnded(TurnOutcome.COMPLETED))
+    assert desk.do(lambda change: change.fact(agent.id, AgentFact.LIMIT)) is None
+    after = desk.do(lambda change: change.tx.bead(bead.id))
+    assert after is not None
+    assert after.status is BeadStatus.REVIEW
