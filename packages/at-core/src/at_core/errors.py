@@ -127,7 +127,7 @@ class StoreError(AtError):
     code = "store"
 
 
-class DiskFull(StoreError):
+class NoSpaceLeft(StoreError):
     """No room on the disk of the home folder. What was refused is as if it had not been asked for."""
 
     code = "disk_full"

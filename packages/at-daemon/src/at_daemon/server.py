@@ -31,7 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from at_core.api import MAX_BODY_BYTES, PROTOCOL, ROUTES, Answer, Route
-from at_core.errors import AtError, DiskFull, NotFound, TooLarge, UsageError
+from at_core.errors import AtError, NoSpaceLeft, NotFound, TooLarge, UsageError
 from at_core.paths import Home
 from at_daemon.__about__ import __version__
 from at_daemon.edge import (
@@ -199,7 +199,7 @@ class _Endpoint:
         if isinstance(error, AtError):
             return error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return DiskFull(str(error.filename or "the home folder"))
+            return NoSpaceLeft(str(error.filename or "the home folder"))
         internal = Internal(os.urandom(4).hex())
         _log.error("%s: %s", self._route.name, internal.message, exc_info=error)
         return internal

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from at_core.errors import DiskFull, StoreError
+from at_core.errors import NoSpaceLeft, StoreError
 from at_core.store.tx import Tx
 
 T = TypeVar("T")
@@ -224,7 +224,7 @@ def explain(error: sqlite3.Error, path: Path | None) -> StoreError:
     name = getattr(error, "sqlite_errorname", "") or ""
     where = "the store" if path is None else f"the store {path}"
     if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and _is_full(path)):
-        told: StoreError = DiskFull(where)
+        told: StoreError = NoSpaceLeft(where)
     elif name.startswith("SQLITE_IOERR"):
         told = StoreError(
             f"{where} cannot be written: {error} ({name})", "check the disk and its limits, then try again"
