@@ -43,6 +43,12 @@ class Effect:
 
 
 Act = Callable[[Intent], Awaitable[Effect]]
+MOST_ATTEMPTS = 5
+
+
+def _may_pass(error: Exception, attempts: int) -> bool:
+    """A ref that moved meanwhile, a git that took too long: worth a few more tries."""
+    return getattr(error, "exit_code", None) == TryLater.exit_code and attempts < MOST_ATTEMPTS
 
 
 class Executor:
@@ -57,6 +63,11 @@ class Executor:
     def notify(self) -> None:
         """New intents may be on record."""
         self._news.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an act is being carried out."""
+        return bool(self._busy)
 
     async def run(self) -> None:
         """Carry out intents until cancelled."""
@@ -98,8 +109,14 @@ class Executor:
             except TryLater as error:
                 await self._later(intent, str(error))
             except (AtError, SessionError, OSError, ValueError) as error:
-                log.warning("%s failed: %s", intent.key, error)
-                await self._failed(intent, str(error))
+                if _may_pass(error, intent.attempts):
+                    await self._later(intent, str(error))
+                else:
+                    log.warning("%s failed: %s", intent.key, error)
+                    await self._failed(intent, str(error))
+            except Exception as error:  # one act's mistake must not end the others
+                log.exception("%s stumbled", intent.key)
+                await self._failed(intent, f"{type(error).__name__}: {error}")
             else:
                 await self._close(intent, effect)
             finally:

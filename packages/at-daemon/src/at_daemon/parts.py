@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,39 @@ from at_daemon.sessions import LiveSessions
 T = TypeVar("T")
 
 
+class Starts:
+    """Starts of processes: let through until they are closed. What comes later is left to the next daemon."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._closed = anyio.Event()
+        self._quiet = anyio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether everything is about to be stopped."""
+        return self._closed.is_set()
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Around one start; never returns once they are closed."""
+        if self.closed:
+            await anyio.sleep_forever()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if self.closed and not self._under_way:
+                self._quiet.set()
+
+    async def close(self) -> None:
+        """Let none begin any more, and wait for those under way."""
+        self._closed.set()
+        if self._under_way:
+            await self._quiet.wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts that know of each other through this and nothing else."""
@@ -36,6 +70,7 @@ class Parts:
     news: News
     stopping: anyio.Event
     started_at: datetime
+    starts: Starts = field(default_factory=Starts)
     rig_locks: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
     """Git acts that write to a person's repository are done one at a time for each repository."""
 

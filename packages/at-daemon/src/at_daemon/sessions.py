@@ -7,6 +7,7 @@ once whatever happens to the daemon.
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import logging
 import os
@@ -29,7 +30,7 @@ from at_session.drivers import driver_for
 from at_session.errors import HolderLost, SessionError
 from at_session.journal import ExitStatus, Record, RecordKind
 from at_session.session import EndedSession, Session, open_session
-from at_session.vocabulary import Driver, DriverEvent, DriverState, Write
+from at_session.vocabulary import Driver, DriverEvent, DriverState, Unparsed, Write
 
 log = logging.getLogger(__name__)
 TRIM_EVERY = 1 << 20
@@ -119,7 +120,11 @@ class LiveSessions:
         self._tasks.start_soon(self._follow, live)
 
     async def _take_rest(self, record: SessionRecord, driver: Driver, ended: EndedSession) -> None:
-        records = list(ended.records(record.offset))
+        records: list[Record] = []
+        try:
+            records.extend(ended.records(record.offset))
+        except SessionError as error:
+            log.warning("session %s: the rest of its journal is lost: %s", record.id, error)
         if records:
             await self._take(record, driver, records)
         if not ended.complete:
@@ -138,12 +143,24 @@ class LiveSessions:
                         live.offset, live.taken_at = batch[-1].next, awake
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
                     await self._trim(live)
-        except HolderLost:
+        except SessionError as error:  # its holder is gone, or its journal cannot be read
+            log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
+            await self._end_orphans(live.session)
         self._live.pop(live.record.id, None)
         await self._ended(live.record, live.exit, lost=lost)
         await let_go(live.session)
         live.over.set()
+
+    async def _end_orphans(self, session: Session) -> None:
+        """What a lost holder left running must not work on beside the next start."""
+        with contextlib.suppress(SessionError, OSError):
+            await session.stop(GONE_SECONDS)
+            await session.wait()
+        with contextlib.suppress(SessionError, OSError):
+            found = await open_session(session.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+            if isinstance(found, EndedSession):
+                await anyio.to_thread.run_sync(found.kill_processes)
 
     async def _trim(self, live: Live) -> None:
         if live.offset - live.trimmed < TRIM_EVERY:
@@ -162,7 +179,7 @@ class LiveSessions:
         writes: list[Write] = []
         for entry in batch:
             stream = STREAMS.get(entry.kind)
-            for heard in driver.feed(stream, entry.data) if stream else ():
+            for heard in _heard(driver, stream, entry.data) if stream else ():
                 if isinstance(heard, Write):
                     writes.append(heard)
                 else:
@@ -172,9 +189,16 @@ class LiveSessions:
             return False
         state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
         failpoint("ingest.before-commit")
-        await self._ledger.record(
-            lambda change: self._note(change, record, events, writes, state, offset, gaps)
-        )
+        try:
+            await self._ledger.record(
+                lambda change: self._note(change, record, events, writes, state, offset, gaps)
+            )
+        except (ValueError, OverflowError, TypeError) as error:  # a figure or text that nothing can keep
+            log.exception("what %s said could not be taken in", record.id)
+            stumbled = [Unparsed(f"{type(error).__name__}: {error}"[:500])]
+            await self._ledger.record(
+                lambda change: self._note(change, record, stumbled, writes, state, offset, gaps)
+            )
         failpoint("ingest.after-commit")
         return True
 
@@ -231,6 +255,14 @@ class LiveSessions:
 
         await self._ledger.record(note)
         self._tell()
+
+
+def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | Write]:
+    try:
+        return list(driver.feed(stream, data))
+    except Exception as error:  # words of an agent must not end the daemon
+        log.exception("the driver of %s stumbled", driver.cli)
+        return [Unparsed(f"{type(error).__name__}: {error}"[:500], stream)]
 
 
 async def let_go(session: Session) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from at_agents import prompts
-from at_agents.decisions import derived_id
+from at_agents.decisions import Awake, derived_id
+from at_agents.lifecycle import stop as stop_session
 from at_core.types import Agent, Bead, Intent, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments
@@ -39,7 +40,8 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
     session_id = session_id_for(agent.id, attempt)
     launch = _launch(parts, bead, agent, facts, attempt)
     failpoint("spawn.before-start")
-    held = await _find_or_start(parts, session_id, launch)
+    async with parts.starts.one():
+        held = await _find_or_start(parts, session_id, launch)
     failpoint("spawn.after-start")
     record = SessionRecord(
         id=session_id,
@@ -51,7 +53,10 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
         started_at=parts.ledger.worlds.clock.now(),
     )
     note = functools.partial(
-        _started, parts=parts, record=record, pid=held.pid if isinstance(held, Session) else None
+        note_start,
+        awake=parts.ledger.worlds.clock.awake(),
+        record=record,
+        pid=held.pid if isinstance(held, Session) else None,
     )
     return Effect(note, functools.partial(parts.sessions.adopt, record))
 
@@ -108,12 +113,15 @@ async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Sessi
     return await start_session(spec, **folders)
 
 
-def _started(change: Change, parts: Parts, record: SessionRecord, pid: int | None) -> None:
+def note_start(change: Change, awake: Awake, record: SessionRecord, pid: int | None) -> None:
+    """A process of the agent is held; one that nothing is left to do for is ended."""
     agent = change.tx.agent(record.agent_id)
     bead = change.tx.bead(record.bead_id) if record.bead_id else None
     if agent is None or change.tx.session(record.id) is not None:
         return
     change.tx.add_session(record)
+    if bead is None and record.bead_id is not None:  # it was removed while this came up
+        change.intend(stop_session(record.id, "its bead is removed"), record.bead_id, agent.id)
     process = {
         "state": "running",
         "session": record.id,
@@ -122,7 +130,6 @@ def _started(change: Change, parts: Parts, record: SessionRecord, pid: int | Non
         "bead": str(record.bead_id),
     }
     change.put(agent.id, AgentFact.PROCESS, process, "holder")
-    awake = parts.ledger.worlds.clock.awake()
     sign = {"awake": awake.seconds, "boot": awake.boot, "session": record.id}
     change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "holder")
     change.tell(EventType.AGENT_STARTED, bead, agent, session=record.id, pid=pid, attempt=record.attempt)

@@ -32,6 +32,7 @@ from at_session.vocabulary import Transport
 Json = dict[str, Any]
 MOST_OUTPUT = 20_000
 STOP_GRACE_SECONDS = 2.0
+GATE_PREFIX = "gate-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,12 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
     limit = intent.payload["timeout_seconds"]
     async with parts.gate_slots:
         began = parts.awake_seconds()
-        session = await _gate_session(parts, work, intent, f"gate-{named}")
+        async with parts.starts.one():
+            session = await _gate_session(parts, work, intent, GATE_PREFIX + named)
         failpoint("gate.after-start")
         status, timed_out = await _exit_of(session, float(limit))
+        if parts.starts.closed:
+            await anyio.sleep_forever()  # we ended it: it proves nothing, and is run again by the next daemon
         seconds = parts.awake_seconds() - began
         failpoint("gate.after-exit")
         if isinstance(session, Session):
@@ -163,7 +167,7 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
             change.touch(bead.id)
 
     async def tidy() -> None:
-        await anyio.to_thread.run_sync(_remove_gate, parts, f"gate-{named}")
+        await anyio.to_thread.run_sync(_remove_gate, parts, GATE_PREFIX + named)
 
     return Effect(note, tidy)
 

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
 
 from at_core.api import DownRequest
+from at_daemon.acts.proof import GATE_PREFIX
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
 from at_daemon.sessions import let_go
+from at_session.errors import SessionError
 from at_session.session import EndedSession, list_sessions, open_session
 
 Json = dict[str, Any]
 STOP_SECONDS = 20.0
+log = logging.getLogger(__name__)
 
 
 async def down(parts: Parts, call: Call) -> Json:
     """Stop what runs, resumably, unless it is to be kept; the daemon ends once this is answered."""
     request: DownRequest = call.body
     stopped: list[str] = []
-    if not request.keep_agents:
-        with anyio.move_on_after(STOP_SECONDS):
-            running = await parts.ledger.read(lambda tx: {s.agent_id for s in tx.sessions(live=True)})
-            stopped = await stop_agents(parts, running, "down", "at down")
-            await _stop_the_rest(parts)
-    parts.stopping.set()
+    try:
+        if not request.keep_agents:
+            with anyio.move_on_after(STOP_SECONDS):
+                await parts.starts.close()
+                running = await parts.ledger.read(lambda tx: {s.agent_id for s in tx.sessions(live=True)})
+                stopped = await stop_agents(parts, running, "down", "at down")
+                await _stop_the_rest(parts)
+    finally:
+        parts.stopping.set()
     return {"stopped": stopped}
 
 
@@ -38,12 +47,19 @@ async def _stop_the_rest(parts: Parts) -> None:
             held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)
         except FileNotFoundError:
             continue
+        except SessionError as error:
+            log.warning("session %s could not be ended: %s", session_id, error)
+            continue
         if isinstance(held, EndedSession):
             held.kill_processes()
             continue
-        await held.stop(1.0)
-        await held.wait()
+        with contextlib.suppress(SessionError):  # it ended at that very moment
+            await held.stop(1.0)
+            await held.wait()
         await let_go(held)
+        if session_id.startswith(GATE_PREFIX):
+            # What we ended is no result: without a journal the gate is run again.
+            shutil.rmtree(held.journal, ignore_errors=True)
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"down": down}

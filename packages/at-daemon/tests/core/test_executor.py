@@ -1,0 +1,102 @@
+"""What becomes of an intent whose act goes wrong, and of starts while everything is being stopped."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from at_agents.decisions import Do, IntentKind
+from at_core.types import Intent, IntentState, SessionRecord
+from at_daemon.acts.process import note_start
+from at_daemon.executor import MOST_ATTEMPTS, Effect, Executor
+from at_daemon.git.errors import GitTimedOut
+from at_daemon.parts import Starts
+from at_daemon.testing import Desk
+
+
+def carried_out(desk: Desk, error: Exception) -> Intent:
+    """The intent as it stands after an act that raises was tried once."""
+
+    tried = anyio.Event()
+
+    async def act(intent: Intent) -> Effect:
+        tried.set()
+        raise error
+
+    async def once() -> None:
+        executor = Executor(desk.ledger, {IntentKind.FORECAST: act})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.run)
+            await tried.wait()
+            while executor.busy:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    desk.do(lambda change: change.intend(Do("look", IntentKind.FORECAST), None, None))
+    anyio.run(once)
+    intent = desk.do(lambda change: change.tx.intent("look"))
+    assert intent is not None
+    return intent
+
+
+@pytest.mark.parametrize("error", [KeyError("folder"), ValueError("no number"), OSError("gone")])
+def test_an_act_that_goes_wrong_fails_its_intent_and_nothing_else(desk: Desk, error: Exception) -> None:
+    intent = carried_out(desk, error)
+    assert intent.state is IntentState.FAILED
+    assert intent.error
+
+
+def test_what_may_pass_is_tried_again(desk: Desk) -> None:
+    intent = carried_out(desk, GitTimedOut("fetch", 60))
+    assert intent.state is IntentState.OPEN
+    assert intent.attempts == 1
+
+
+def test_but_not_for_ever(desk: Desk) -> None:
+    desk.do(lambda change: change.intend(Do("look", IntentKind.FORECAST), None, None))
+    for _ in range(MOST_ATTEMPTS):
+        desk.do(lambda change: change.tx.delay_intent("look", change.now))
+    assert carried_out(desk, GitTimedOut("fetch", 60)).state is IntentState.FAILED
+
+
+def test_closing_starts_waits_for_those_under_way_and_lets_none_begin() -> None:
+    async def story() -> list[str]:
+        starts, told = Starts(), list[str]()
+        begun, go_on = anyio.Event(), anyio.Event()
+
+        async def start(name: str) -> None:
+            async with starts.one():
+                told.append(name)
+                begun.set()
+                await go_on.wait()
+
+        async def close() -> None:
+            await starts.close()
+            told.append("closed")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start, "first")
+            await begun.wait()
+            tasks.start_soon(close)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(start, "late")
+            go_on.set()
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        return told
+
+    assert anyio.run(story) == ["first", "closed"]
+
+
+def test_a_start_whose_bead_was_removed_meanwhile_is_ended(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    record = SessionRecord(
+        id="s-1", agent_id=agent.id, bead_id=bead.id, cli="demo", attempt=1, started_at=desk.clock.now()
+    )
+    desk.do(lambda change: change.tx.remove_bead(bead.id))
+    desk.do(partial(note_start, awake=desk.clock.awake(), record=record, pid=None))
+    assert desk.do(lambda change: change.tx.intent("stop:s-1")) is not None
