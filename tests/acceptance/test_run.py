@@ -86,3 +86,17 @@ def test_a_bead_that_comes_after_another_starts_when_that_one_has_landed(product
     product.wait(second, "bead.landed")
     landed = [event["bead_id"] for event in product.json_lines("events") if event["type"] == "bead.landed"]
     assert landed == [first, second]
+
+
+def test_more_beads_than_places_are_done_all_the_same(product: Product) -> None:
+    assert product.at("config", "general.max_agents", "2").code == 0
+    beads = [product.start(f"write file-{number}.txt x") for number in range(5)]
+    for bead in beads:
+        product.wait(bead, "bead.proved")
+    running = [session for session in product.json("agents")["agents"] if session["label"] == "done unseen"]
+    assert 1 <= len(running) <= 2
+    first = next(bead for bead in beads if product.json("show", bead)["agent"]["label"] == "exited")
+    product.json("send-back", first, "-m", "write more.txt x")
+    seq = product.json("show", first)["seq"]
+    product.wait(first, "bead.proved", after=seq)
+    assert product.json("show", first)["turns"] == 2

@@ -127,7 +127,7 @@ class Awake:
 class World:
     """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age.
 
-    `room` says whether one more agent may be started, `busy_elsewhere` whether the agent is at work on another bead,
+    `room` says whether one more agent may be started, `spare` whose session may be ended to make room, `busy_elsewhere` whether the agent is at work on another bead,
     `waits_for` which bead has to land first, in words.
     """
 
@@ -143,6 +143,7 @@ class World:
     intent: Callable[[str], Intent | None] = lambda key: None
     gates: Callable[[str], Mapping[tuple[str, str], GateResult]] = lambda tree: {}
     room: bool = True
+    spare: str | None = None
     busy_elsewhere: bool = False
     waits_for: str | None = None
     policy: Policy = field(default_factory=Policy)

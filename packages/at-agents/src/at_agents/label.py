@@ -103,6 +103,11 @@ def _needs_person(world: World) -> tuple[str, ...] | None:
 
 def _before_first_start(world: World) -> tuple[str, ...]:
     if world.bead.status is BeadStatus.SLUNG and world.open_messages:
+        if not world.room:
+            return (
+                AgentLabel.STARTING,
+                "it waits for a place: as many agents run as general.max_agents allows",
+            )
         return (AgentLabel.STARTING, "a prompt is queued and no process was started yet")
     return (AgentLabel.NEW, "it was never started")
 

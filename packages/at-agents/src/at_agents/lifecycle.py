@@ -141,7 +141,8 @@ def _without_process(world: World) -> list[Action]:
     if cut and not world.open_messages:
         actions.append(_go_on(world, attempt))
     if not world.room and world.intent(key) is None:
-        return actions
+        # An agent that waits for a review can be had back by its session; its place is worth more to work.
+        return [*actions, stop(world.spare, "its place is needed")] if world.spare else actions
     not_before = parse_time(crashes["try_at"]) if crashes.get("try_at") else None
     actions.append(Do(key, IntentKind.SPAWN, {"attempt": attempt}, not_before))
     return actions

@@ -6,8 +6,9 @@ import logging
 
 from at_agents.decisions import IntentKind
 from at_core.store import Tx
+from at_daemon.acts.proof import gate_session_id
 from at_daemon.parts import Parts
-from at_daemon.sessions import let_go
+from at_daemon.sessions import let_go, session_id_for
 from at_session.errors import SessionError
 from at_session.session import Session, list_sessions, open_session
 
@@ -17,10 +18,13 @@ log = logging.getLogger(__name__)
 async def end_strays(parts: Parts) -> list[str]:
     """End every held session that nothing on record accounts for; their ids."""
     held = [name for name in list_sessions(parts.home.holders) if not parts.sessions.contact(name)]
-    if not held or await parts.ledger.read(_will_be_looked_for):
+    if not held:
         return []
+    awaited = await parts.ledger.read(_will_be_looked_for)
     ended = []
     for name in held:
+        if name in awaited:
+            continue
         try:
             session = await open_session(name, run_dir=parts.home.holders, journal_dir=parts.home.journal)
             if isinstance(session, Session):
@@ -33,5 +37,11 @@ async def end_strays(parts: Parts) -> list[str]:
     return ended
 
 
-def _will_be_looked_for(tx: Tx) -> bool:
-    return any(intent.kind in (IntentKind.SPAWN, IntentKind.GATE) for intent in tx.open_intents())
+def _will_be_looked_for(tx: Tx) -> set[str]:
+    names = set()
+    for intent in tx.open_intents():
+        if intent.kind == IntentKind.SPAWN and intent.agent_id is not None:
+            names.add(session_id_for(intent.agent_id, int(intent.payload["attempt"])))
+        if intent.kind == IntentKind.GATE:
+            names.add(gate_session_id(intent))
+    return names

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from at_agents.decisions import Policy, World
+from at_agents.decisions import IntentKind, Policy, World
 from at_core.store import Tx
-from at_core.types import Agent, Bead, BeadStatus, Fact, GateResult
+from at_core.types import Agent, Bead, BeadStatus, Fact, GateResult, SessionRecord
 from at_core.vocabulary import AgentFact
 from at_daemon.clock import Clock
 
@@ -28,6 +28,7 @@ class Worlds:
         facts = values(tx.facts(bead.id))
         agent_facts = values(tx.facts(agent.id)) if agent else {}
         process = agent_facts.get(AgentFact.PROCESS) or {}
+        room, spare = self._place(tx) if _wants_room(bead, process) else (True, None)
         return World(
             bead=bead,
             facts=facts,
@@ -40,14 +41,28 @@ class Worlds:
             asks=tuple(a for a in tx.open_asks() if agent and (a.agent_id, a.bead_id) == (agent.id, bead.id)),
             intent=tx.intent,
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
-            room=not _wants_room(bead, process) or self._room(tx),
+            room=room,
+            spare=spare,
             busy_elsewhere=_busy_elsewhere(tx, bead, process),
             waits_for=_waits_for(tx, bead),
             policy=Policy(silence_seconds=self.silence_seconds(agent.cli_type.value if agent else "")),
         )
 
-    def _room(self, tx: Tx) -> bool:
-        return len(tx.sessions(live=True)) < self.max_agents
+    def _place(self, tx: Tx) -> tuple[bool, str | None]:
+        """Whether one more agent may be started; if not, the session of one that only waits for a review."""
+        held = tx.sessions(live=True)
+        coming = sum(intent.kind == IntentKind.SPAWN for intent in tx.open_intents())
+        if len(held) + coming < self.max_agents:
+            return True, None
+        return False, next((record.id for record in held if _only_waits(tx, record)), None)
+
+
+def _only_waits(tx: Tx, record: SessionRecord) -> bool:
+    bead = tx.bead(record.bead_id) if record.bead_id else None
+    if bead is None or bead.status is not BeadStatus.REVIEW or tx.intent(f"stop:{record.id}") is not None:
+        return False
+    turn = tx.fact(record.agent_id, AgentFact.TURN.value)
+    return turn is not None and turn.value.get("state") == "ended"
 
 
 def _wants_room(bead: Bead, process: Mapping[str, Any]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from at_core.types import Intent
-from at_core.vocabulary import BeadFact, EventType
+from at_core.types import AgentRole, Intent
+from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import git
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
-from at_daemon.parts import Parts, bead_named, rig_of
+from at_daemon.parts import Parts, agent_named, bead_named, rig_of
+from at_daemon.world import bead_of
 
 
 async def prepare(parts: Parts, intent: Intent) -> Effect:
@@ -70,9 +71,17 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
         if intent.payload.get("forget"):
             change.tx.remove_bead(bead.id)
             change.tell(EventType.BEAD_REMOVED, bead, actor="person", attic=kept, title=bead.title)
+            if bead.agent_id is not None:
+                change.put(bead.agent_id, AgentFact.STOPPED, None)  # it may have other work
+                change.touch_waiting(bead.agent_id)
 
     async def tidy() -> None:
         if intent.payload.get("forget") and bead.agent_id is not None:
-            shutil.rmtree(parts.home.private / str(bead.agent_id), ignore_errors=True)
+            agent = await parts.ledger.read(lambda tx: agent_named(tx, bead.agent_id))
+            if (
+                agent.role is AgentRole.POLECAT
+                and await parts.ledger.read(lambda tx: bead_of(tx, agent)) is None
+            ):
+                shutil.rmtree(parts.home.private / str(agent.id), ignore_errors=True)
 
     return Effect(note, tidy)

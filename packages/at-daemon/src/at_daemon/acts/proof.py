@@ -84,11 +84,19 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
 
     def note(change: Change) -> None:
         change.put(work.bead.id, BeadFact.BRANCH, branch, "git")
+        pin_permission(change, work.bead, found.head)
         change.tell(EventType.WORK_COLLECTED, work.bead, said=branch)
         if seen is not None:
             _note_look(change, work.bead, seen)
 
     return Effect(note)
+
+
+def pin_permission(change: Change, bead: Bead, head: str) -> None:
+    """A word given before the work was collected is for this head, not for what a later round may bring."""
+    allowed = change.fact(bead.id, BeadFact.LAND_ALLOWED)
+    if allowed is not None and allowed["head"] is None:
+        change.put(bead.id, BeadFact.LAND_ALLOWED, {**allowed, "head": head}, "person")
 
 
 async def forecast(parts: Parts, intent: Intent) -> Effect:
@@ -120,13 +128,13 @@ async def rules_of(rig: Rig, gate_seconds: int, target: str | None = None) -> Js
 async def gate(parts: Parts, intent: Intent) -> Effect:
     """Run one gate on exactly one tree, in a checkout of its own; the run outlives the daemon and is found again."""
     work = await _work(parts, intent)
-    named = hashlib.sha256(intent.key.encode()).hexdigest()[:16]
-    log = parts.home.logs / "gates" / f"{named}.log"
+    session_id = gate_session_id(intent)
+    log = parts.home.logs / "gates" / f"{session_id.removeprefix(GATE_PREFIX)}.log"
     limit = intent.payload["timeout_seconds"]
     async with parts.gate_slots:
         began = parts.awake_seconds()
         async with parts.starts.one():
-            session = await _gate_session(parts, work, intent, GATE_PREFIX + named)
+            session = await _gate_session(parts, work, intent, session_id)
         failpoint("gate.after-start")
         status, timed_out = await _exit_of(session, float(limit))
         if parts.starts.closed:
@@ -167,9 +175,14 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
             change.touch(bead.id)
 
     async def tidy() -> None:
-        await anyio.to_thread.run_sync(_remove_gate, parts, GATE_PREFIX + named)
+        await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
 
     return Effect(note, tidy)
+
+
+def gate_session_id(intent: Intent) -> str:
+    """The session in which the gate of this intent runs, the same whenever it is carried out again."""
+    return GATE_PREFIX + hashlib.sha256(intent.key.encode()).hexdigest()[:16]
 
 
 async def _work(parts: Parts, intent: Intent) -> Work:

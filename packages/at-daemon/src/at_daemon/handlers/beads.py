@@ -14,9 +14,20 @@ from at_agents.decisions import Do, IntentKind, derived_id
 from at_agents.names import fresh_name
 from at_core import text
 from at_core.api import AddRequest, HookRequest, Order, RetryRequest, RunRequest, SlingRequest
-from at_core.errors import NotFound, Refused, UsageError
+from at_core.errors import AtError, NotFound, Refused, UsageError
 from at_core.store import Tx
-from at_core.types import Agent, AgentRole, Bead, BeadStatus, CliType, IntentState, Lane, MessageKind, Rig
+from at_core.types import (
+    Agent,
+    AgentRole,
+    Bead,
+    BeadStatus,
+    CliType,
+    IntentState,
+    Lane,
+    MessageKind,
+    ReceiptState,
+    Rig,
+)
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments
 from at_daemon.documents import bead_document
@@ -28,6 +39,14 @@ from at_session.drivers import known_clis
 from at_session.vocabulary import Allow
 
 Json = dict[str, Any]
+OF_LAST_TRY = (
+    AgentFact.LIMIT,
+    AgentFact.LOGIN,
+    AgentFact.STOPPED,
+    AgentFact.CRASHES,
+    AgentFact.TURN,
+)
+"""What an agent was seen to do on other work, or before, says nothing about what it is given now."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -102,7 +121,9 @@ async def sling(parts: Parts, call: Call) -> Json:
     request: SlingRequest = call.body
     rig = await rig_at(parts, request.path)
     identity = uuid4()
-    environments.save(parts.home, identity, request.order.env)
+    known = await parts.ledger.read(lambda tx: tx.find_agents(request.agent))
+    kept = known[0].id if known else identity
+    environments.save(parts.home, kept, request.order.env)  # before its start can be carried out
 
     def put(change: Change) -> tuple[UUID, UUID]:
         bead = bead_called(change.tx, request.bead, rig)
@@ -125,8 +146,12 @@ async def sling(parts: Parts, call: Call) -> Json:
         _start(change, bead, order)
         return bead.id, agent.id
 
-    bead_id, agent_id = await parts.ledger.change(put)
-    if agent_id != identity:
+    try:
+        bead_id, agent_id = await parts.ledger.change(put)
+    except AtError:
+        environments.forget(parts.home, identity)
+        raise
+    if agent_id != kept:  # it was made by somebody else meanwhile
         environments.save(parts.home, agent_id, request.order.env)
         environments.forget(parts.home, identity)
     return await shown(parts, bead_id)
@@ -142,7 +167,7 @@ async def retry(parts: Parts, call: Call) -> Json:
         bead, agent = bead_named(change.tx, bead_id), agent_named(change.tx, agent_id)
         bead.status.require_transition_to(BeadStatus.BACKLOG)
         _require_free(change, agent, bead)
-        body = _retry_body(change.tx, bead, request.text)
+        body = retry_body(change.tx, bead, request.text)
         forget_outcome(change, bead, agent)
         order = change.fact(bead.id, BeadFact.ORDER) or {}
         bead = change.move(bead, BeadStatus.BACKLOG, EventType.BEAD_RETRIED, actor="person")
@@ -150,7 +175,8 @@ async def retry(parts: Parts, call: Call) -> Json:
         generation = int(order.get("generation", 0)) + 1
         change.put(bead.id, BeadFact.ORDER, {**order, "generation": generation}, "person")
         bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
-        change.say(bead, derived_id(bead.id, "retry", generation), MessageKind.PROMPT, body)
+        if body:
+            change.say(bead, derived_id(bead.id, "retry", generation), MessageKind.PROMPT, body)
         return bead.id
 
     return await shown(parts, await parts.ledger.change(begin))
@@ -192,7 +218,7 @@ async def remove(parts: Parts, call: Call) -> Json:
     if intent.state is not IntentState.DONE:
         raise Refused(f"it was not removed: {intent.error}", f"at rm {str(bead.id)[:8]}")
     attic = await parts.ledger.read(
-        lambda tx: [e for e in tx.events(bead_id=bead.id) if e.event_type == "bead.removed"]
+        lambda tx: tx.events(bead_id=bead.id, types=[EventType.BEAD_REMOVED.value])
     )
     return {"removed": str(bead.id), "attic": (attic[-1].payload or {}).get("attic") if attic else None}
 
@@ -303,7 +329,7 @@ def forget_outcome(change: Change, bead: Bead, agent: Agent) -> None:
         BeadFact.OVERRIDE,
     ):
         change.put(bead.id, name, None)
-    for fact in (AgentFact.LIMIT, AgentFact.LOGIN, AgentFact.STOPPED, AgentFact.CRASHES, AgentFact.TURN):
+    for fact in OF_LAST_TRY:
         change.put(agent.id, fact, None)
 
 
@@ -320,7 +346,7 @@ def _start(change: Change, bead: Bead, order: Json) -> None:
     change.put(bead.id, BeadFact.ORDER, order, "person")
     bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
     if bead.agent_id is not None:
-        for fact in (AgentFact.STOPPED, AgentFact.TURN, AgentFact.CRASHES):
+        for fact in OF_LAST_TRY:
             change.put(bead.agent_id, fact, None)
     change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, bead.description or bead.title)
 
@@ -373,14 +399,16 @@ def _retried(bead: Bead) -> tuple[UUID, UUID]:
     return bead.id, bead.agent_id
 
 
-def _retry_body(tx: Tx, bead: Bead, added: str) -> str:
-    taken = any(message.accepted_at for message in tx.messages(bead_id=bead.id))
-    if added:
-        return added if taken else f"{bead.description or bead.title}\n\n{added}"
+def retry_body(tx: Tx, bead: Bead, added: str) -> str:
+    """What is said at a new try; empty where the first prompt is on its way still and is delivered as it is."""
+    messages = tx.messages(bead_id=bead.id)
+    if any(message.receipt in (ReceiptState.QUEUED, ReceiptState.SENT) for message in messages):
+        return added
+    prompt = bead.description or bead.title
+    if not any(message.accepted_at for message in messages):
+        return f"{prompt}\n\n{added}" if added else prompt
     outcome = tx.fact(bead.id, BeadFact.OUTCOME.value)
-    return (
-        prompts.again(outcome.value["reason"] if outcome else "") if taken else bead.description or bead.title
-    )
+    return added or prompts.again(outcome.value["reason"] if outcome else "")
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {

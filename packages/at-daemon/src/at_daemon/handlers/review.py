@@ -73,6 +73,8 @@ async def land(parts: Parts, call: Call) -> Json:
                 f"at show {str(bead.id)[:8]}",
             )
         branch = change.fact(bead.id, BeadFact.BRANCH) or {}
+        if branch.get("round") != (change.fact(bead.id, BeadFact.HANDED_IN) or {}).get("round"):
+            branch = {}  # of an earlier round: what is being collected now is meant
         change.put(bead.id, BeadFact.LAND_ALLOWED, {"by": "person", "head": branch.get("head")}, "person")
         change.look_at_target(bead, "a person lets it land")
         change.tell(EventType.BEAD_LANDING_ALLOWED, bead, actor="person", head=branch.get("head"))
