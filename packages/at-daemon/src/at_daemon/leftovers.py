@@ -20,7 +20,7 @@ async def end_strays(parts: Parts) -> list[str]:
     held = [name for name in list_sessions(parts.home.holders) if not parts.sessions.contact(name)]
     if not held:
         return []
-    awaited = await parts.ledger.read(_will_be_looked_for)
+    awaited = await parts.ledger.read(sessions_awaited)
     ended = []
     for name in held:
         if name in awaited:
@@ -37,7 +37,8 @@ async def end_strays(parts: Parts) -> list[str]:
     return ended
 
 
-def _will_be_looked_for(tx: Tx) -> set[str]:
+def sessions_awaited(tx: Tx) -> set[str]:
+    """Ids of the sessions that open intents will look for."""
     names = set()
     for intent in tx.open_intents():
         if intent.kind == IntentKind.SPAWN and intent.agent_id is not None:

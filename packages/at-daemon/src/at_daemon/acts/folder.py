@@ -14,6 +14,8 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts, agent_named, bead_named, rig_of
 from at_daemon.world import bead_of
 
+REMOVED = "its bead is removed"
+
 
 async def prepare(parts: Parts, intent: Intent) -> Effect:
     """Make the clone on a branch of its own, from the base that was asked for or the target's tip."""
@@ -72,7 +74,9 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
             change.tx.remove_bead(bead.id)
             change.tell(EventType.BEAD_REMOVED, bead, actor="person", attic=kept, title=bead.title)
             if bead.agent_id is not None:
-                change.put(bead.agent_id, AgentFact.STOPPED, None)  # it may have other work
+                stopped = change.fact(bead.agent_id, AgentFact.STOPPED) or {}
+                if stopped.get("reason") == REMOVED:
+                    change.put(bead.agent_id, AgentFact.STOPPED, None)  # it may have other work
                 change.touch_waiting(bead.agent_id)
 
     async def tidy() -> None:

@@ -30,6 +30,7 @@ from at_core.types import (
 )
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments
+from at_daemon.acts.folder import REMOVED
 from at_daemon.documents import bead_document
 from at_daemon.edge import Call
 from at_daemon.handlers.named import bead_called, rig_at, rig_or_new
@@ -202,13 +203,11 @@ async def remove(parts: Parts, call: Call) -> Json:
         ):
             session = str(process["session"])
             change.intend(
-                Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": "its bead is removed"}),
+                Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": REMOVED}),
                 bead.id,
                 bead.agent_id,
             )
-            change.put(
-                bead.agent_id, AgentFact.STOPPED, {"by": "person", "reason": "its bead is removed"}, "person"
-            )
+            change.put(bead.agent_id, AgentFact.STOPPED, {"by": "person", "reason": REMOVED}, "person")
         return None
 
     await parts.ledger.change(intend)
