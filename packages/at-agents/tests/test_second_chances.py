@@ -74,3 +74,17 @@ def test_a_bead_whose_agent_was_stopped_says_so_and_is_waited_for_no_longer() ->
     assert settled(life.world()) == Settled(True, 3)
     assert [entry.hint for entry in attention(life.world())] == ["at resume wren"]
     assert reasons(life.world()) == ["down stopped wren: at down"]
+
+
+def test_api_errors_that_do_not_pass_end_the_bead_and_limits_do_not() -> None:
+    life = working(Simulation())
+    errors = {"kind": "limit", "message": "server_error (500)", "awake": life.awake_seconds}
+    life.agent_facts[AgentFact.RETRYING] = errors
+    life.pass_time(121)
+    assert life.bead.status is BeadStatus.SLUNG
+    life.agent_facts[AgentFact.RETRYING] = errors | {"kind": "api", "awake": life.awake_seconds}
+    life.pass_time(119)
+    assert life.bead.status is BeadStatus.SLUNG
+    life.pass_time(2)
+    assert life.bead.status is BeadStatus.FAILED
+    assert "server_error" in life.facts[BeadFact.OUTCOME]["reason"]

@@ -112,6 +112,7 @@ class Policy:
     crash_backoff_seconds: tuple[float, ...] = (1.0, 4.0, 10.0)
     silence_seconds: float = 600.0
     limit_retry_seconds: float = 900.0
+    api_patience_seconds: float = 120.0
     gate_output_characters: int = 6000
 
 

@@ -97,7 +97,7 @@ def _with_process(world: World) -> list[Action]:
     if ending is not None and ending.state is IntentState.OPEN:
         return []
     if world.turn.get("state") == "working":
-        return _silence(world)
+        return _api_patience(world) or _silence(world)
     waiting = [m for m in world.open_messages if m.sent_at is None]
     if any(m.sent_at for m in world.open_messages):
         return _silence(world)
@@ -175,6 +175,18 @@ def hand_in(world: World, by: str) -> list[Action]:
         Put(BeadFact.OUTCOME, None),
         Transition(BeadStatus.REVIEW, EventType.BEAD_HANDED_IN),
     ]
+
+
+def _api_patience(world: World) -> list[Action]:
+    """A CLI may go on calling for minutes; errors that do not pass end the bead before. Limits have their own rule."""
+    retrying = world.agent_facts.get(AgentFact.RETRYING) or {}
+    if retrying.get("awake") is None or retrying.get("kind") == "limit":
+        return []
+    left = world.policy.api_patience_seconds - (world.awake.seconds - float(retrying["awake"]))
+    if left > 0:
+        return [*_silence(world), WakeAt(world.now + timedelta(seconds=left))]
+    reason = f"its calls were answered with errors for {world.policy.api_patience_seconds:.0f} s: {retrying['message']}"
+    return [_failed("api", reason, f"at retry {short(world)}")]
 
 
 def _silence(world: World) -> list[Action]:

@@ -49,8 +49,10 @@ class Intake:
             case seen.TurnStarted():
                 self._turn_started(event)
             case seen.Text():
+                self._put(AgentFact.RETRYING, None)
                 self._tell(EventType.TEXT_SPOKEN, text=event.text[:MOST_TEXT])
             case seen.ToolStarted():
+                self._put(AgentFact.RETRYING, None)
                 self._tell(
                     EventType.TOOL_STARTED,
                     tool=event.name,
@@ -74,7 +76,7 @@ class Intake:
                     "delay_seconds": event.delay_seconds,
                     "message": event.message,
                 }
-                self._put(AgentFact.RETRYING, value)
+                self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since()})
                 self._tell(EventType.CALL_RETRIED, **value)
             case seen.Limited():
                 self._limited(event.message, event.reset_at)
@@ -92,6 +94,13 @@ class Intake:
 
     def _put(self, name: AgentFact, value: object) -> None:
         self.change.put(self.agent.id, name, value, self.session.cli)
+
+    def _retrying_since(self) -> float | None:
+        """The awake time of the first of the errors in a row."""
+        before = self.change.fact(self.agent.id, AgentFact.RETRYING) or {}
+        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
+        since: float | None = before.get("awake", sign.get("awake"))
+        return since
 
     def _named(self, event: seen.SessionStarted) -> None:
         if self.agent.session_id != event.session_id:

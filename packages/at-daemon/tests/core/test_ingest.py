@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from at_agents.decisions import derived_id
 from at_core.types import BeadStatus, MessageKind, SessionRecord
 from at_core.vocabulary import AgentFact
 from at_daemon.ingest import Intake
+from at_daemon.ledger import Change
 from at_daemon.testing import Desk
-from at_session.vocabulary import DriverEvent, FailureKind, Limited, TurnEnded, TurnOutcome
+from at_session.vocabulary import DriverEvent, FailureKind, Limited, Retrying, Text, TurnEnded, TurnOutcome
 
 
 def hear(desk: Desk, session: SessionRecord, *events: DriverEvent) -> None:
@@ -60,3 +62,14 @@ def test_a_limit_is_over_when_a_turn_is_complete(desk: Desk) -> None:
     after = desk.do(lambda change: change.tx.bead(bead.id))
     assert after is not None
     assert after.status is BeadStatus.REVIEW
+
+
+def test_calls_are_retried_since_the_first_error_in_a_row_and_until_something_is_heard(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    for awake in (10.0, 20.0):
+        desk.do(partial(Change.put, subject=agent.id, name=AgentFact.SIGN_OF_LIFE, value={"awake": awake}))
+        hear(desk, session, Retrying(FailureKind.API, 1, 2.0, "server_error (500)"))
+    assert desk.do(lambda change: change.fact(agent.id, AgentFact.RETRYING))["awake"] == 10.0
+    hear(desk, session, Text("here it is"))
+    assert desk.do(lambda change: change.fact(agent.id, AgentFact.RETRYING)) is None
