@@ -18,6 +18,18 @@ def cpu_ticks(roots: Iterable[int]) -> dict[int, int]:
     return {root: _sum(root, children, own) for root in roots}
 
 
+def processes_naming(path: Path) -> list[int]:
+    """Ids of the processes that have this path in their command line, as holders have their folder in theirs."""
+    named, found = os.fsencode(path), []
+    for name in os.listdir(PROC) if PROC.is_dir() else ():
+        try:
+            if name.isdigit() and named in (PROC / name / "cmdline").read_bytes():
+                found.append(int(name))
+        except OSError:
+            continue  # it is gone
+    return found
+
+
 def _sum(root: int, children: Mapping[int, list[int]], own: Mapping[int, int]) -> int:
     total, waiting = 0, [root]
     while waiting:

@@ -15,7 +15,8 @@ from at_daemon.acts.proof import GATE_PREFIX
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
-from at_daemon.sessions import let_go
+from at_daemon.sessions import let_go, process_gone
+from at_daemon.vitals import processes_naming
 from at_session.errors import SessionError
 from at_session.session import EndedSession, list_sessions, open_session
 
@@ -35,13 +36,15 @@ async def down(parts: Parts, call: Call) -> Json:
                 running = await parts.ledger.read(lambda tx: {s.agent_id for s in tx.sessions(live=True)})
                 stopped = await stop_agents(parts, running, "down", "at down")
                 await _stop_the_rest(parts)
+                for pid in processes_naming(parts.home.holders):
+                    await process_gone(pid)  # a holder that answers nobody any more lingers for a moment
     finally:
         parts.stopping.set()
     return {"stopped": stopped}
 
 
 async def _stop_the_rest(parts: Parts) -> None:
-    """LiveSessions that belong to no agent: gates, and anything that a crash left behind."""
+    """Sessions that belong to no agent: gates, and anything that a crash left behind."""
     for session_id in list_sessions(parts.home.holders):
         try:
             held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)
