@@ -40,9 +40,25 @@ def interpreter_milliseconds() -> float:
     return (time.perf_counter() - begun) * 1000
 
 
+async def stop(session: Session) -> None:
+    """End a session of the benchmark, whatever became of the benchmark."""
+    await session.stop(0)
+    await session.wait()
+    await session.aclose()
+
+
 async def measure(count: int, folder: Path) -> None:
-    folders = {"run_dir": folder / "run", "journal_dir": folder / "journal"}
     sessions: list[Session] = []
+    try:
+        await measure_with(sessions, count, folder)
+    finally:
+        with anyio.CancelScope(shield=True):
+            for session in sessions:
+                await stop(session)
+
+
+async def measure_with(sessions: list[Session], count: int, folder: Path) -> None:
+    folders = {"run_dir": folder / "run", "journal_dir": folder / "journal"}
     starts, empty = [], []
     for number in range(count):
         transport = Transport.PTY if number % 2 else Transport.PIPE
@@ -65,8 +81,6 @@ async def measure(count: int, folder: Path) -> None:
     report("open_all", (time.perf_counter() - begun) * 1000, "ms", "1000 ms", 1000)
     for again in found:
         assert isinstance(again, Session)
-        await again.stop(0)
-        await again.wait()
         await again.aclose()
 
 

@@ -37,7 +37,6 @@ class IntentKind(StrEnum):
     SEND = "send"
     ANSWER = "answer"
     WRITE = "write"
-    INTERRUPT = "interrupt"
     STOP = "stop"
     COLLECT = "collect"
     GATE = "gate"

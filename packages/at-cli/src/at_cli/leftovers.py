@@ -53,6 +53,7 @@ def _known(home: Home) -> dict[str, str]:
         home.worktrees.name: "folders of beads",
         home.gates.name: "folders in which gates ran",
         home.private.name: "what agent programs keep for us",
+        home.environments.name: "environments of agents",
         home.logs.name: "logs",
     }
 

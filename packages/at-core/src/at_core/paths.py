@@ -76,6 +76,11 @@ class Home:
         return self.root / "gates"
 
     @property
+    def environments(self) -> Path:
+        """One 0600 file an agent: the environment of its starts. Outside every folder that an agent is given."""
+        return self.root / "environments"
+
+    @property
     def private(self) -> Path:
         """One folder an agent, for what drivers keep outside the repository."""
         return self.root / "private"
@@ -110,6 +115,7 @@ class Home:
             self.worktrees,
             self.gates,
             self.private,
+            self.environments,
             self.logs,
         ):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from at_core.record import format_time
 from at_core.store import Tx
 from at_core.types import (
     Agent,
+    AgentRole,
     AgentStatus,
     Ask,
     Bead,
@@ -30,7 +31,9 @@ from at_daemon.parts import Parts, cli_key
 from at_daemon.world import beads_of
 
 Json = dict[str, Any]
-OPEN_STATUSES = {BeadStatus.SLUNG, BeadStatus.REVIEW, BeadStatus.FAILED, BeadStatus.ESCALATED}
+AT_WORK = {BeadStatus.HOOKED, BeadStatus.SLUNG, BeadStatus.REVIEW}
+MOST_ENDED = 50
+"""Failed beads that `status` still names; `at ls` has them all."""
 NO_BEAD = Label(AgentLabel.NEW, AgentStatus.IDLE, ("it has no bead",))
 
 
@@ -54,10 +57,12 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
     }
 
 
-def bead_row(tx: Tx, bead: Bead) -> Json:
-    """A bead in a list, with its agent's name."""
-    agent = tx.agent(bead.agent_id) if bead.agent_id else None
-    return {**bead.to_json(), "agent": agent.name if agent else None}
+def bead_rows(tx: Tx, beads: Sequence[Bead]) -> list[Json]:
+    """Beads in a list, each with its agent's name."""
+    names = {agent.id: agent.name for agent in tx.agents()}
+    return [
+        {**bead.to_json(), "agent": names.get(bead.agent_id) if bead.agent_id else None} for bead in beads
+    ]
 
 
 def agent_document(parts: Parts, world: World) -> Json:
@@ -66,10 +71,14 @@ def agent_document(parts: Parts, world: World) -> Json:
     return agent_only(world.agent, label_of(parts, world), world.bead)
 
 
-def agents_documents(parts: Parts, tx: Tx, rig: str | None = None) -> list[Json]:
-    """All agents (of one repository), each with the bead that it is on."""
+def agents_documents(parts: Parts, tx: Tx, rig: str | None = None, *, current: bool = False) -> list[Json]:
+    """All agents (of one repository), each with the bead that it is on; `current`: without those whose work is over."""
     found = []
     agents = tx.agents(rig=rig)
+    if current:
+        open_beads = tx.beads(status=AT_WORK, rig=rig)
+        busy = {bead.agent_id for bead in open_beads} | {record.agent_id for record in tx.sessions(live=True)}
+        agents = [agent for agent in agents if agent.id in busy or agent.role is not AgentRole.POLECAT]
     on = beads_of(tx, agents)
     for agent in agents:
         bead = on[agent.id]
@@ -199,7 +208,8 @@ def status_document(
     """Daemon, counts, agents and what wants a person; `rig` limits agents and wants to one repository."""
     rig_id = str(rig.id) if rig else None
     wants: list[Json] = []
-    for bead in tx.beads(status=OPEN_STATUSES, rig=rig_id):
+    ended = tx.beads(status={BeadStatus.FAILED, BeadStatus.ESCALATED}, rig=rig_id, limit=MOST_ENDED)
+    for bead in [*tx.beads(status=AT_WORK, rig=rig_id), *ended]:
         if bead.agent_id is not None:
             wants.extend(attention_document(entry) for entry in attention(parts.ledger.worlds.of(tx, bead)))
     return {
@@ -207,6 +217,6 @@ def status_document(
         "rig": rig.path if rig else None,
         "rig_name": rig.name if rig else None,
         "kpi": kpi.to_json(),
-        "agents": agents_documents(parts, tx, rig_id),
+        "agents": agents_documents(parts, tx, rig_id, current=True),
         "attention": wants,
     }

@@ -19,34 +19,28 @@ def save(home: Home, agent_id: UUID, environment: Mapping[str, str]) -> None:
     """Keep the environment for every start of this agent; an empty one leaves what is there."""
     if not environment:
         return
-    folder = home.private / str(agent_id)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = folder / "environment.new"
+    kept = _file(home, agent_id)
+    fresh = kept.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         json.dump(dict(environment), file)
-    fresh.replace(_file(folder))
+    fresh.replace(kept)
 
 
 def load(home: Home, agent_id: UUID) -> dict[str, str]:
     """The environment of the agent's starts; the daemon's own where none was kept."""
     try:
-        kept: dict[str, str] = json.loads(
-            _file(home.private / str(agent_id)).read_text("utf-8", "surrogateescape")
-        )
+        kept: dict[str, str] = json.loads(_file(home, agent_id).read_text("utf-8", "surrogateescape"))
     except FileNotFoundError:
         kept = dict(os.environ)
     SINK.learn(kept)
     return {name: value for name, value in kept.items() if name not in OURS}
 
 
-def _file(folder: Path) -> Path:
-    return folder / "environment"
-
-
 def forget(home: Home, agent_id: UUID) -> None:
-    """Remove what was kept for an agent that was not made after all."""
-    folder = home.private / str(agent_id)
-    _file(folder).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    """Remove what was kept for an agent that is no more, or was not made after all."""
+    _file(home, agent_id).unlink(missing_ok=True)
+
+
+def _file(home: Home, agent_id: UUID) -> Path:
+    return home.environments / f"{agent_id}.json"

@@ -103,6 +103,10 @@ class Intake:
         return since
 
     def _named(self, event: seen.SessionStarted) -> None:
+        if self.bead is not None and self.change.fact(self.bead.id, BeadFact.SESSION) != {
+            "id": event.session_id
+        }:
+            self.change.put(self.bead.id, BeadFact.SESSION, {"id": event.session_id}, self.session.cli)
         if self.agent.session_id != event.session_id:
             self.agent = self.change.tx.save_agent(
                 dataclasses.replace(self.agent, session_id=event.session_id)

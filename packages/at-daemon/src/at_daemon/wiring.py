@@ -39,7 +39,6 @@ ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.SEND: speech.send,
     IntentKind.ANSWER: speech.answer,
     IntentKind.WRITE: speech.write,
-    IntentKind.INTERRUPT: speech.interrupt,
     IntentKind.COLLECT: proof.collect,
     IntentKind.GATE: proof.gate,
     IntentKind.FORECAST: proof.forecast,

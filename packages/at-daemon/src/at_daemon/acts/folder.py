@@ -7,7 +7,7 @@ from pathlib import Path
 
 from at_core.types import AgentRole, Intent
 from at_core.vocabulary import AgentFact, BeadFact, EventType
-from at_daemon import git
+from at_daemon import environments, git
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
@@ -87,5 +87,6 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
                 and await parts.ledger.read(lambda tx: bead_of(tx, agent)) is None
             ):
                 shutil.rmtree(parts.home.private / str(agent.id), ignore_errors=True)
+                environments.forget(parts.home, agent.id)
 
     return Effect(note, tidy)

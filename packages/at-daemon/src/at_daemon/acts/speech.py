@@ -77,14 +77,6 @@ async def write(parts: Parts, intent: Intent) -> Effect:
     return Effect()
 
 
-async def interrupt(parts: Parts, intent: Intent) -> Effect:
-    """Ask the CLI to stop its turn."""
-    if (live := await _live(parts, intent)) is not None:
-        for step in live.driver.interrupt(intent.payload["id"]):
-            await _write(live, step.id, step.data)
-    return Effect()
-
-
 async def _live(parts: Parts, intent: Intent) -> Live | None:
     """The session, or None when it is over: its end settles what was not delivered."""
     return await parts.sessions.held(intent.payload["session"])

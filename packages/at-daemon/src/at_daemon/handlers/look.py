@@ -18,7 +18,7 @@ from at_daemon.__about__ import __version__
 from at_daemon.documents import (
     agents_documents,
     bead_document,
-    bead_row,
+    bead_rows,
     explain_document,
     status_document,
 )
@@ -59,7 +59,7 @@ async def beads(parts: Parts, call: Call) -> Json:
         found = tx.beads(
             status=BeadStatus(word) if word else None, rig=str(rig.id) if rig else None, limit=limit
         )
-        return [bead_row(tx, bead) for bead in found]
+        return bead_rows(tx, found)
 
     return {"beads": await parts.ledger.read(rows)}
 
