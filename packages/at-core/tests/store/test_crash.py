@@ -90,5 +90,5 @@ def test_what_was_acknowledged_survives_sigkill(path: Path) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(900)
-def test_what_was_acknowledged_survives_sigkill_100_times(path: Path) -> None:
-    rounds(path, 100, seed=2)
+def test_what_was_acknowledged_survives_sigkill_many_times(path: Path) -> None:
+    rounds(path, int(os.environ.get("AT_CRASH_ROUNDS", "100")), seed=2)
