@@ -31,6 +31,7 @@ from at_session.vocabulary import Transport
 
 Json = dict[str, Any]
 MOST_OUTPUT = 20_000
+MOST_LOG = 1 << 30
 STOP_GRACE_SECONDS = 2.0
 GATE_PREFIX = "gate-"
 
@@ -241,7 +242,11 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     environment = environments.load(parts.home, work.bead.agent_id) if work.bead.agent_id else {}
     marks = {"AT_BEAD": str(work.bead.id), "AT_GATE": intent.payload["name"]}
     argv = ("/bin/sh", "-c", intent.payload["run"])
-    spec = SessionSpec(session_id, argv, environment | marks, str(folder), Transport.PIPE, polite=15)
+    # A gate's journal becomes its log, so it is not trimmed while it grows; beyond the bound the gate is held back.
+    bounds = {"journal_bytes": MOST_LOG, "segment_bytes": 4 << 20}
+    spec = SessionSpec(
+        session_id, argv, environment | marks, str(folder), Transport.PIPE, polite=15, **bounds
+    )
     session = await start_session(spec, **folders)
     with contextlib.suppress(SessionOver, RequestRefused):  # a quick gate is over already
         await session.close_input()
@@ -273,7 +278,7 @@ async def _exit_of(session: Session | EndedSession, limit: float) -> tuple[ExitS
 
 
 async def _followed(session: Session) -> ExitStatus | None:
-    """Wait for the end, telling the holder what was read so that a chatty gate is not held back."""
+    """Wait for the end and its exit status."""
     status: ExitStatus | None = None
     async with session.follow(0) as follower:
         while batch := await follower.batch():
