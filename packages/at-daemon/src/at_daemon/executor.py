@@ -115,7 +115,7 @@ class Executor:
                     log.warning("%s failed: %s", intent.key, error)
                     await self._failed(intent, str(error))
             except Exception as error:  # noqa: BLE001 - one act's mistake must not end the others
-                log.exception("%s stumbled", intent.key)
+                log.error("%s stumbled", intent.key, exc_info=error)
                 await self._failed(intent, f"{type(error).__name__}: {error}")
             else:
                 await self._close(intent, effect)

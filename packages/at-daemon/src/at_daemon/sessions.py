@@ -261,7 +261,7 @@ def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | W
     try:
         return list(driver.feed(stream, data))
     except Exception as error:  # noqa: BLE001 - words of an agent must not end the daemon
-        log.exception("the driver of %s stumbled", driver.cli)
+        log.error("the driver of %s stumbled", driver.cli, exc_info=error)
         return [Unparsed(f"{type(error).__name__}: {error}"[:500], stream)]
 
 

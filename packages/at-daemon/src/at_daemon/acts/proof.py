@@ -32,6 +32,7 @@ from at_session.vocabulary import Transport
 Json = dict[str, Any]
 MOST_OUTPUT = 20_000
 MOST_LOG = 1 << 30
+LOG_SEGMENT = 4 << 20
 STOP_GRACE_SECONDS = 2.0
 GATE_PREFIX = "gate-"
 
@@ -243,9 +244,15 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     marks = {"AT_BEAD": str(work.bead.id), "AT_GATE": intent.payload["name"]}
     argv = ("/bin/sh", "-c", intent.payload["run"])
     # A gate's journal becomes its log, so it is not trimmed while it grows; beyond the bound the gate is held back.
-    bounds = {"journal_bytes": MOST_LOG, "segment_bytes": 4 << 20}
     spec = SessionSpec(
-        session_id, argv, environment | marks, str(folder), Transport.PIPE, polite=15, **bounds
+        session_id,
+        argv,
+        environment | marks,
+        str(folder),
+        Transport.PIPE,
+        polite=15,
+        journal_bytes=MOST_LOG,
+        segment_bytes=LOG_SEGMENT,
     )
     session = await start_session(spec, **folders)
     with contextlib.suppress(SessionOver, RequestRefused):  # a quick gate is over already
