@@ -114,7 +114,7 @@ class Executor:
                 else:
                     log.warning("%s failed: %s", intent.key, error)
                     await self._failed(intent, str(error))
-            except Exception as error:  # noqa: BLE001 - one act's mistake must not end the others
+            except Exception as error:  # one act's mistake must not end the others
                 log.error("%s stumbled", intent.key, exc_info=error)
                 await self._failed(intent, f"{type(error).__name__}: {error}")
             else:

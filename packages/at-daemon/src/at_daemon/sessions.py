@@ -260,7 +260,7 @@ class LiveSessions:
 def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | Write]:
     try:
         return list(driver.feed(stream, data))
-    except Exception as error:  # noqa: BLE001 - words of an agent must not end the daemon
+    except Exception as error:  # words of an agent must not end the daemon
         log.error("the driver of %s stumbled", driver.cli, exc_info=error)
         return [Unparsed(f"{type(error).__name__}: {error}"[:500], stream)]
 
