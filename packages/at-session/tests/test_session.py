@@ -88,7 +88,11 @@ async def test_a_lost_holder_is_told_from_an_ended_session(session_factory: Sess
     assert isinstance(lost, EndedSession)
     assert (lost.exit, lost.complete) == (None, False)
     assert output_of(list(lost.records())) == b"up\nlast words\n"
+    ending = [os.pidfd_open(pid) for pid in lost.processes()]
     assert lost.kill_processes() != {}
+    for descriptor in ending:
+        await anyio.wait_readable(descriptor)
+        os.close(descriptor)
     assert list_sessions(session.run_dir) == []
 
 

@@ -173,4 +173,5 @@ def _renew_dot_git(place: Place, folder: Path, source: CloneSource, index: Path)
 
 def give_target(folder: Path, sha: str) -> bool:
     """Set `refs/at/target` of the clone in `folder`; False if its `.git` does not allow it."""
+    nofollow.release(folder, f".git/{TARGET_REF}")
     return nofollow.replace(folder, f".git/{TARGET_REF}", f"{checked_sha(sha)}\n".encode(), None)

@@ -309,6 +309,9 @@ def _advance(work: _Work, choice: Choice, made: _Made) -> None:
     the next collection finds nothing new.
     """
     found = work.found
+    place = f".git/{found.head_ref}" if found.head_ref else ".git/HEAD"
+    for path in (".git/index", place):
+        nofollow.release(work.folder, path)
     if (
         not found.usable
         or found.head != choice.parent
@@ -318,7 +321,6 @@ def _advance(work: _Work, choice: Choice, made: _Made) -> None:
         return
     modified = os.stat(work.git.index).st_mtime_ns
     index = work.git.index.read_bytes()
-    if nofollow.replace(work.folder, ".git/index", index, made.seed, modified):
-        place = f".git/{found.head_ref}" if found.head_ref else ".git/HEAD"
-        if nofollow.replace(work.folder, place, f"{made.head}\n".encode()):
-            nofollow.unlink(work.folder, ".git/MERGE_HEAD")
+    indexed = nofollow.replace(work.folder, ".git/index", index, made.seed, modified)
+    if indexed and nofollow.replace(work.folder, place, f"{made.head}\n".encode()):
+        nofollow.unlink(work.folder, ".git/MERGE_HEAD")

@@ -54,28 +54,48 @@ def replace(
     """Put `content` at `root/path` by git's own protocol: `<path>.lock` made exclusively, then renamed over it.
 
     Nothing is done, and False returned, if the lock is held, a part is a link, or the file is not as `expected`
-    (None: not looked at). `modified_ns` sets the time of the last change.
+    (None: not looked at). `modified_ns` sets the time of the last change. The lock is a link to a file of ours, so
+    that `release`, called before, tells one that a killed call left from one of the agent's.
     """
     *parents, name = path.split("/")
+    ours, lock = _own_lock(path), f"{name}.lock"
     try:
-        with opened(root, tuple(parents), make=True) as directory:
-            descriptor = os.open(f"{name}.lock", _EXCLUSIVE, 0o644, dir_fd=directory)
-            renamed = False
+        with opened(root, (parents[0],)) as top, opened(root, tuple(parents), make=True) as directory:
+            descriptor = os.open(ours, _EXCLUSIVE, 0o644, dir_fd=top)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(content)
                     file.flush()
                     if modified_ns is not None:
                         os.utime(descriptor, ns=(modified_ns, modified_ns))
-                if expected is None or read(root, path) == expected:
-                    os.rename(f"{name}.lock", name, src_dir_fd=directory, dst_dir_fd=directory)
-                    renamed = True
+                os.link(ours, lock, src_dir_fd=top, dst_dir_fd=directory, follow_symlinks=False)
+                if expected is not None and read(root, path) != expected:
+                    os.unlink(lock, dir_fd=directory)
+                    return False
+                os.rename(lock, name, src_dir_fd=directory, dst_dir_fd=directory)
+                return True
             finally:
-                if not renamed:
-                    os.unlink(f"{name}.lock", dir_fd=directory)
-            return renamed
+                os.unlink(ours, dir_fd=top)
     except OSError:
         return False
+
+
+def release(root: Path, path: str) -> None:
+    """Undo what a killed `replace` of this path left: its lock, known by its inode, and its file."""
+    *parents, name = path.split("/")
+    ours, lock = _own_lock(path), f"{name}.lock"
+    with suppress(OSError), opened(root, (parents[0],)) as top:
+        mine = os.stat(ours, dir_fd=top, follow_symlinks=False)
+        with suppress(OSError), opened(root, tuple(parents)) as directory:
+            held = os.stat(lock, dir_fd=directory, follow_symlinks=False)
+            if (held.st_dev, held.st_ino) == (mine.st_dev, mine.st_ino):
+                os.unlink(lock, dir_fd=directory)
+        os.unlink(ours, dir_fd=top)
+
+
+def _own_lock(path: str) -> str:
+    """Our file for a path, in the top folder of it: nothing that git reads there is called so."""
+    return "at-lock." + "-".join(path.split("/")[1:])
 
 
 def unlink(root: Path, path: str) -> None:
