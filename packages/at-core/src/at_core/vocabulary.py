@@ -13,6 +13,7 @@ class EventType(StrEnum):
     """Everything that is written to the audit log."""
 
     DAEMON_STARTED = "daemon.started"
+    DAEMON_DOWN_ASKED = "daemon.down_asked"
     DAEMON_STOPPED = "daemon.stopped"
     RIG_ADDED = "rig.added"
     RIG_TRUSTED = "rig.trusted"

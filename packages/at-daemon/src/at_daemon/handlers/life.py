@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from at_core.api import DownRequest
+from at_core.vocabulary import EventType
 from at_daemon.acts.proof import GATE_PREFIX
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
@@ -29,6 +30,11 @@ async def down(parts: Parts, call: Call) -> Json:
     """Stop what runs, resumably, unless it is to be kept; the daemon ends once this is answered."""
     request: DownRequest = call.body
     stopped: list[str] = []
+    # On record first: on a full disk this is refused here, while nothing is stopped yet.
+    asked = request.keep_agents
+    await parts.ledger.change(
+        lambda change: change.tell(EventType.DAEMON_DOWN_ASKED, actor="person", keep_agents=asked)
+    )
     try:
         if not request.keep_agents:
             with anyio.move_on_after(STOP_SECONDS):
