@@ -136,7 +136,7 @@ def test_usage_and_cost_are_of_each_turn(start: Start, endpoint: Endpoint) -> No
     assert 0 < costs[0] < costs[1] < costs[2] < 2 * costs[0]
 
 
-def test_usage_has_the_tokens_of_subagents(start: Start, endpoint: Endpoint) -> None:
+def test_usage_has_the_tokens_of_inner_agents(start: Start, endpoint: Endpoint) -> None:
     task = {
         "description": "Look",
         "prompt": endpoint.script("inner", Say("Seen.")),

@@ -63,7 +63,7 @@ def turn_ended(result: Object, error: str, *, cut: bool) -> TurnEnded:
 def spent(result: Object) -> dict[str, float] | None:
     """What the process has spent so far; None if the line does not say.
 
-    The totals by model are taken, not `usage`: that leaves out subagents, summaries of a conversation that became too
+    The totals by model are taken, not `usage`: that leaves out inner agents, summaries of a conversation that became too
     long, and answers that were asked for again after a cut. Tokens written to the cache were sent and paid, so they
     count as input.
     """
