@@ -67,6 +67,8 @@ async def land(parts: Parts, call: Call) -> Json:
 
     def allow(change: Change) -> UUID:
         bead = bead_called(change.tx, call.path["bead"])
+        if bead.status is BeadStatus.DONE:
+            return bead.id  # it has landed by itself meanwhile, as was wanted
         if bead.status is not BeadStatus.REVIEW:
             raise Refused(
                 f"only a bead in review can land; this one is {bead.status.value}",
