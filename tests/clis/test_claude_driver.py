@@ -140,7 +140,6 @@ def test_usage_has_the_tokens_of_inner_agents(start: Start, endpoint: Endpoint) 
     task = {
         "description": "Look",
         "prompt": endpoint.script("inner", Say("Seen.")),
-        "subagent_type": "general-purpose",
     }
     agent = start(str(uuid4()))
     agent.prompt("m1", endpoint.script("outer", UseTools((ToolUse("Task", task),)), Say("Done.")))

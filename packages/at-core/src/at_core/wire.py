@@ -91,7 +91,7 @@ def connect(path: Path, timeout_seconds: float) -> socket.socket:
         with short_socket_path(path) as address:
             connection.connect(address)  # blocking: with a time-out, a full queue would be an error at once
         connection.settimeout(timeout_seconds)
-    except BaseException:
+    except BaseException:  # whatever ends it, no socket is left open
         connection.close()
         raise
     return connection
@@ -109,7 +109,7 @@ def exchange(
         except (OSError, ValueError) as error:
             source.close()
             raise _wire_error(error) from error
-        except BaseException:
+        except BaseException:  # whatever ends it, no socket is left open
             source.close()
             raise
 

@@ -100,7 +100,7 @@ def _replace(target: Path, text: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, target)
-        except BaseException:
+        except BaseException:  # whatever ends it, no half file is left behind
             os.unlink(name)
             raise
     except OSError as error:

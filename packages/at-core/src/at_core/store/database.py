@@ -62,7 +62,7 @@ def open_database(path: Path | None, *, read_only: bool) -> Opened:
         raise StoreError(f"the store {path} cannot be made: {error.strerror}", "check its folder") from error
     try:
         return Opened(path, _open_writer(path), lock)
-    except BaseException:
+    except BaseException:  # whatever ends it, the lock is given back
         os.close(lock)
         raise
 
@@ -121,7 +121,7 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         raise explain(error, path) from error
-    except BaseException:
+    except BaseException:  # whatever ends it, no connection is left open
         connection.close()
         raise
     return connection

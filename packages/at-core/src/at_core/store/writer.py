@@ -157,7 +157,7 @@ class Writer:
         command.result = command.error = None
         try:
             command.result = command.function(tx)
-        except BaseException as error:
+        except BaseException as error:  # it belongs to the caller, who gets it raised
             if isinstance(error, sqlite3.Error) or connection.total_changes != changes:
                 raise _Spoiled(error) from error
             command.error = error
