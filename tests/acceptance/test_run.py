@@ -96,7 +96,7 @@ def test_more_beads_than_places_are_done_all_the_same(product: Product) -> None:
     running = [session for session in product.json("agents")["agents"] if session["label"] == "done unseen"]
     assert 1 <= len(running) <= 2
     first = next(bead for bead in beads if product.json("show", bead)["agent"]["label"] == "exited")
-    product.json("send-back", first, "-m", "write more.txt x")
     seq = product.json("show", first)["seq"]
+    product.json("send-back", first, "-m", "write more.txt x")
     product.wait(first, "bead.proved", after=seq)
     assert product.json("show", first)["turns"] == 2
