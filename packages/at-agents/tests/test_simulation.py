@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from uuid import UUID
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -135,6 +138,33 @@ def test_a_failing_gate_sends_it_back_with_the_output_three_times_at_most() -> N
         assert "said" in life.messages[-1].body
     assert work(life) is BeadStatus.FAILED
     assert len(life.messages) == 4
+
+
+def test_a_gate_that_failed_by_chance_is_run_again_when_the_work_is_handed_in_again() -> None:
+    life = Simulation(land=True)
+    life.gate_passes = False
+    assert work(life) is BeadStatus.SLUNG
+    life.gate_passes = True
+    carry_out_all(life)
+    life.accept()
+    life.end_turn(says="the gate fails for a reason that is not in my work")
+    carry_out_all(life)
+    assert life.bead.status is BeadStatus.DONE
+
+
+def test_a_failure_on_another_beads_behalf_is_run_again_for_this_one() -> None:
+    life = Simulation(land=True)
+    carry_out_all(life)
+    life.accept()
+    life.end_turn(commits=1)
+    life.execute(next(key for key in life.open_intents if key.startswith("collect")))
+    life.gate_passes = False
+    key = next(key for key in life.open_intents if key.startswith("gate"))
+    life.intents[key] = dataclasses.replace(life.intents[key], bead_id=UUID(int=77))
+    life.execute(key)
+    life.gate_passes = True
+    carry_out_all(life)
+    assert life.bead.status is BeadStatus.DONE
 
 
 def test_a_conflict_sends_it_back_and_the_mended_work_lands() -> None:

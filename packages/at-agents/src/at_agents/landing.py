@@ -181,22 +181,42 @@ def _gates(world: World, tree: str) -> list[Action]:
     """What is to be done about gates that have not all passed on this tree; possibly nothing but to wait."""
     steps: list[Action] = []
     for gate, result in _results(world, tree):
-        if result is not None and not result.ok:
-            reason = f"the gate {gate['name']!r} failed on tree {tree[:12]}"
-            body = prompts.gate_failed(result, world.policy.gate_output_characters)
-            return _send_back(world, "gate", reason, body)
-        if result is None:
-            key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
-            if (broken := world.intent(key)) and broken.state is IntentState.FAILED:
-                before = (broken.bead_id, broken.payload.get("look"))
-                if before != (world.bead.id, look(world)):
-                    key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
-            if error := world.failure(key):
-                reason = f"the gate {gate['name']!r} could not run: {error}"
-                return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
-            run = {**gate, "tree": tree, "head": _head_of(world, tree), "look": look(world)}
-            steps.append(Do(key, IntentKind.GATE, run))
+        if result is not None and result.ok:
+            continue
+        key = gate_key(world.bead.rig or "", gate["name"], gate["run"], tree)
+        if result is not None:
+            if _ran_in_this_round(world, key):
+                reason = f"the gate {gate['name']!r} failed on tree {tree[:12]}"
+                body = prompts.gate_failed(result, world.policy.gate_output_characters)
+                return _send_back(world, "gate", reason, body)
+            key = _key_of_this_round(world, key)
+        if (broken := world.intent(key)) and broken.state is IntentState.FAILED:
+            before = (broken.bead_id, broken.payload.get("look"))
+            if before != (world.bead.id, look(world)):
+                key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
+        if error := world.failure(key):
+            reason = f"the gate {gate['name']!r} could not run: {error}"
+            return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
+        run = {**gate, "tree": tree, "head": _head_of(world, tree), "look": look(world)}
+        steps.append(Do(key, IntentKind.GATE, run | {"round": _round(world)}))
     return steps
+
+
+def _ran_in_this_round(world: World, key: str) -> bool:
+    """Whether a gate's failure is news. One of an earlier round is not: the gate may be flaky, or mended elsewhere."""
+    own, first = world.intent(_key_of_this_round(world, key)), world.intent(key)
+    if own is not None:
+        return own.state is IntentState.DONE
+    return first is not None and (first.bead_id, first.payload.get("round")) == (world.bead.id, _round(world))
+
+
+def _key_of_this_round(world: World, key: str) -> str:
+    return f"{key}:{world.bead.id}:{_round(world)}"
+
+
+def _round(world: World) -> str:
+    """How often the bead was begun anew, and handed in."""
+    return f"{world.generation}.{(world.facts.get(BeadFact.HANDED_IN) or {}).get('round', 0)}"
 
 
 def _head_of(world: World, tree: str) -> str | None:
