@@ -86,6 +86,9 @@ REFUSED = {
     "a prompt too long to send": Refusal(
         ("run", "-", "--cli", "demo"), 2, "too_large", ("too large", "16,777,216"), "file", stdin="x" * (17 << 20)
     ),
+    "a base that is no commit": Refusal(
+        (*RUN, "--base", "none-such"), 4, "revision_missing", ("no commit 'none-such'",), "git branch --all"
+    ),
     "unknown bead": Refusal(("show", "none such"), 4, "not_found", ("no bead is called 'none such'",), "at ls"),
     "unknown agent": Refusal(("nudge", "nobody", "-m", "x"), 4, "not_found", ("'nobody'",), "at agents"),
     "unknown verb": Refusal(("lnad",), 2, "usage", ("'lnad'",), "at land"),

@@ -96,6 +96,20 @@ def test_work_that_a_person_sends_back_goes_on_in_the_same_session(product: Prod
     assert again["evidence"]["diff"]["files"] == 2
 
 
+def test_a_merge_that_the_agent_left_unfinished_is_not_taken_for_work(product: Product) -> None:
+    steps = (
+        "shell git branch side && echo ours > song.txt && git add -A && git commit -qm ours",
+        "shell git switch -q side && echo theirs > song.txt && git add -A && git commit -qm theirs",
+        "shell git switch -q - && { git merge -q side || true; }",
+    )
+    document = product.run_to_rest(product.start("\n".join(steps), "--allow", "all"))
+    assert not document["proved"]
+    assert document["bead"]["status"] == "failed"
+    assert "song.txt" in document["reasons"][0]
+    told = [message["body"] for message in document["messages"] if message["kind"] == "send_back"]
+    assert len(told) == 3 and all("still have conflicts" in body for body in told)
+
+
 def test_rm_keeps_the_work_on_a_hidden_ref(product: Product) -> None:
     document = product.run("write a.txt precious")
     removed = product.json("rm", document["bead"]["id"])

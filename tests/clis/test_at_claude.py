@@ -100,7 +100,7 @@ def test_a_refused_login_fails_within_a_minute_and_says_how_to_log_in(
 ) -> None:
     refused = Refuse(401, "authentication_error", "invalid x-api-key")
     marker = endpoint.script("login", *[refused] * 20)
-    document = product.json("run", marker, "--cli", "claude", "--wait", "--timeout", "55", code=1)
+    document = product.json("run", marker, "--cli", "claude", "--wait", "--timeout", "55", code=3)
     assert document["bead"]["status"] == "failed"
     assert "login" in document["reasons"][0] or "401" in document["reasons"][0]
     assert any("claude" in entry["hint"] for entry in document["attention"])

@@ -96,7 +96,7 @@ def settled(world: World) -> Settled:
         case BeadStatus.DONE:
             return Settled(True, 0)
         case BeadStatus.FAILED:
-            return Settled(True, 1)
+            return Settled(True, 3 if world.agent_facts.get(AgentFact.LOGIN) else 1)
         case BeadStatus.ESCALATED:
             return Settled(True, 3)
         case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):

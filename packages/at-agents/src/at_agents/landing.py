@@ -23,6 +23,9 @@ def reconcile_review(world: World) -> list[Action]:
         return _collect(world)
     if _is_merged(world, branch):
         return [Transition(BeadStatus.DONE, EventType.BEAD_LANDED)]
+    if unmerged := branch.get("unmerged"):
+        reason = f"it left conflicts unresolved in {', '.join(unmerged[:5])}"
+        return _send_back(world, "conflict", reason, prompts.unresolved(unmerged))
     if not branch["commits"]:
         return [_no_change(world, branch["tree"])]
     if not (forecast := current_forecast(world)):
@@ -164,7 +167,9 @@ def _rules_block(world: World) -> dict[str, str] | None:
 
 
 def _blocked(world: World, blocked: Mapping[str, str]) -> list[Action]:
-    return [] if world.facts.get(BeadFact.BLOCKED) == blocked else [Put(BeadFact.BLOCKED, dict(blocked))]
+    if world.facts.get(BeadFact.BLOCKED) == blocked:
+        return []
+    return [Put(BeadFact.BLOCKED, dict(blocked)), Tell(EventType.BEAD_BLOCKED, dict(blocked))]
 
 
 def _results(world: World, tree: str) -> Iterator[tuple[Mapping[str, Any], GateResult | None]]:

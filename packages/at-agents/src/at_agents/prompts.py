@@ -38,7 +38,8 @@ def gate_failed(result: GateResult, limit: int) -> str:
     code = "the time limit" if result.exit_code is None else f"exit code {result.exit_code}"
     return (
         f"The check {result.name!r} failed ({code}) on exactly what you committed (tree {result.tree[:12]}). "
-        f"The command is: {result.command}\nIts output:\n\n{output}\n\nMend the cause and commit."
+        f"The command is: {result.command}\nIts output:\n\n{output}\n\nMend the cause and commit. "
+        "If the cause is not in your work, say so and end your turn: the check is then run once more."
     )
 
 
@@ -49,6 +50,12 @@ def conflict(target: str, ref: str, paths: Sequence[str]) -> str:
         f"Your branch conflicts with what {target} has become. The target is in your clone as {ref}. "
         f"Merge it (git merge {ref}), keep what both sides meant, and commit. Files in conflict:\n{listed}"
     )
+
+
+def unresolved(paths: Sequence[str]) -> str:
+    """Back to the agent when it handed in files that still have conflicts."""
+    listed = "\n".join(f"- {path}" for path in paths)
+    return f"A merge is unfinished: these files still have conflicts. Resolve them and commit.\n{listed}"
 
 
 def again(reason: str) -> str:

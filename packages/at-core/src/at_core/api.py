@@ -188,7 +188,9 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("remove", "DELETE", "/v1/beads/{bead}", "{removed, attic}; the work is on a hidden ref."),
     Route("folder", "GET", "/v1/beads/{bead}/folder", "{path, branch}."),
-    Route("agents", "GET", "/v1/agents", "{agents: [agent]}.", query=(("path", str),)),
+    Route(
+        "agents", "GET", "/v1/agents", "{agents: [agent], not_shown}.", query=(("path", str), ("all", int))
+    ),
     Route("nudge", "POST", "/v1/agents/{agent}/nudge", "{message: {id, receipt, times}}.", "NudgeRequest"),
     Route("stop", "POST", "/v1/agents/{agent}/stop", "{agent}; bead and work stay.", "TextRequest"),
     Route("resume", "POST", "/v1/agents/{agent}/resume", "{agent}.", "ResumeRequest"),

@@ -50,6 +50,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in attention(world)],
+        "notes": _notes(world),
         "messages": [message_document(message) for message in world.messages],
         "settled": verdict.settled,
         "exit_code": verdict.exit_code,
@@ -71,14 +72,23 @@ def agent_document(parts: Parts, world: World) -> Json:
     return agent_only(world.agent, label_of(parts, world), world.bead)
 
 
-def agents_documents(parts: Parts, tx: Tx, rig: str | None = None, *, current: bool = False) -> list[Json]:
-    """All agents (of one repository), each with the bead that it is on; `current`: without those whose work is over."""
-    found = []
+def agents_document(parts: Parts, tx: Tx, rig: str | None = None, *, past: int | None) -> Json:
+    """Agents (of one repository), each with the bead that it is on; at most so many polecats whose work is over.
+
+    `not_shown` says how many were left out.
+    """
+    open_beads = tx.beads(status=AT_WORK, rig=rig)
+    busy = {bead.agent_id for bead in open_beads} | {record.agent_id for record in tx.sessions(live=True)}
     agents = tx.agents(rig=rig)
-    if current:
-        open_beads = tx.beads(status=AT_WORK, rig=rig)
-        busy = {bead.agent_id for bead in open_beads} | {record.agent_id for record in tx.sessions(live=True)}
-        agents = [agent for agent in agents if agent.id in busy or agent.role is not AgentRole.POLECAT]
+    over = [agent for agent in agents if agent.id not in busy and agent.role is AgentRole.POLECAT]
+    over.sort(key=lambda agent: agent.created_at)
+    left_out = {agent.id for agent in over[: max(0, len(over) - past)]} if past is not None else set()
+    shown = _agents(parts, tx, [agent for agent in agents if agent.id not in left_out])
+    return {"agents": shown, "not_shown": len(left_out)}
+
+
+def _agents(parts: Parts, tx: Tx, agents: Sequence[Agent]) -> list[Json]:
+    found = []
     on = beads_of(tx, agents)
     for agent in agents:
         bead = on[agent.id]
@@ -165,6 +175,12 @@ def agent_only(agent: Agent, named: Label, bead: Bead | None) -> Json:
     }
 
 
+def _notes(world: World) -> list[str]:
+    """What a person should know about how the folder was made and the work was collected."""
+    of = (world.facts.get(fact) or {} for fact in (BeadFact.FOLDER, BeadFact.BRANCH))
+    return [str(note) for fact in of for note in fact.get("notes", ())]
+
+
 def _evidence(world: World) -> Json:
     branch = world.facts.get(BeadFact.BRANCH) or {}
     merged = world.facts.get(BeadFact.MERGED) or {}
@@ -217,6 +233,6 @@ def status_document(
         "rig": rig.path if rig else None,
         "rig_name": rig.name if rig else None,
         "kpi": kpi.to_json(),
-        "agents": agents_documents(parts, tx, rig_id, current=True),
+        "agents": agents_document(parts, tx, rig_id, past=0)["agents"],
         "attention": wants,
     }

@@ -46,9 +46,18 @@ Act = Callable[[Intent], Awaitable[Effect]]
 MOST_ATTEMPTS = 5
 
 
-def _may_pass(error: Exception, attempts: int) -> bool:
+LONGEST_WAIT = 60.0
+LONGEST_WAIT_TO_TIDY = 3600.0
+
+
+def _may_pass(error: Exception, intent: Intent) -> bool:
     """A ref that moved meanwhile, a git that took too long: worth a few more tries."""
-    return getattr(error, "exit_code", None) == TryLater.exit_code and attempts < MOST_ATTEMPTS
+    return getattr(error, "exit_code", None) == TryLater.exit_code and intent.attempts < MOST_ATTEMPTS
+
+
+def _nobody_waits_for(intent: Intent) -> bool:
+    """Clearing up after a landing is tried until it succeeds; a folder that stays for good would be forgotten."""
+    return intent.kind == IntentKind.REMOVE and not intent.payload.get("forget")
 
 
 class Executor:
@@ -109,7 +118,7 @@ class Executor:
             except TryLater as error:
                 await self._later(intent, str(error))
             except (AtError, SessionError, OSError, ValueError) as error:
-                if _may_pass(error, intent.attempts):
+                if _may_pass(error, intent) or _nobody_waits_for(intent):
                     await self._later(intent, str(error))
                 else:
                     log.warning("%s failed: %s", intent.key, error)
@@ -145,7 +154,8 @@ class Executor:
         await self._ledger.record(fail)
 
     async def _later(self, intent: Intent, reason: str) -> None:
-        wait = timedelta(seconds=min(60.0, 2.0 ** min(intent.attempts, 6)))
+        longest = LONGEST_WAIT_TO_TIDY if intent.kind == IntentKind.REMOVE else LONGEST_WAIT
+        wait = timedelta(seconds=min(longest, 2.0 ** min(intent.attempts, 12)))
 
         def delay(change: Change) -> None:
             change.tx.delay_intent(intent.key, change.now + wait, reason)

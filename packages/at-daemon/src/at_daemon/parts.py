@@ -67,6 +67,8 @@ class Parts:
     ledger: Ledger
     sessions: LiveSessions
     gate_slots: anyio.CapacityLimiter
+    forecasts: anyio.CapacityLimiter
+    """Each landing makes every other bead in review look at its target anew."""
     news: News
     stopping: anyio.Event
     started_at: datetime

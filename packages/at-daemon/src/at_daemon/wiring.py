@@ -46,6 +46,9 @@ ACTS: Mapping[IntentKind, Callable[..., object]] = {
 }
 
 
+FORECASTS_AT_ONCE = 4
+
+
 async def run(home: Home, config: Config, ready: Callable[[], None], clock: Clock | None = None) -> None:
     """Serve until told to end; `ready` is called when the API answers and every held agent was found again."""
     clock = clock or SystemClock.of_this_boot()
@@ -69,6 +72,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         ledger=ledger,
         sessions=sessions,
         gate_slots=anyio.CapacityLimiter(config.gates.parallel),
+        forecasts=anyio.CapacityLimiter(FORECASTS_AT_ONCE),
         news=News(),
         stopping=anyio.Event(),
         started_at=clock.now(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import anyio
@@ -17,7 +18,12 @@ from at_daemon.parts import Starts
 from at_daemon.testing import Desk
 
 
-def carried_out(desk: Desk, error: Exception) -> Intent:
+def carried_out(
+    desk: Desk,
+    error: Exception,
+    kind: IntentKind = IntentKind.FORECAST,
+    payload: Mapping[str, object] | None = None,
+) -> Intent:
     """The intent as it stands after an act that raises was tried once."""
 
     tried = anyio.Event()
@@ -27,7 +33,7 @@ def carried_out(desk: Desk, error: Exception) -> Intent:
         raise error
 
     async def once() -> None:
-        executor = Executor(desk.ledger, {IntentKind.FORECAST: act})
+        executor = Executor(desk.ledger, {kind: act})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(executor.run)
             await tried.wait()
@@ -35,7 +41,7 @@ def carried_out(desk: Desk, error: Exception) -> Intent:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
 
-    desk.do(lambda change: change.intend(Do("look", IntentKind.FORECAST), None, None))
+    desk.do(lambda change: change.intend(Do("look", kind, payload or {}), None, None))
     anyio.run(once)
     intent = desk.do(lambda change: change.tx.intent("look"))
     assert intent is not None
@@ -60,6 +66,15 @@ def test_but_not_for_ever(desk: Desk) -> None:
     for _ in range(MOST_ATTEMPTS):
         desk.do(lambda change: change.tx.delay_intent("look", change.now))
     assert carried_out(desk, GitTimedOut("fetch", 60)).state is IntentState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("payload", "state"), [({}, IntentState.OPEN), ({"forget": True}, IntentState.FAILED)]
+)
+def test_clearing_up_is_tried_until_it_succeeds_unless_a_person_waits_for_it(
+    desk: Desk, payload: dict[str, object], state: IntentState
+) -> None:
+    assert carried_out(desk, OSError("busy"), IntentKind.REMOVE, payload).state is state
 
 
 def test_closing_starts_waits_for_those_under_way_and_lets_none_begin() -> None:

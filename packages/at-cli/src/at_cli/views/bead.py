@@ -57,6 +57,7 @@ def bead_lines(document: Document, style: Look) -> list[str]:
     lines += [f"  {name:<10}{text}" for name, text in _fields(document, style) if text]
     lines += _paragraph("description", bead.get("description"), style)
     lines += [f"  {'why':<10}{style.plain(reason)}" for reason in document.get("reasons", [])]
+    lines += [f"  {'note':<10}{style.plain(note)}" for note in document.get("notes", [])]
     lines += [
         f"  {style.paint('yellow', 'needs you')} {attention_words(item, style)}"
         for item in document.get("attention", [])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from at_core.types import AgentRole, Intent
+from at_agents.decisions import IntentKind
+from at_core.store import Tx
+from at_core.types import AgentRole, Bead, Intent
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments, git
 from at_daemon.executor import Effect
@@ -45,6 +47,12 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
     return Effect(note)
 
 
+def _in_use(tx: Tx, bead: Bead) -> bool:
+    """Whether a process is at work in the bead's folder, or the folder is still being made."""
+    making = (intent.kind == IntentKind.PREPARE and intent.bead_id == bead.id for intent in tx.open_intents())
+    return any(making) or any(record.bead_id == bead.id for record in tx.sessions(live=True))
+
+
 async def remove(parts: Parts, intent: Intent) -> Effect:
     """Put everything that is in the folder on a hidden ref, then remove it; with `forget`, the bead's record too."""
     bead, rig, fact = await parts.ledger.read(
@@ -55,9 +63,7 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
         )
     )
     if intent.payload.get("forget"):
-        await parts.until(
-            lambda tx: None if any(s.bead_id == bead.id for s in tx.sessions(live=True)) else True
-        )
+        await parts.until(lambda tx: None if _in_use(tx, bead) else True)
     folder = Path(fact.value["path"]) if fact else parts.folder(bead)
     kept: str | None = None
     if folder.exists():

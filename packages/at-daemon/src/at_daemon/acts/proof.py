@@ -79,6 +79,7 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
         "deletions": found.deletions,
         "settings_changed": FILE_NAME in found.changed_paths,
         "leftovers_committed": found.leftovers_committed,
+        "unmerged": list(found.unmerged),
         "round": intent.payload["round"],
         "notes": list(found.notes),
     }
@@ -104,7 +105,8 @@ def pin_permission(change: Change, bead: Bead, head: str) -> None:
 async def forecast(parts: Parts, intent: Intent) -> Effect:
     """Look at the target anew: its rules, and whether the work merges onto it."""
     work = await _work(parts, intent)
-    seen = await _look(parts, work, intent.payload["head"])
+    async with parts.forecasts:
+        seen = await _look(parts, work, intent.payload["head"])
     return Effect(lambda change: _note_look(change, work.bead, seen))
 
 

@@ -12,7 +12,7 @@ from at_daemon.git.clone import Prepared, base_ref, checkout_tree, prepare
 from at_daemon.git.collect import Collected, collect
 from at_daemon.git.diff import DiffStat, changed_between, diff, diffstat, read_file_at
 from at_daemon.git.folders import remove_folder
-from at_daemon.git.inspect import RepositoryFacts, inspect
+from at_daemon.git.inspect import RepositoryFacts, inspect, resolve
 from at_daemon.git.land import Landed, WaitReason, Waits, land
 from at_daemon.git.merge import Forecast, make_merge, try_merge, update_branch
 from at_daemon.git.names import branch_name, with_trailers
@@ -44,6 +44,7 @@ __all__ = [
     "prepare",
     "read_file_at",
     "remove_folder",
+    "resolve",
     "restore",
     "try_merge",
     "update_branch",

@@ -31,7 +31,7 @@ class Collected:
     """What an agent did, now in the person's repository. `commits` are oldest first, `base` is what they build on.
 
     Paths are as on disk; bytes that are no UTF-8 are surrogates. `unmerged` are files with conflicts that the agent left
-    unresolved. `notes` are sentences for the person.
+    unresolved; what lay uncommitted is then kept aside and not on the branch. `notes` are sentences for the person.
     """
 
     head: str
@@ -190,6 +190,9 @@ async def _commit_leftovers(work: _Work, git: Git, choice: Choice, message: str,
         return made
     writer = git.having(env=(work.settings.identity or FALLBACK).environment(date))
     leftovers = await _commit(writer, tree, (choice.parent, *merging), message)
+    if snapshot.unmerged:
+        # A commit on the branch would make the conflict look resolved to the agent and to everyone after it.
+        return replace(made, set_aside=(*made.set_aside, leftovers))
     if choice.parent != choice.tip:
         moved = await _transplant(writer, leftovers, choice, message)
         if moved is None:

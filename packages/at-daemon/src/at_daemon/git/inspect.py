@@ -17,7 +17,7 @@ from at_daemon.git.errors import (
     RevisionMissing,
 )
 from at_daemon.git.names import checked_revision
-from at_daemon.git.places import common_dir_of
+from at_daemon.git.places import common_dir_of, locate
 from at_daemon.git.run import Git
 from at_daemon.git.settings import Identity, read_settings
 from at_daemon.git.together import together
@@ -152,6 +152,11 @@ def _target(branch: str | None, origin_head: str, heads: list[str]) -> str | Non
 def operation_in(git_dir: Path) -> str | None:
     """The operation that a working tree is in the middle of (`merge`, `rebase`, …), or None."""
     return next((word for name, word in _OPERATIONS.items() if (git_dir / name).exists()), None)
+
+
+async def resolve(top: Path, revision: str) -> str:
+    """The full name of the commit that a person's word for it means. Raises `BadName`, `RevisionMissing`."""
+    return await commit_of(locate(top).git, top, revision)
 
 
 async def commit_of(git: Git, top: Path, revision: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,7 +30,7 @@ from at_core.types import (
     Rig,
 )
 from at_core.vocabulary import AgentFact, BeadFact, EventType
-from at_daemon import environments
+from at_daemon import environments, git
 from at_daemon.acts.folder import REMOVED
 from at_daemon.documents import bead_document
 from at_daemon.edge import Call
@@ -73,6 +74,7 @@ async def run(parts: Parts, call: Call) -> Json:
     rig = await rig_or_new(parts, request.path)
     cli = choose_cli(parts, request.order)
     order = checked_order(parts, request.order, cli)
+    await _require_base(rig, request.order)
     title = request.title or text.plain_title(request.prompt)
     bead = new_bead(parts, rig, title, request.prompt, request.lane, 0, request.id)
     identity = derived_id(bead.id, "agent")
@@ -121,6 +123,8 @@ async def sling(parts: Parts, call: Call) -> Json:
     """On an agent's hook, and started."""
     request: SlingRequest = call.body
     rig = await rig_at(parts, request.path)
+    if rig is not None:
+        await _require_base(rig, request.order)
     identity = uuid4()
     known = await parts.ledger.read(lambda tx: tx.find_agents(request.agent))
     kept = known[0].id if known else identity
@@ -316,6 +320,12 @@ def checked_order(parts: Parts, order: Order, cli: CliType) -> Json:
         "model": order.model,
         "generation": 0,
     }
+
+
+async def _require_base(rig: Rig, order: Order) -> None:
+    """Raises the errors of `git.resolve` where a mistyped base can still be mended, not when the work is to start."""
+    if order.base is not None:
+        await git.resolve(Path(rig.path), order.base)
 
 
 def forget_outcome(change: Change, bead: Bead, agent: Agent) -> None:

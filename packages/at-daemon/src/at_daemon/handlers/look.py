@@ -16,7 +16,7 @@ from at_core.types import Agent, Bead, BeadStatus, Event, Rig, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.__about__ import __version__
 from at_daemon.documents import (
-    agents_documents,
+    agents_document,
     bead_document,
     bead_rows,
     explain_document,
@@ -33,6 +33,7 @@ from at_daemon.world import bead_of
 Json = dict[str, Any]
 MOST_EVENTS = 1000
 MOST_WAIT_SECONDS = 30.0
+MOST_PAST_AGENTS = 50
 
 
 async def status(parts: Parts, call: Call) -> Json:
@@ -77,12 +78,17 @@ async def wait(parts: Parts, call: Call) -> Json:
     rig = await rig_at(parts, call.query["path"])
     bead = await parts.ledger.read(lambda tx: bead_called(tx, call.path["bead"], rig))
     after = call.query["after"]
+    looked: int | None = None
 
     def look(tx: Tx) -> Json | None:
+        nonlocal looked
         current = tx.bead(bead.id)
         if current is None:
             raise NotFound("bead", call.path["bead"], "at ls")
+        if looked is not None and not _spoken_of(tx, current, looked):
+            return None  # many wait at once, and nearly every commit is about another bead
         document = bead_document(parts, tx, current)
+        looked = document["seq"]
         news = after is None or tx.events(after=after, bead_id=bead.id, limit=1)
         return document if document["settled"] or news else None
 
@@ -92,14 +98,19 @@ async def wait(parts: Parts, call: Call) -> Json:
     return await parts.ledger.read(lambda tx: bead_document(parts, tx, bead_called(tx, str(bead.id))))
 
 
+def _spoken_of(tx: Tx, bead: Bead, after: int) -> bool:
+    """Whether the audit log has anything new about the bead or its agent."""
+    of_bead = tx.events(after=after, bead_id=bead.id, limit=1)
+    return bool(of_bead or (bead.agent_id and tx.events(after=after, agent_id=bead.agent_id, limit=1)))
+
+
 async def agents(parts: Parts, call: Call) -> Json:
-    """All agents, each with its label and the reasons."""
+    """Agents, each with its label and the reasons: `all`, or those with work and the newest of the others."""
     rig = await rig_at(parts, call.query["path"])
-    return {
-        "agents": await parts.ledger.read(
-            lambda tx: agents_documents(parts, tx, str(rig.id) if rig else None)
-        )
-    }
+    past = None if call.query["all"] else MOST_PAST_AGENTS
+    return await parts.ledger.read(
+        lambda tx: agents_document(parts, tx, str(rig.id) if rig else None, past=past)
+    )
 
 
 async def explain(parts: Parts, call: Call) -> Json:
