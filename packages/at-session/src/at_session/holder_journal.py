@@ -21,8 +21,10 @@ class Journal:
         self.fd, self.ids = (posix.open(name, self.flags, 0o600) for name in ("%016x.seg" % 0, "ids"))
 
     def append(self, kind: int, payload: bytes, wid: bytes = b"") -> None:
-        self.held.append((kind, payload, wid, time.time_ns()))
+        when = time.time_ns()
         self.flush()
+        if self.held or not self.write(kind, payload, wid, when):
+            self.held.append((kind, payload, wid, when))
 
     def flush(self) -> None:
         while self.held and self.write(*self.held[0]):

@@ -8,6 +8,7 @@ import struct
 import time
 
 from at_session import holder_wire as wire
+from at_session.holder_clients import Client, Terminal
 from at_session.holder_journal import Journal
 from at_session.holder_processes import Refusal, send_signal, session_processes, set_size
 from at_session.holder_wire import Fields
@@ -17,23 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DISK, LINGER, HUNG = -1, -2, -3  # names of timers, beside the numbers of signals to send
-
-
-class Client:
-    """One connection. `told` is the news a follower has had, None when it does not follow."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd, self.version, self.request, self.screen = fd, 0, 0, False
-        self.told: tuple[int, bytes] | None = None
-        self.incoming, self.outgoing = bytearray(), bytearray()
-
-    def flush(self) -> None:
-        """Send what the socket takes now. Raises OSError when the peer is gone."""
-        try:
-            while self.outgoing:
-                del self.outgoing[: posix.write(self.fd, self.outgoing[: wire.CHUNK])]
-        except BlockingIOError:
-            pass
+ECHO_SECONDS = (
+    150e-6  # how long an answer to a key is awaited without sleeping: a sleep and a wake take that long
+)
 
 
 class Holder:
@@ -44,17 +31,13 @@ class Holder:
         self.pty, self.answers = launch[b"mode"] == b"pty", launch[b"answer"] == b"1"
         self.bound, self.input_bound = int(launch[b"bound"]), int(launch[b"input_bound"])
         self.clients: dict[int, Client] = {}
+        self.terminals: dict[int, tuple[Client, Terminal]] = {}  # those in our hands now
         self.timers: dict[int, float] = {}
-        self.pid, self.stdin, self.trimmed, self.shown = (
-            0,
-            -1,
-            0,
-            0,
-        )  # shown: end of the last record but input
+        self.pid, self.stdin, self.trimmed = 0, -1, 0
+        self.shown = 0  # end of the last record but input
         self.outputs: dict[int, int] = {}  # our end → record kind
-        self.pending: list[
-            memoryview
-        ] = []  # journalled input that the agent has not taken; empty: end of file
+        # Journalled input that the agent has not taken; an empty one is the end of file.
+        self.pending: list[memoryview] = []
         self.query_tail = b""
         self.lease: Client | None = None
         self.owner, self.fence = b"", 0
@@ -118,6 +101,7 @@ class Holder:
             data = b""  # EIO: nobody has the terminal open on the other side
         if data:
             self.record(self.outputs[fd], data)
+            self.show(data)
             if self.pty and self.answers:
                 self.answer_queries(data)
         elif self.pty and self.status is None:
@@ -224,6 +208,8 @@ class Holder:
                 self.stop(0.0)
         if not left or self.kills == 20:  # what cannot be killed is listed in the last signal record
             self.stage = 2
+            for held in list(self.terminals.values()):
+                self.give_back(*held)
             self.record(wire.K_END)
             self.timers = {LINGER: time.monotonic() + float(self.launch[b"linger"])} | self.timers
 
@@ -231,6 +217,7 @@ class Holder:
         del self.timers[name]
         if name == DISK:
             self.journal.flush()
+            self.shown = self.journal.end
             self.disk_wait = min(self.disk_wait * 2, 5.0) if self.journal.held else 0.1
             if self.journal.held:
                 self.timers[DISK] = now + self.disk_wait
@@ -283,6 +270,8 @@ class Holder:
             self.lease, self.owner, self.fence = client, given[b"owner"], self.fence + 1
         elif kind == wire.RELEASE:
             self.end_lease(client)
+        elif kind == wire.TERMINAL and self.pty:
+            self.take_terminal(client, number[b"from"])
         elif kind == wire.CLOSE and self.stage == 2:
             self.timers[LINGER] = 0.0
         elif kind != wire.STATUS:
@@ -317,16 +306,66 @@ class Holder:
             raise ValueError
         if before := self.journal.written(wid):
             return wire.pack_fields(("offset", before), ("repeated", 1))
+        offset = self.journal.end
+        self.take_input(client, fence, data, wid)
+        return wire.pack_fields(("offset", offset), ("repeated", 0))
+
+    def take_input(self, client: Client, fence: int, data: bytes, wid: bytes = b"") -> None:
         self.allow(client, fence)
         if self.pending and self.waiting() + len(data) > self.input_bound:
             raise Refusal("input-full", "%d bytes wait for the agent to read" % self.waiting())
-        offset = self.journal.end
         self.record_request(wire.K_INPUT, data, wid)
         if self.launch[b"failpoint"] == b"after-journal":
             posix.kill(posix.getpid(), _signal.SIGKILL)
         if data:
             self.queue_input(data)
-        return wire.pack_fields(("offset", offset), ("repeated", 0))
+
+    # -- terminals of clients
+
+    def take_terminal(self, client: Client, start: int) -> None:
+        """From now on read keys from the client's terminal and show it the output, of which it has that below `start`."""
+        terminal = client.terminal
+        if terminal is None or terminal.active or not terminal.usable:
+            raise Refusal("terminal", "no terminal was passed, or one that may block")
+        self.allow(client, 0)
+        if self.journal.held or start < self.shown or self.stage == 2:
+            raise Refusal("behind", "the journal has more to show")
+        terminal.active, self.terminals[terminal.fd] = True, (client, terminal)
+
+    def give_back(self, client: Client, terminal: Terminal, ended: bool = False) -> None:
+        """Let the client go on by itself, with what its terminal has not taken; or end its attachment."""
+        del self.terminals[terminal.fd]
+        head = wire.RETURNED_HEAD.pack(self.journal.end, ended)
+        client.outgoing += wire.frame(wire.RETURNED, 0, head + terminal.take_rest())
+
+    def show(self, data: bytes) -> None:
+        """Write output to the terminals: none sees a byte that is not journalled, none makes the agent wait."""
+        for client, terminal in list(self.terminals.values()):
+            if self.journal.held or not terminal.show(data):
+                self.give_back(client, terminal)
+
+    def use_terminal(self, client: Client, terminal: Terminal, events: int) -> None:
+        """Go on writing what it had not taken; give the agent what was typed."""
+        if events & select.POLLOUT and not terminal.flush():
+            self.give_back(client, terminal)
+        elif events & ~select.POLLOUT:
+            keys, leaves = terminal.keys()
+            try:
+                if keys:
+                    self.take_input(client, 0, keys)
+            except Refusal as refusal:  # what cannot be taken is dropped, as any write without an id is
+                leaves = leaves or refusal.args[0] == "busy"
+            if leaves:
+                self.give_back(client, terminal, ended=True)
+            elif keys:
+                self.await_echo()
+
+    def await_echo(self) -> None:
+        until = time.monotonic() + ECHO_SECONDS
+        while self.stdin in self.outputs and self.may_read() and HUNG not in self.timers:
+            if self.read_output(self.stdin) or time.monotonic() > until:
+                return
+            posix.sched_yield()  # the agent may need this core
 
     # -- clients and the loop
 
@@ -334,19 +373,16 @@ class Holder:
         fd, _ = self.listener._accept()  # type: ignore[attr-defined]
         peer = _socket.socket(fileno=fd)
         user = struct.unpack("iII", peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[1]
-        posix.set_blocking(peer.detach(), False)
+        peer.setblocking(False)
         if user == posix.geteuid():
-            self.clients[fd] = Client(fd)
+            self.clients[fd] = Client(peer)
         else:
-            posix.close(fd)
+            peer.close()
 
     def receive(self, client: Client) -> None:
         """Take what has arrived and answer whole requests."""
-        data = posix.read(client.fd, wire.CHUNK)
-        if not data:
-            raise OSError("closed by the peer")
+        client.receive()
         at, arrived = 0, client.incoming
-        arrived += data
         while len(arrived) - at >= wire.FRAME.size:
             size, kind, request = wire.FRAME.unpack_from(arrived, at)
             if size > wire.MAX_FRAME:
@@ -368,7 +404,8 @@ class Holder:
         """
         client.flush()
         news = self.shown if client.screen else self.journal.end, self.state()
-        if client.told is not None and news != client.told and not client.outgoing:
+        reads = client.told is not None and not (client.terminal and client.terminal.active)
+        if reads and news != client.told and not client.outgoing:
             client.told = news
             client.outgoing += wire.frame(
                 wire.NEWS, client.request, wire.pack_fields(("end", news[0]), ("state", news[1]))
@@ -379,9 +416,11 @@ class Holder:
         try:
             step(client)
         except (OSError, ValueError, KeyError, struct.error):  # gone, or not speaking our protocol
-            posix.close(client.fd)
-            del self.clients[client.fd]
+            if client.terminal:
+                self.terminals.pop(client.terminal.fd, None)
+            del self.clients[client.peer.fileno()]
             self.end_lease(client)
+            client.close()
 
     def interests(self) -> dict[int, int]:
         """What to poll for. A file that is not read is left out, as poll() would go on to report its hang-up."""
@@ -394,6 +433,8 @@ class Holder:
             wanted[self.stdin] = wanted.get(self.stdin, 0) | select.POLLOUT
         for fd, client in self.clients.items():
             wanted[fd] = select.POLLOUT if client.outgoing else select.POLLIN
+        for fd, (_, terminal) in self.terminals.items():  # behind the clients: one that is gone types no more
+            wanted[fd] = select.POLLIN | select.POLLOUT if terminal.unsent else select.POLLIN
         return wanted
 
     def turn(self) -> None:
@@ -405,7 +446,9 @@ class Holder:
         waits = [at for name, at in self.timers.items() if name != LINGER or not self.journal.held]
         wait = max(0.0, (min(waits) - time.monotonic()) * 1000 + 1) if waits else None
         for fd, events in self.poll.poll(wait):
-            if fd == self.wake:
+            if fd in self.terminals:
+                self.use_terminal(*self.terminals[fd], events)
+            elif fd == self.wake:
                 self.reap()
             elif fd == self.listener.fileno():
                 self.accept()

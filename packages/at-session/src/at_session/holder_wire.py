@@ -12,9 +12,12 @@ Fields = dict[bytes, bytes]
 PROTOCOL = 1  # the only version so far; HELLO negotiates
 FRAME = struct.Struct("<IBI")  # length of the payload, type, request number
 MAX_FRAME = 8 << 20
-HELLO, WRITE, CLOSE_INPUT, FOLLOW, RESIZE, SIGNAL, STOP, STATUS, TRIM, LEASE, RELEASE, CLOSE = range(1, 13)
-OK, ERROR, NEWS = range(64, 67)
+HELLO, WRITE, CLOSE_INPUT, FOLLOW, RESIZE, SIGNAL, STOP, STATUS, TRIM, LEASE, RELEASE, CLOSE, TERMINAL = (
+    range(1, 14)
+)
+OK, ERROR, NEWS, RETURNED = range(64, 68)
 WRITE_HEAD = struct.Struct("<QB")  # fence, length of the write id; then the id, then the bytes
+RETURNED_HEAD = struct.Struct("<QB")  # offset, 1 if the attachment has ended; then output not yet written
 
 # crc32 of what follows, payload length, offset, time (ns), kind, 0, id length
 RECORD = struct.Struct("<IIQQBBH")
@@ -39,6 +42,10 @@ QUERIES = [
     ),
     *((b"\x1b[5n", b"\x1b[0n"), (b"\x1b[0c", b"\x1b[?62;22c"), (b"\x1b[c", b"\x1b[?62;22c")),
 ]
+LONGEST_QUERY = max(len(query) for query, _ in QUERIES)
+
+# Ctrl-\\ as terminals send it: plain, as kitty's keyboard protocol, as xterm's modifyOtherKeys.
+DETACH_KEYS = (b"\x1c", b"\x1b[92;5u", b"\x1b[27;5;92~")
 
 
 def fields(payload: bytes) -> Fields:

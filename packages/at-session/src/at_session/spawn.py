@@ -35,7 +35,7 @@ HOLDER_ENVIRONMENT = {
 }
 
 
-HOLDER_PARTS = ("holder_wire", "holder_journal", "holder_processes", "holder_loop")
+HOLDER_PARTS = ("holder_wire", "holder_journal", "holder_processes", "holder_clients", "holder_loop")
 UNCHECKED = (1).to_bytes(4, "little") + b"\0" * 8  # flags of a .pyc that is never compared with a source
 
 # Puts the parts in place of what importing them would, then runs the last as the script it is.

@@ -110,12 +110,11 @@ async def forecast(parts: Parts, intent: Intent) -> Effect:
     return Effect(lambda change: _note_look(change, work.bead, seen))
 
 
-async def rules_of(rig: Rig, gate_seconds: int, target: str | None = None) -> Json:
-    """The repository's settings as they stand on the target branch: {state, gates, landing, hash, error}.
+def rules_of(rig: Rig, raw: bytes | None, gate_seconds: int) -> Json:
+    """What the settings file says that the target branch has, if it has one: {state, gates, landing, hash, error}.
 
     `gate_seconds` is the time limit of a gate that sets none of its own.
     """
-    raw = await git.read_file_at(Path(rig.path), f"refs/heads/{target or rig.target}", FILE_NAME)
     if raw is None:
         return {"state": "absent", "gates": [], "landing": "manual", "hash": None, "error": None}
     found = content_hash(raw)
@@ -197,8 +196,8 @@ async def _work(parts: Parts, intent: Intent) -> Work:
 
 async def _look(parts: Parts, work: Work, head: str) -> tuple[Json, Json]:
     number = int((work.facts.get(BeadFact.LOOK) or {}).get("number", 0))
-    rules = await rules_of(work.rig, parts.config.gates.timeout_seconds, work.target)
-    found = await git.try_merge(Path(work.rig.path), head, f"refs/heads/{work.target}")
+    found = await git.try_merge(Path(work.rig.path), head, f"refs/heads/{work.target}", FILE_NAME)
+    rules = rules_of(work.rig, found.file, parts.config.gates.timeout_seconds)
     conflicts: Sequence[str] = found.conflicts or (
         ("(the histories are unrelated)",) if found.unrelated else ()
     )

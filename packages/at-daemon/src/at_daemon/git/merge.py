@@ -14,7 +14,7 @@ from at_daemon.git.child import Ran
 from at_daemon.git.clone import give_target
 from at_daemon.git.diff import read_objects
 from at_daemon.git.errors import GitFailed, GitTimedOut, RevisionMissing, SigningFailed
-from at_daemon.git.names import checked_revision, checked_sha
+from at_daemon.git.names import checked_path, checked_revision, checked_sha
 from at_daemon.git.places import Place, locate
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.settings import FALLBACK, read_settings
@@ -22,7 +22,10 @@ from at_daemon.git.settings import FALLBACK, read_settings
 
 @dataclass(frozen=True)
 class Forecast:
-    """What merging would give. `tree` is the merged tree if `clean`; `contained`: nothing is left to merge."""
+    """What merging would give. `tree` is the merged tree if `clean`; `contained`: nothing is left to merge.
+
+    `file` is what the target commit has under the name that was asked for, None if it has none.
+    """
 
     target_sha: str
     clean: bool
@@ -30,34 +33,38 @@ class Forecast:
     conflicts: tuple[str, ...]
     contained: bool = False
     unrelated: bool = False
+    file: bytes | None = None
 
 
-async def try_merge(rig: Path, head: str, target_ref: str) -> Forecast:
-    """Forecast the merge of commit `head` into `target_ref` (a ref, branch or sha).
+async def try_merge(rig: Path, head: str, target_ref: str, file: str | None = None) -> Forecast:
+    """Forecast the merge of commit `head` into `target_ref` (a ref, branch or sha), and read a `file` of the target.
 
     Attributes such as `merge=union` are taken from the merged trees, not from the person's checkout. Raises
     `RevisionMissing`.
     """
-    return await forecast_in(locate(rig), checked_sha(head), target_ref)
+    return await forecast_in(locate(rig), checked_sha(head), target_ref, file)
 
 
-async def forecast_in(place: Place, head: str, target_ref: str) -> Forecast:
+async def forecast_in(place: Place, head: str, target_ref: str, file: str | None = None) -> Forecast:
     """`try_merge` on an opened repository."""
     asked = checked_revision(target_ref)
-    (kind, target, commit), (_, _, attributes) = await read_objects(
-        place.git, f"{asked}^{{commit}}", f"{asked}:.gitattributes"
+    named = [f"{asked}:{checked_path(file)}"] if file is not None else []
+    (kind, target, commit), (_, _, attributes), *rest = await read_objects(
+        place.git, f"{asked}^{{commit}}", f"{asked}:.gitattributes", *named
     )
     if kind != "commit":
         raise RevisionMissing(place.top, target_ref)
+    found = next((content for kind, _, content in rest if kind == "blob"), None)
     target_tree = commit.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
     ran = await _merge_tree(place.git, target, head, attributes)
     if ran.returncode == 128:
         if b"unrelated histories" in ran.stderr:
-            return Forecast(target, False, "", (), unrelated=True)
+            return Forecast(target, False, "", (), unrelated=True, file=found)
         raise GitFailed(("merge-tree",), 128, ran.stderr)
     tree, *paths = os.fsdecode(ran.stdout).split("\0")
     contained = tree == target_tree and ran.returncode == 0 and await is_ancestor(place.git, head, target)
-    return Forecast(target, ran.returncode == 0, tree, tuple(dict.fromkeys(filter(None, paths))), contained)
+    conflicts = tuple(dict.fromkeys(filter(None, paths)))
+    return Forecast(target, ran.returncode == 0, tree, conflicts, contained, file=found)
 
 
 async def _merge_tree(git: Git, target: str, head: str, attributes: bytes) -> Ran:

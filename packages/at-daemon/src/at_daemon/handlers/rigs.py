@@ -25,7 +25,8 @@ async def init(parts: Parts, call: Call) -> Json:
     """What was found: branch, base, gates, notes."""
     request: InitRequest = call.body
     rig, facts = await make_rig(parts, request.path)
-    rules = await rules_of(rig, parts.config.gates.timeout_seconds)
+    raw = await git.read_file_at(Path(rig.path), f"refs/heads/{rig.target}", FILE_NAME)
+    rules = rules_of(rig, raw, parts.config.gates.timeout_seconds)
     notes = []
     if facts.has_submodules:
         notes.append("it has submodules: they are initialised from your own copies of them")
@@ -50,7 +51,7 @@ async def trust(parts: Parts, call: Call) -> Json:
     """Show the settings file as it stands on the target branch; with its hash, accept it."""
     request: TrustRequest = call.body
     rig = await rig_or_new(parts, request.path)
-    raw = await git.read_file_at(Path(rig.path), rig.target, FILE_NAME)
+    raw = await git.read_file_at(Path(rig.path), f"refs/heads/{rig.target}", FILE_NAME)
     if raw is None:
         raise NotFound("file on the target branch", FILE_NAME, f"commit {FILE_NAME} on {rig.target} first")
     found = content_hash(raw)
