@@ -1,5 +1,9 @@
 """A person's terminal on a live session: raw bytes both ways, until the detach key or the session's end.
 
+The terminal is passed to the holder, so that a key and its echo cross one process and not two. What the holder cannot
+do without waiting (show what was written before, serve a slow terminal) is done here, by the journal and WRITE; so is
+all of it when the terminal cannot be opened afresh, or with a holder that knows nothing of terminals.
+
 The writer's lease is held by the attachment's own connection to the holder, so a daemon that restarts meanwhile is not
 noticed, and the lease ends with the attachment however that ends.
 """
@@ -11,6 +15,7 @@ import os
 import re
 import select
 import signal
+import socket
 import termios
 import tty
 from collections.abc import Iterator
@@ -24,8 +29,7 @@ from at_session.errors import HolderLost, NotATerminal, RequestRefused
 from at_session.journal import ExitStatus, JournalReader, RecordKind, ending
 from at_session.protocol import Frame, write
 
-# Ctrl-\\ as terminals send it: plain, as kitty's keyboard protocol, as xterm's modifyOtherKeys.
-DETACH = re.compile(rb"\x1c|\x1b\[92;5u|\x1b\[27;5;92~")
+DETACH = re.compile(b"|".join(map(re.escape, wire.DETACH_KEYS)))
 
 # What the holder answers must not reach the terminal too, or the agent gets a second answer.
 ANSWERED = re.compile(b"|".join(re.escape(query) for query, _ in wire.QUERIES))
@@ -53,13 +57,13 @@ class QueryFilter:
 
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self.pattern = pattern
-        self._held = b""
+        self.held = b""  # what may be the beginning of a query
 
     def feed(self, data: bytes) -> bytes:
-        text = self.pattern.sub(b"", self._held + data)
+        text = self.pattern.sub(b"", self.held + data)
         unfinished = UNFINISHED.search(text[-32:])
-        self._held = unfinished.group() if unfinished else b""
-        return text[: len(text) - len(self._held)]
+        self.held = unfinished.group() if unfinished else b""
+        return text[: len(text) - len(self.held)]
 
 
 @contextmanager
@@ -94,11 +98,38 @@ def window_changes() -> Iterator[int]:
         os.close(wake)
 
 
+@contextmanager
+def opened_afresh(source: int, sink: int) -> Iterator[int | None]:
+    """A non-blocking file on the terminal; None where that cannot be had, or the two are not one terminal.
+
+    Made by opening it again, as the mode of an inherited file is shared with the shell that it comes from.
+    """
+    try:
+        path = os.ttyname(source)
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK) if path == os.ttyname(sink) else None
+    except OSError:
+        fd = None
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
 class Attachment:
-    """One attached terminal: `source` is read, `sink` written; both may be the same tty."""
+    """One attached terminal: `source` is read, `sink` written; both may be the same tty.
+
+    `afresh` is a file of its own on the terminal, for the holder, which is using it now when `passed`.
+    """
 
     def __init__(
-        self, client: BlockingClient, journal: Path, source: int, sink: int, offset: int | None
+        self,
+        client: BlockingClient,
+        journal: Path,
+        source: int,
+        sink: int,
+        offset: int | None,
+        afresh: int | None,
     ) -> None:
         self.client = client
         self.journal = journal
@@ -106,7 +137,9 @@ class Attachment:
         self.limit = self.start = int(client.status["end"])
         self.reader = JournalReader(journal, self.start if offset is None else offset)
         self.old, self.live = QueryFilter(QUESTIONS), QueryFilter(ANSWERED)
-        self.taken = False
+        self.afresh = () if afresh is None else (afresh,)
+        self.may_pass, self.passed = afresh is not None, False
+        self.left = False
         self.ended = False
 
     def resize(self, *, redraw: bool = False) -> None:
@@ -116,8 +149,8 @@ class Attachment:
         for lines in (rows - 1, rows) if redraw else (rows,):
             self.client.post(wire.RESIZE, wire.pack_fields(("rows", lines), ("cols", cols), ("fence", 0)))
 
-    def type(self) -> bool:
-        """Pass on what was typed. False when it was the detach key, or the terminal is gone."""
+    def type(self) -> None:
+        """Pass on what was typed, or leave: on the detach key, or when the terminal is gone."""
         try:
             data = os.read(self.source, 1 << 16)
         except OSError as error:
@@ -128,17 +161,19 @@ class Attachment:
         typed = data[: key.start()] if key else data
         if typed:
             self.client.post(wire.WRITE, write("", typed, 0))
-        return bool(data) and key is None
+        self.left = not data or key is not None
 
     def take(self, frames: list[Frame]) -> None:
         for frame in frames:
             if frame.kind == wire.NEWS:
                 self.limit = int(frame.fields()["end"])
+            elif frame.kind == wire.RETURNED:
+                self.take_back(frame.payload)
             elif frame.kind == wire.ERROR:
                 try:
                     frame.fields()
                 except RequestRefused as refusal:
-                    self.taken = self.taken or refusal.code in ("busy", "fence")
+                    self.left = self.left or refusal.code in ("busy", "fence")
         self.show(self.limit)
 
     def show(self, limit: int | None) -> None:
@@ -149,21 +184,52 @@ class Attachment:
                     chosen = self.old if record.offset < self.start else self.live
                     _write_all(self.sink, chosen.feed(record.data))
 
+    def pass_terminal(self) -> None:
+        """Let the holder read and write the terminal, if nothing has come that is not shown. It keeps the file."""
+        passed, self.afresh = self.afresh, ()
+        try:
+            self.client.request(wire.TERMINAL, wire.pack_fields(("from", self.reader.offset)), passed)
+            self.passed = True
+        except RequestRefused as refusal:
+            self.may_pass = refusal.code == "behind"
+
+    def take_back(self, payload: bytes) -> None:
+        """Go on where the holder has stopped: it was about to wait for the terminal, or the attachment has ended."""
+        offset, ended = wire.RETURNED_HEAD.unpack_from(payload)
+        self.passed, self.left = False, bool(ended)
+        _write_all(self.sink, self.live.feed(payload[wire.RETURNED_HEAD.size :]))
+        self.reader.close()
+        self.reader, self.limit = JournalReader(self.journal, offset), max(self.limit, offset)
+
+    def reclaim(self) -> None:
+        """Whatever has ended the attachment: the holder has let go of the terminal when this returns."""
+        if self.passed:
+            self.client.socket.settimeout(1.0)
+            try:
+                self.client.socket.shutdown(socket.SHUT_WR)
+                while self.client.socket.recv(1 << 16):
+                    pass
+            except OSError:
+                pass  # it is gone, or hangs
+
     def run(self, changes: int) -> None:
-        """Until the person detaches, the lease is taken away or the session has ended. Raises ConnectionError."""
-        poll = select.poll()
-        for fd in (self.source, self.client.socket.fileno(), changes):
-            poll.register(fd, select.POLLIN)
-        while not self.ended and not self.taken:
-            for fd, _ in poll.poll():
-                if fd == changes:
-                    os.read(changes, 100)
-                    self.resize()
-                elif fd == self.source:
-                    if not self.type():
-                        return
-                else:
-                    self.take(self.client.frames())
+        """Until the person leaves, the lease is taken away or the session has ended. Raises ConnectionError."""
+        while not self.ended and not self.left:
+            if self.may_pass and not self.passed and not self.live.held:
+                self.pass_terminal()
+            poll = select.poll()
+            poll.register(changes, select.POLLIN)
+            poll.register(self.client.socket, select.POLLIN)
+            if not self.passed:
+                poll.register(self.source, select.POLLIN)
+            ready = {fd for fd, _ in poll.poll(0 if self.client.waiting else None)}
+            if changes in ready:
+                os.read(changes, 100)
+                self.resize()
+            if self.source in ready:
+                self.type()
+            if self.client.waiting or self.client.socket.fileno() in ready:
+                self.take(self.client.frames())
 
 
 def attach(
@@ -188,21 +254,22 @@ def attach(
     with BlockingClient(run_dir, session_id) as client:
         fields = wire.pack_fields(("owner", owner), ("steal", int(steal)))
         client.request(wire.LEASE, fields)
-        attachment = Attachment(client, journal, source, sink, offset)
         lost = False
-        try:
-            with raw_terminal(source, sink), window_changes() as changes:
+        with raw_terminal(source, sink), window_changes() as changes, opened_afresh(source, sink) as afresh:
+            attachment = Attachment(client, journal, source, sink, offset, afresh)
+            try:
                 _write_all(sink, prelude)
                 client.send(wire.FOLLOW, wire.pack_fields(("screen", 1)))
                 attachment.resize(redraw=offset is None)
                 attachment.show(attachment.limit)
-                try:
-                    attachment.run(changes)
-                except ConnectionError:
-                    lost = True
+                attachment.run(changes)
+            except ConnectionError:
+                lost = True
+                if not attachment.passed:
                     attachment.show(None)
-        finally:
-            attachment.reader.close()
+            finally:
+                attachment.reclaim()
+                attachment.reader.close()
     status = ending(journal)[0] if attachment.ended else None
     if status is not None:
         return status

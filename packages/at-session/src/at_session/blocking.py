@@ -31,21 +31,28 @@ class BlockingClient:
         """Send a request that is answered only when it is refused, by a frame of request 0."""
         self.socket.sendall(wire.frame(kind, 0, payload))
 
-    def send(self, kind: int, payload: bytes = b"") -> int:
-        """Send a request and return its number; its answer comes through `frames`."""
+    def send(self, kind: int, payload: bytes = b"", passed: tuple[int, ...] = ()) -> int:
+        """Send a request, and open files with it, and return its number; its answer comes through `frames`."""
         self._requests += 1
-        self.socket.sendall(wire.frame(kind, self._requests, payload))
+        frame = wire.frame(kind, self._requests, payload)
+        sent = socket.send_fds(self.socket, [frame], passed) if passed else 0
+        self.socket.sendall(frame[sent:])
         return self._requests
 
-    def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
+    def request(self, kind: int, payload: bytes = b"", passed: tuple[int, ...] = ()) -> dict[str, str]:
         """Send a request and wait for its answer. Raises RequestRefused. Other frames stay for `frames`."""
-        number = self.send(kind, payload)
+        number = self.send(kind, payload, passed)
         while True:
             for at, frame in enumerate(self._frames):
                 if frame.request == number and frame.kind != wire.NEWS:
                     del self._frames[at]
                     return frame.fields()
             self._frames += self._receive()
+
+    @property
+    def waiting(self) -> bool:
+        """True when `frames` has some without reading the socket."""
+        return bool(self._frames)
 
     def frames(self) -> list[Frame]:
         """The frames that have arrived, or wait for some. Raises ConnectionError when the holder is gone."""
