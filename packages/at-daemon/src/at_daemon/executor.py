@@ -111,6 +111,7 @@ class Executor:
             agent_id=str(intent.agent_id) if intent.agent_id else None,
             intent_id=intent.key,
         ):
+            began = self._ledger.worlds.clock.awake().seconds
             try:
                 failpoint("intent.before-act")
                 effect = await self._acts[IntentKind(intent.kind)](intent)
@@ -128,6 +129,8 @@ class Executor:
                 await self._failed(intent, f"{type(error).__name__}: {error}")
             else:
                 await self._close(intent, effect)
+                seconds = self._ledger.worlds.clock.awake().seconds - began
+                log.info("%s carried out in %.3f s", intent.kind, seconds)
             finally:
                 self._busy.discard(intent.key)
                 self.notify()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -47,6 +48,7 @@ ACTS: Mapping[IntentKind, Callable[..., object]] = {
 
 
 FORECASTS_AT_ONCE = 4
+log = logging.getLogger(__name__)
 
 
 async def run(home: Home, config: Config, ready: Callable[[], None], clock: Clock | None = None) -> None:
@@ -94,6 +96,8 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         async with anyio.create_task_group() as serving:
             await serving.start(functools.partial(serve, home, handlers(parts), parts.stopping))
             ready()
+            log.info("version %s serves %s; %d sessions found again", __version__, home.root, adopted)
+        log.info("ending")
         with contextlib.suppress(NoSpaceLeft):  # its end is no news that is worth waiting for
             await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))
         tasks.cancel_scope.cancel()

@@ -22,7 +22,8 @@ class Journal:
 
     def append(self, kind: int, payload: bytes, wid: bytes = b"") -> None:
         when = time.time_ns()
-        self.flush()
+        if self.held:
+            self.flush()
         if self.held or not self.write(kind, payload, wid, when):
             self.held.append((kind, payload, wid, when))
 
