@@ -32,7 +32,7 @@ in_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture]
 def packed(entries: list[tuple[int, bytes, str]]) -> bytes:
     stream = b""
     for kind, data, write_id in entries:
-        stream += b"".join(wire.pack_record(len(stream), 5, kind, write_id.encode(), data))
+        stream += wire.pack_record(len(stream), 5, kind, write_id.encode(), data)
     return stream
 
 

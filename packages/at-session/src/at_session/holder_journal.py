@@ -32,8 +32,7 @@ class Journal:
             del self.held[0]
 
     def write(self, kind: int, payload: bytes, wid: bytes, when: int) -> bool:
-        parts = pack_record(self.end, when, kind, wid, payload)
-        size = len(parts[0]) + len(payload)
+        record = pack_record(self.end, when, kind, wid, payload)
         line = b"%s %d\n" % (wid, self.end) if wid else b""
         try:
             if self.end - self.bases[-1] >= self.segment:
@@ -41,10 +40,10 @@ class Journal:
                 posix.close(self.fd)
                 self.fd = fd
                 self.bases.append(self.end)
-            if posix.writev(self.fd, parts) == size and (
+            if posix.write(self.fd, record) == len(record) and (
                 not line or posix.write(self.ids, line) == len(line)
             ):
-                self.end += size
+                self.end += len(record)
                 self.ids_end += len(line)
                 return True
         except OSError as error:

@@ -66,7 +66,7 @@ def frame(kind: int, request: int, payload: bytes = b"") -> bytes:
     return FRAME.pack(len(payload), kind, request) + payload
 
 
-def pack_record(offset: int, when: int, kind: int, wid: bytes, payload: bytes) -> list[bytes]:
-    """Header (with the write id behind it) and payload of one journal record."""
-    head = RECORD.pack(0, len(wid) + len(payload), offset, when, kind, 0, len(wid))[4:] + wid
-    return [binascii.crc32(payload, binascii.crc32(head)).to_bytes(4, "little") + head, payload]
+def pack_record(offset: int, when: int, kind: int, wid: bytes, payload: bytes) -> bytes:
+    """One journal record."""
+    body = RECORD.pack(0, len(wid) + len(payload), offset, when, kind, 0, len(wid))[4:] + wid + payload
+    return binascii.crc32(body).to_bytes(4, "little") + body
