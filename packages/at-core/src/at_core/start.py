@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,9 @@ READY_DESCRIPTOR = 3
 _STEP_SECONDS = 0.02
 _MOST_WAITS = 12
 _OUTPUT_LIMIT = 1_000_000
-_KEPT_OUT = ("AT_SESSION", "AT_SLOT", "AT_BEAD", "AT_AGENT", "AT_PORT")
-"""Beginnings of names that mark the processes of an agent: a daemon that an agent's own call starts is none."""
+_MARK = re.compile(r"AT_(SESSION|SLOT|BEAD|AGENT|GATE|PORT)(\d*|_(?!_).*)")
+"""What marks the processes of an agent: a daemon that an agent's own call starts is none. Settings such as
+AT_AGENTS__CLAUDE__ALLOW are no marks."""
 
 
 def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str] | None = None) -> None:
@@ -115,7 +117,7 @@ def _spawn(home: Home, environ: Mapping[str, str], command: Sequence[str], ready
         return os.posix_spawnp(
             command[0],
             [*command, "--home", str(home.root), "--ready-fd", str(READY_DESCRIPTOR)],
-            {name: value for name, value in environ.items() if not name.startswith(_KEPT_OUT)},
+            {name: value for name, value in environ.items() if not _MARK.fullmatch(name)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),

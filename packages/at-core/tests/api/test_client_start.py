@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from at_core import start
+from at_core.config.reading import fields, variable
 from at_core.errors import AtError, DaemonUnreachable, NeedsPerson
 from at_core.paths import Home, short_socket_path
 from at_core.start import answers, ensure_daemon
@@ -138,6 +139,26 @@ def test_what_the_child_gets(stand_in: StandIn) -> None:
     assert child["umask"] == (mask := os.umask(0o077))
     os.umask(mask)
     assert child["argv"] == ["--home", str(stand_in.home.root), "--ready-fd", "3"]
+
+
+def test_the_child_gets_every_setting_of_the_environment_and_no_mark_of_an_agent(stand_in: StandIn) -> None:
+    settings = {variable(key): "x" for key in fields()}
+    marks = (
+        "AT_SESSION",
+        "AT_SESSION_MARK",
+        "AT_SLOT",
+        "AT_BEAD",
+        "AT_AGENT",
+        "AT_AGENT_ID",
+        "AT_GATE",
+        "AT_PORT0",
+        "AT_PORT",
+    )
+    stand_in.environ |= settings | dict.fromkeys(marks, "1")
+    stand_in.ensure()
+    (child,) = stand_in.starts()
+    assert set(settings) <= set(child["env"])
+    assert not set(marks) & set(child["env"])
 
 
 def test_what_the_child_prints_is_kept_closed_and_bounded(stand_in: StandIn) -> None:
