@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 import anyio
+from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 
 from at_daemon.edge import EventIterator, encode
@@ -47,6 +48,7 @@ class EventStream:
             async for seq, document in self._events:
                 self._quiet = False
                 await _send(send, b"id: %d\ndata: %b\n\n" % (seq, encode(document)))
+                await checkpoint()  # a send that need not wait never lets the end of the client be seen
         finally:
             if isinstance(self._events, AsyncGenerator):
                 with anyio.CancelScope(shield=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from at_core.record import format_time
+from at_core.store import Tx
 from at_core.types import Event
 from at_core.vocabulary import EventType
 
@@ -30,15 +32,21 @@ _WORDS: dict[EventType, str] = {
 TRANSCRIPT_TYPES = tuple(kind.value for kind in _WORDS)
 
 
-def line_of(event: Event) -> dict[str, Any]:
-    """{seq, at, kind, text} of one event."""
+def line_of(tx: Tx, event: Event) -> dict[str, Any]:
+    """{seq, at, kind, text} of one event; what was sent is in the store's messages, once."""
     kind = EventType(event.event_type)
+    said = event.payload or {}
     return {
         "seq": event.seq,
         "at": format_time(event.created_at),
         "kind": _WORDS[kind],
-        "text": _text(kind, event.payload or {}),
+        "text": _sent(tx, said) if kind is EventType.MESSAGE_SENT else _text(kind, said),
     }
+
+
+def _sent(tx: Tx, said: dict[str, Any]) -> str:
+    message = tx.message(UUID(said["message"])) if said.get("message") else None
+    return message.body if message is not None else ""
 
 
 def _text(kind: EventType, said: dict[str, Any]) -> str:

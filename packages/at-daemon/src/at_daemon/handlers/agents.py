@@ -115,8 +115,14 @@ def _queue(change: Change, agent_id: UUID, identity: UUID, body: str) -> None:
         change.touch(bead.id)
     else:
         word = str(bead.id)[:8]
+        hints = {
+            BeadStatus.DONE: f"at sling BEAD {agent.name}",
+            BeadStatus.BACKLOG: f"at sling {word} {agent.name}",
+            BeadStatus.HOOKED: f"at sling {word} {agent.name}",
+        }
         raise Refused(
-            f"{agent.name} is not at work: its bead {word} is {bead.status.value}", f"at retry {word} -m TEXT"
+            f"{agent.name} is not at work: its bead {word} is {bead.status.value}",
+            hints.get(bead.status, f"at retry {word} -m TEXT"),
         )
 
 

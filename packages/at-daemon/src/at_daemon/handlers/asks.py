@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from at_core.api import DecideRequest
 from at_core.errors import NotFound, Refused, UsageError
+from at_core.text import one_line
 from at_core.types import Rule
 from at_core.vocabulary import EventType
 from at_daemon.documents import ask_document
@@ -18,6 +19,8 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts
 
 Json = dict[str, Any]
+SHOWN = 80
+"""Characters of what is asked that an error repeats."""
 
 
 async def approvals(parts: Parts, call: Call) -> Json:
@@ -37,6 +40,12 @@ async def decide(parts: Parts, call: Call) -> Json:
         bead = change.tx.bead(ask.bead_id) if ask.bead_id else None
         if ask.kind == "question" and request.approve and not request.text:
             raise UsageError("a question wants an answer in words", f"at answer {str(ask.id)[:8]} TEXT")
+        if ask.kind != "question" and request.approve and request.text:
+            word = str(ask.id)[:8]
+            raise Refused(
+                f"it asks for leave, not for words: {one_line(ask.what, SHOWN)}",
+                f"at approve {word}, or at deny {word}",
+            )
         if request.always:
             if not ask.argv or bead is None or bead.rig is None:
                 raise Refused(

@@ -180,7 +180,7 @@ async def logs(parts: Parts, call: Call) -> Json:
         )
         if not found and call.query["follow"]:
             return None
-        return {"lines": [line_of(event) for event in found], "next": found[-1].seq if found else after}
+        return {"lines": [line_of(tx, event) for event in found], "next": found[-1].seq if found else after}
 
     seconds = min(call.query["seconds"] or MOST_WAIT_SECONDS, MOST_WAIT_SECONDS)
     with anyio.move_on_after(seconds):

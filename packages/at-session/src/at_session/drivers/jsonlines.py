@@ -14,6 +14,8 @@ from at_session.vocabulary import DriverState, Unparsed
 
 LINE_LIMIT = 64 << 20
 EXCERPT_LIMIT = 500
+COUNT_LIMIT = 1 << 53
+"""Whole numbers above lose digits in many JSON readers, and nothing that is counted here comes near."""
 
 Object = dict[str, Any]
 
@@ -80,8 +82,10 @@ def objects_of(value: object) -> list[Object]:
 
 
 def count_of(value: object) -> int:
-    """The value if it is a whole number of something, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    """The value if it is a believable whole number of something, else 0."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 0 <= value <= COUNT_LIMIT else 0
 
 
 def number_of(value: object) -> float | None:
