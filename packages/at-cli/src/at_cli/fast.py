@@ -66,7 +66,7 @@ def width() -> int:
     """Columns of the terminal, 80 where there is none."""
     try:
         return os.get_terminal_size(1).columns or 80
-    except (OSError, ValueError):  # nobody answers, or not in HTTP
+    except (OSError, ValueError):  # stdout is no terminal, or is closed
         return 80
 
 
