@@ -246,6 +246,12 @@ def test_a_patch_is_bytes_off_a_terminal(at: At, daemon: FakeDaemon) -> None:
     assert daemon.last("diff").query["since_seen"] == "1"
 
 
+def test_a_patch_under_json_bears_the_whole_id(at: At, daemon: FakeDaemon) -> None:
+    document = at("diff", "3f2a", "--json").document
+    assert document == {"bead": BEAD_ID, "patch": daemon.answers["diff"].decode()}
+    assert daemon.last("diff").path["bead"] == BEAD_ID  # the same one, whatever is added meanwhile
+
+
 def test_the_file_is_shown_before_it_is_trusted(at: At, daemon: FakeDaemon) -> None:
     outcome = at("trust")
     assert [seen.body and seen.body.get("hash") for seen in daemon.seen] == [None, "c0ffee00"]

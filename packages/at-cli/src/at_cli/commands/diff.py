@@ -15,6 +15,8 @@ from at_cli.views.patch import patch_lines
 @click.option("--stat", is_flag=True, help="Files and line counts in place of the patch.")
 def command(face: Face, bead: str, since_seen: bool, stat: bool) -> None:
     """Show a work item's change against its base. Off a terminal it is the patch, byte for byte."""
+    if face.json:
+        bead = face.call("show", bead=bead, path=face.folder)["bead"]["id"]
     patch: bytes = face.call(
         "diff", bead=bead, path=face.folder, since_seen=since_seen or None, stat=stat or None
     )
