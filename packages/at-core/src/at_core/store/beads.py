@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
-from functools import lru_cache
 from heapq import merge
 from itertools import islice, product
 from typing import Any
@@ -18,7 +17,7 @@ from at_core.store.identity import id_range
 from at_core.store.insertion import insert_new, put, upsert
 from at_core.store.mapping import Mapping
 from at_core.store.revision import change, save
-from at_core.store.statement import Row, Rows, Statement, Value
+from at_core.store.statement import Rows, Statement, Value
 from at_core.types import Bead, BeadStatus
 
 _table = schema.beads
@@ -43,6 +42,7 @@ def _page(*, in_rig: bool, after: bool, merged: bool) -> Statement:
     if in_rig:
         page = page.where(_c.rig == bindparam("rig"))
     if after:
+        # Not a subquery for the place: SQLite then seeks by the first of the columns alone and reads what lies between.
         page = page.where(tuple_(*_order) > tuple_(*(bindparam(column.name) for column in _order)))
     return Statement(page.order_by(*_order).limit(bindparam("limit")))
 
@@ -52,18 +52,9 @@ _PAGES = {
     for rig, after, merged in product((False, True), repeat=3)
 }
 _WIDTH = len(_beads.names)
-_METADATA = _beads.names.index("metadata")
 _STATUS = _beads.names.index("status")
 _SLUNG_AT = _beads.names.index("slung_at")
-
-
-# A record is a pure function of its row, and lists show the same rows again and again. Rows with metadata are left
-# out: a dict can be changed by whoever holds it.
-_remembered: Callable[[Row], Bead] = lru_cache(maxsize=8192)(_beads.decode)
-
-
-def _bead(row: Row) -> Bead:
-    return _remembered(row) if row[_METADATA] is None else _beads.decode(row)
+_STATUSES = {status.value: status for status in BeadStatus}
 
 
 class Beads(Rows):
@@ -82,15 +73,15 @@ class Beads(Rows):
     def bead(self, id: UUID) -> Bead | None:
         """The bead of that id."""
         row = self._one(_BY_ID, str(id))
-        return None if row is None else _bead(row)
+        return None if row is None else _beads.decode(row)
 
     def find_beads(self, text: str, rig: str | None = None) -> list[Bead]:
         """By whole id, else by a prefix of at least four hexadecimal digits, else by exact title, newest first."""
         found: list[Bead] = []
         if (span := id_range(text)) is not None:
-            found = [_bead(row) for row in self._all(_BY_RANGE, *span)]
+            found = [_beads.decode(row) for row in self._all(_BY_RANGE, *span)]
         if not found:
-            found = [_bead(row) for row in self._all(_BY_TITLE, text)]
+            found = [_beads.decode(row) for row in self._all(_BY_TITLE, text)]
         return found if rig is None else [bead for bead in found if bead.rig == rig]
 
     def beads(
@@ -117,9 +108,9 @@ class Beads(Rows):
         # One indexed page per status, merged: a filter over the common order would read past every done bead.
         parts = [self._all(page, one._value_, *scope, most) for one in wanted]
         if len(parts) == 1:
-            return [_bead(row) for row in parts[0]]
+            return [_beads.decode(row) for row in parts[0]]
         rows = islice(merge(*parts, key=lambda row: row[_WIDTH:]), limit)
-        return [_bead(row[:_WIDTH]) for row in rows]
+        return [_beads.decode(row[:_WIDTH]) for row in rows]
 
     def save_bead(self, bead: Bead) -> Bead:
         """Replace the stored bead if its revision is still `bead.revision`; returns it with the next revision.
@@ -137,7 +128,7 @@ class Beads(Rows):
         row = self._one(_BY_ID, str(id))
         if row is None:
             raise NotFound("bead", str(id))
-        BeadStatus(row[_STATUS]).require_transition_to(to)
+        _STATUSES[row[_STATUS]].require_transition_to(to)
         return change(
             self, _beads, row, {"status": to, "updated_at": at, **_times(row[_SLUNG_AT], to, at), **changes}
         )
@@ -154,15 +145,13 @@ def _statuses(status: BeadStatus | Collection[BeadStatus] | None) -> list[BeadSt
     return [status] if isinstance(status, BeadStatus) else sorted(set(status))
 
 
+_BACKLOG = BeadStatus.BACKLOG
+_NO_TIMES: dict[str, datetime | None] = {"hooked_at": None, "slung_at": None, "done_at": None}
+_TIME_OF = {BeadStatus.HOOKED: "hooked_at", BeadStatus.SLUNG: "slung_at", BeadStatus.DONE: "done_at"}
+
+
 def _times(slung_at: str | None, to: BeadStatus, at: datetime) -> dict[str, datetime | None]:
-    match to:
-        case BeadStatus.BACKLOG:
-            return {"hooked_at": None, "slung_at": None, "done_at": None}
-        case BeadStatus.HOOKED:
-            return {"hooked_at": at}
-        case BeadStatus.SLUNG if slung_at is None:
-            return {"slung_at": at}
-        case BeadStatus.DONE:
-            return {"done_at": at}
-        case _:
-            return {}
+    if to is _BACKLOG:
+        return _NO_TIMES
+    name = _TIME_OF.get(to)
+    return {} if name is None or (name == "slung_at" and slung_at is not None) else {name: at}

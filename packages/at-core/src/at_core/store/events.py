@@ -15,7 +15,7 @@ from at_core.types import Event
 
 _c = schema.events.c
 _events = Mapping(Event, schema.events)
-_seq_at = _events.names.index("seq")
+assert _events.names[0] == "seq"  # `append` leaves it out
 
 _APPEND = Statement(insert(schema.events).values(columns(name for name in _events.names if name != "seq")))
 _LAST = Statement(select(func.max(_c.seq)))
@@ -42,8 +42,7 @@ class Events(Rows):
 
     def append(self, event: Event) -> int:
         """Add the event, whose own `seq` does not count; returns the seq it got."""
-        values = _events.encode(event)
-        seq = self._execute(_APPEND, values[:_seq_at] + values[_seq_at + 1 :]).lastrowid
+        seq = self._execute(_APPEND, _events.encode(event)[1:]).lastrowid
         assert seq is not None  # an INSERT that succeeded has one
         self.newest_seq = seq
         return seq

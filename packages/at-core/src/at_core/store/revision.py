@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Mapping as Dict
 from typing import Any, TypeVar
@@ -22,40 +23,31 @@ def save(tx: Rows, mapping: Mapping[R], by_id: Statement, record: R, name: str) 
     row = tx._one(by_id, str(record.id))
     if row is None:
         raise NotFound(mapping.kind, name)
-    stored = mapping.decode(row)
-    if stored.revision != record.revision:
+    if row[mapping.names.index("revision")] != record.revision:
         raise Conflict(mapping.kind, name)
-    new = mapping.encode(record)
-    changed = {
+    new = mapping.encode(dataclasses.replace(record, revision=record.revision + 1))
+    changed: dict[str, Any] = {
         column: value for column, value, old in zip(mapping.names, new, row, strict=True) if value != old
     }
-    revision = changed["revision"] = record.revision + 1
-    _write(tx, mapping, tuple(changed), tuple(changed.values()), row[mapping.names.index("id")])
-    saved = mapping.decode(new)
-    mapping.put["revision"](saved, revision)
-    return saved
+    names = tuple(changed)
+    _write(tx, mapping, mapping.update(names), names, (*changed.values(), str(record.id)))
+    return mapping.decode(new)
 
 
 def change(tx: Rows, mapping: Mapping[R], row: Row, fields: Dict[str, Any]) -> R:
     """The record of the stored `row` with these fields changed and the next revision, saved."""
-    record = mapping.decode(row)  # nobody else has it yet, so it may still be filled
-    put, writes = mapping.put, mapping.writes
-    values: list[Any] = []
-    for name, value in fields.items():
-        put[name](record, value)
-        write = writes[name]
-        values.append(value if value is None or write is None else write(value))
-    revision = record.revision + 1
-    put["revision"](record, revision)
-    _write(tx, mapping, (*fields, "revision"), (*values, revision), row[mapping.names.index("id")])
+    prepared = mapping.change(tuple(fields))
+    record, values = prepared.apply(row, *fields.values())
+    _write(tx, mapping, prepared.statement, prepared.columns, values)
     return record
 
 
 def _write(
-    tx: Rows, mapping: Mapping[R], names: tuple[str, ...], values: tuple[Any, ...], identity: str
+    tx: Rows, mapping: Mapping[R], statement: Statement, names: tuple[str, ...], values: tuple[Any, ...]
 ) -> None:
+    """Run an UPDATE of these columns; its last value is the id."""
     try:
-        tx._run(mapping.update(names), *values, identity)
+        tx._run(statement, *values)
     except sqlite3.IntegrityError as error:
-        taken = dict(zip(names, values, strict=True)).get("name", identity)
+        taken = dict(zip(names, values, strict=False)).get("name", values[-1])
         raise Duplicate(mapping.kind, str(taken)) from error

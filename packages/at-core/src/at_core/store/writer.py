@@ -136,23 +136,22 @@ class Writer:
 
     def _transaction(self, batch: list[Command]) -> int:
         connection = self._connection
-        newest = 0
+        tx = Tx(connection)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for command in batch:
-                newest = max(newest, self._run_command(command))
+                self._run_command(command, tx)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise _Spoiled(error) from error
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        return newest
+        return tx.newest_seq
 
-    def _run_command(self, command: Command) -> int:
-        """The newest event it added. Raises `_Spoiled` when the transaction cannot go on as it is."""
+    def _run_command(self, command: Command, tx: Tx) -> None:
+        """Raises `_Spoiled` when the transaction cannot go on as it is."""
         connection = self._connection
-        tx = Tx(connection)
         changes = connection.total_changes
         command.result = command.error = None
         try:
@@ -161,8 +160,6 @@ class Writer:
             if isinstance(error, sqlite3.Error) or connection.total_changes != changes:
                 raise _Spoiled(error) from error
             command.error = error
-            return 0
-        return tx.newest_seq
 
     def _notify(self, newest: int) -> None:
         for loop, callback in self._listeners:
