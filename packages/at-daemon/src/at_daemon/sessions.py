@@ -39,6 +39,7 @@ SILENT_SECONDS = 5.0
 """Bytes that said nothing, such as the middle of a long line, are put on record at the latest then: the driver's state
 holds what it has of the line, so that storing it with every piece would cost the square of the line's length."""
 GONE_SECONDS = 3.0
+LONGEST_ASIDE_SECONDS = 300.0
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
 
@@ -54,6 +55,7 @@ class Live:
     taken_at: float = 0.0
     exit: ExitStatus | None = None
     over: anyio.Event = field(default_factory=anyio.Event)
+    """It is followed no longer: its end is on record, or it was set aside and will be followed again."""
 
 
 class LiveSessions:
@@ -66,6 +68,7 @@ class LiveSessions:
         self._live: dict[str, Live] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self._news = anyio.Event()
+        self._stumbles: dict[str, int] = {}
 
     def live(self, session_id: str) -> Live:
         """A followed session; raises HolderLost when it is not followed (any more)."""
@@ -105,6 +108,12 @@ class LiveSessions:
         """Follow one session from where its record says that its journal was taken in."""
         if self._tasks is None or record.id in self._live:
             return
+        try:
+            await self._adopt(record, self._tasks)
+        except Exception as error:  # noqa: BLE001 - trouble with one session must not keep the daemon from starting
+            self._set_aside(record, error)
+
+    async def _adopt(self, record: SessionRecord, tasks: anyio.abc.TaskGroup) -> None:
         driver = driver_for(record.cli)(DriverState(dict(record.driver_state)))
         try:
             found = await open_session(record.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
@@ -117,7 +126,7 @@ class LiveSessions:
         live = Live(record, found, driver, record.offset, record.offset)
         self._live[record.id] = live
         self._tell()
-        self._tasks.start_soon(self._follow, live)
+        tasks.start_soon(self._follow, live)
 
     async def _take_rest(self, record: SessionRecord, driver: Driver, ended: EndedSession) -> None:
         records: list[Record] = []
@@ -147,10 +156,29 @@ class LiveSessions:
             log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
             await self._end_orphans(live.session)
+        except Exception as error:  # noqa: BLE001 - trouble with one session must not end the daemon for all others
+            self._live.pop(live.record.id, None)
+            self._set_aside(live.record, error)
+            live.over.set()
+            return
         self._live.pop(live.record.id, None)
         await self._ended(live.record, live.exit, lost=lost)
         await let_go(live.session)
         live.over.set()
+
+    def _set_aside(self, record: SessionRecord, error: Exception) -> None:
+        """Leave a session to its holder for a while; it is `unknown` meanwhile, and nothing of it is lost."""
+        times = self._stumbles[record.id] = self._stumbles.get(record.id, 0) + 1
+        wait = min(LONGEST_ASIDE_SECONDS, 2.0**times)
+        log.error("session %s is left alone for %.0f s", record.id, wait, exc_info=error)
+        if self._tasks is not None:
+            self._tasks.start_soon(self._take_up_again, record.id, wait)
+
+    async def _take_up_again(self, session_id: str, wait: float) -> None:
+        await anyio.sleep(wait)
+        record = await self._ledger.read(lambda tx: tx.session(session_id))
+        if record is not None and record.ended_at is None:
+            await self.adopt(record)
 
     async def _end_orphans(self, session: Session) -> None:
         """What a lost holder left running must not work on beside the next start."""
@@ -193,7 +221,9 @@ class LiveSessions:
             await self._ledger.record(
                 lambda change: self._note(change, record, events, writes, state, offset, gaps)
             )
-        except (ValueError, OverflowError, TypeError) as error:  # a figure or text that nothing can keep
+        except (
+            Exception
+        ) as error:  # whatever an agent says, a figure that nothing can keep, must not end the daemon
             log.exception("what %s said could not be taken in", record.id)
             stumbled = [Unparsed(f"{type(error).__name__}: {error}"[:500])]
             await self._ledger.record(

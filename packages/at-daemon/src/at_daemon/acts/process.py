@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 from collections.abc import Mapping
@@ -63,14 +64,10 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
 
 async def stop(parts: Parts, intent: Intent) -> Effect:
     """End a session politely, then by force; returns once its end is on record."""
-    live = await parts.sessions.held(intent.payload["session"])
-    if live is None:
-        return Effect()
-    try:
-        await live.session.stop(STOP_GRACE_SECONDS)
-    except (SessionOver, RequestRefused):
-        pass  # it went by itself meanwhile
-    await live.over.wait()
+    while (live := await parts.sessions.held(intent.payload["session"])) is not None:
+        with contextlib.suppress(SessionOver, RequestRefused):  # it went by itself meanwhile
+            await live.session.stop(STOP_GRACE_SECONDS)
+        await live.over.wait()
     return Effect()
 
 

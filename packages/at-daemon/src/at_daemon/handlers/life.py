@@ -22,7 +22,9 @@ from at_session.errors import SessionError
 from at_session.session import EndedSession, list_sessions, open_session
 
 Json = dict[str, Any]
-STOP_SECONDS = 20.0
+STOP_SECONDS = 18.0
+STOP_SECONDS_OF_THE_REST = 8.0
+"""Also for sessions of agents that nobody could follow; in all it is less than the 30 s that `at down` may take."""
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,7 @@ async def down(parts: Parts, call: Call) -> Json:
                 await parts.starts.close()
                 running = await parts.ledger.read(lambda tx: {s.agent_id for s in tx.sessions(live=True)})
                 stopped = await stop_agents(parts, running, "down", "at down")
+            with anyio.move_on_after(STOP_SECONDS_OF_THE_REST):
                 await _stop_the_rest(parts)
                 for pid in processes_naming(parts.home.holders):
                     await process_gone(pid)  # a holder that answers nobody any more lingers for a moment
