@@ -252,6 +252,30 @@ def test_a_patch_under_json_bears_the_whole_id(at: At, daemon: FakeDaemon) -> No
     assert daemon.last("diff").path["bead"] == BEAD_ID  # the same one, whatever is added meanwhile
 
 
+@pytest.mark.parametrize(
+    "arguments, hint",
+    [
+        (["show", ""], "at ls"),
+        (["diff", " "], "at ls"),
+        (["hook", "", "furiosa"], "at ls"),
+        (["hook", "T", ""], "at agents"),
+        (["stop", ""], "at agents"),
+        (["explain", ""], "at agents, at ls"),
+        (["logs", ""], "at agents, at ls"),
+        (["approve", ""], "at approvals"),
+        (["answer", "", "yes"], "at approvals"),
+        (["show", "\udcff"], ""),
+    ],
+)
+def test_a_name_that_is_none_says_where_names_are(
+    at: At, daemon: FakeDaemon, arguments: list[str], hint: str
+) -> None:
+    outcome = at(*arguments, "--json")
+    assert (outcome.code, outcome.error["code"]) == (2, "usage")
+    assert outcome.error["hint"] == hint if hint else outcome.error["hint"]
+    assert daemon.seen == []
+
+
 def test_the_file_is_shown_before_it_is_trusted(at: At, daemon: FakeDaemon) -> None:
     outcome = at("trust")
     assert [seen.body and seen.body.get("hash") for seen in daemon.seen] == [None, "c0ffee00"]

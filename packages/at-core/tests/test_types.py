@@ -41,6 +41,15 @@ def test_a_bead_moves_along_the_table_alone(current: BeadStatus, wanted: BeadSta
 
 
 @pytest.mark.parametrize(
+    ("bead", "hint"), [("", "at ls"), ("3f2a9c1e-0000-4000-8000-000000000001", "at show 3f2a9c1e")]
+)
+def test_a_refused_step_names_the_command_that_shows_the_bead(bead: str, hint: str) -> None:
+    with pytest.raises(TransitionRefused) as raised:
+        BeadStatus.DONE.require_transition_to(BeadStatus.SLUNG, bead)
+    assert raised.value.hint == hint
+
+
+@pytest.mark.parametrize(
     ("kind", "words"),
     [
         (BeadStatus, "backlog hooked slung review done failed escalated"),

@@ -23,8 +23,8 @@ class NotText(UsageError):
 class EmptyText(UsageError):
     """Nothing where words are needed."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is empty", "give it in words")
+    def __init__(self, what: str, hint: str = "give it in words") -> None:
+        super().__init__(f"{what} is empty", hint)
 
 
 class FolderGone(AtError):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from at_cli.face import Face
+from at_cli.errors import EmptyText, NotText
+from at_cli.face import Face, is_unicode
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -59,10 +60,23 @@ def json_option() -> click.Option:
 
 
 class Name(click.ParamType[str]):
-    """A bead or an agent as typed; the daemon resolves it. Completes from a daemon that runs, and starts none."""
+    """A bead or an agent as typed; the daemon resolves it. Completes from a daemon that runs, and starts none.
 
-    def __init__(self, kind: str) -> None:
+    `listed` is the command that lists such names.
+    """
+
+    def __init__(self, kind: str, listed: str) -> None:
         self.name = kind
+        self._listed = listed
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` as given; raises `NotText` and `EmptyText`."""
+        what = f"the {param.name if param else self.name}"
+        if not is_unicode(value):
+            raise NotText(what)
+        if not value.strip():
+            raise EmptyText(what, self._listed)
+        return value
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -74,9 +88,11 @@ class Name(click.ParamType[str]):
         return [] if face is None else candidates(face, self.name, incomplete)
 
 
-BEAD = Name("bead")
-AGENT = Name("agent")
-ASK = Name("ask")
+BEAD = Name("bead", "at ls")
+AGENT = Name("agent", "at agents")
+ASK = Name("ask", "at approvals")
+EITHER = Name("name", "at agents, at ls")
+"""An agent, or a bead and with it its agent."""
 
 
 def lane_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -90,12 +90,14 @@ class DaemonUnreachable(AtError):
 
 
 class TransitionRefused(Refused):
-    """A bead cannot go from one state to the other."""
+    """A bead cannot go from one state to the other; `bead` is its id, where that is known."""
 
     code = "transition_refused"
 
-    def __init__(self, current: str, wanted: str) -> None:
-        super().__init__(f"a bead cannot go from {current} to {wanted}", "at show BEAD")
+    def __init__(self, current: str, wanted: str, bead: str = "") -> None:
+        super().__init__(
+            f"a bead cannot go from {current} to {wanted}", f"at show {bead[:8]}" if bead else "at ls"
+        )
         self.current = current
         self.wanted = wanted
 

@@ -32,10 +32,10 @@ class BeadStatus(StrEnum):
         """Whether the contract allows the step from this state to `other`."""
         return other in _TRANSITIONS[self]
 
-    def require_transition_to(self, other: BeadStatus) -> None:
-        """Raise `TransitionRefused`, naming both states, unless the step is allowed."""
+    def require_transition_to(self, other: BeadStatus, bead: str = "") -> None:
+        """Raise `TransitionRefused`, naming both states and the bead's id, unless the step is allowed."""
         if not self.can_transition_to(other):
-            raise TransitionRefused(self.value, other.value)
+            raise TransitionRefused(self.value, other.value, bead)
 
 
 _TRANSITIONS: dict[BeadStatus, frozenset[BeadStatus]] = {

@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from at_core.errors import Duplicate, NotFound, Refused
+from at_core.errors import Duplicate, NotFound, Refused, TransitionRefused
 from at_core.store import Store, Tx, UsageTotals
 from at_core.types import (
     Agent,
     AgentRole,
     Ask,
     Bead,
+    BeadStatus,
     CliType,
     Convoy,
     ConvoyStatus,
@@ -110,6 +111,14 @@ MISSING: list[Callable[[Tx], object]] = [
 def test_what_is_not_there_cannot_be_changed(store: Store, command: Callable[[Tx], object]) -> None:
     with pytest.raises(NotFound):
         store.write_now(command)
+
+
+def test_a_step_that_is_refused_names_its_bead(store: Store) -> None:
+    bead = Bead.new("Pay later")
+    store.write_now(lambda tx: tx.add_bead(bead))
+    with pytest.raises(TransitionRefused) as raised:
+        store.write_now(lambda tx: tx.move_bead(bead.id, BeadStatus.DONE, LATER))
+    assert raised.value.hint == f"at show {str(bead.id)[:8]}"
 
 
 ABSENT: list[Callable[[Tx], object]] = [

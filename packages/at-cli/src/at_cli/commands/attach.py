@@ -21,16 +21,15 @@ def command(face: Face, agent: str, steal: bool) -> None:
 
     Ctrl-\\ leaves a terminal, Ctrl-C a transcript; the agent goes on.
     """
-    name = face.argument(agent, "the agent")
-    session = face.call("session", agent=name)
+    session = face.call("session", agent=agent)
     if session["transport"] == "pty" and session["live"] and not face.json:
-        _terminal(face, name, session, steal)
+        _terminal(face, agent, session, steal)
         return
     if session["transport"] == "pty":
-        face.note(f"at: {name} is not running; this is its transcript")
+        face.note(f"at: {agent} is not running; this is its transcript")
     else:
-        face.note(f"at: {name} has no terminal; this is its transcript (Ctrl-C leaves, the agent goes on)")
-    print_transcript(face, name, follow=bool(session["live"]), after=None)
+        face.note(f"at: {agent} has no terminal; this is its transcript (Ctrl-C leaves, the agent goes on)")
+    print_transcript(face, agent, follow=bool(session["live"]), after=None)
 
 
 def _terminal(face: Face, name: str, session: Document, steal: bool) -> None:

@@ -8,15 +8,15 @@ import click
 
 from at_cli.face import Document, Face
 from at_cli.style import Look
-from at_cli.verb import AGENT, verb
+from at_cli.verb import EITHER, verb
 from at_cli.views.words import clock_time
 
 
 @verb(example="at explain furiosa")
-@click.argument("name", type=AGENT)
+@click.argument("name", type=EITHER)
 def command(face: Face, name: str) -> None:
     """Say why an agent or a work item is called what it is: each fact, who saw it, and when."""
-    document = face.call("explain", name=face.argument(name, "the name"))
+    document = face.call("explain", name=name)
     face.emit(document, _lines(document, face.style))
 
 

@@ -18,8 +18,8 @@ def command(face: Face, title: str, agent: str, cli: str | None) -> None:
     document = face.call(
         "hook",
         path=face.folder,
-        title=face.argument(title, "the title"),
-        agent=face.argument(agent, "the agent"),
+        title=title,
+        agent=agent,
         cli=cli,
     )
     face.emit(document, one_line(document, face.style))

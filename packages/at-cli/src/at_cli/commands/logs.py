@@ -10,14 +10,14 @@ import click
 from at_cli.face import Document, Face
 from at_cli.style import Look
 from at_cli.transcript import print_transcript
-from at_cli.verb import AGENT, verb
+from at_cli.verb import EITHER, verb
 from at_core.errors import UsageError
 
 _DAEMON = "daemon"
 
 
 @verb(example="at logs furiosa -f")
-@click.argument("name", type=AGENT)
+@click.argument("name", type=EITHER)
 @click.option("-f", "--follow", is_flag=True, help="Go on as it speaks and works.")
 @click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only what came behind that place.")
 def command(face: Face, name: str, follow: bool, after: int | None) -> None:
@@ -26,7 +26,7 @@ def command(face: Face, name: str, follow: bool, after: int | None) -> None:
     NAME is an agent, a work item, or the word daemon for the daemon's own log.
     """
     if name != _DAEMON:
-        print_transcript(face, face.argument(name, "the name"), follow=follow, after=after)
+        print_transcript(face, name, follow=follow, after=after)
         return
     if follow:
         raise UsageError("the daemon's log is not followed here", f"tail -f {_file(face)}")

@@ -28,8 +28,8 @@ def command(
     document = face.call(
         "sling",
         path=face.folder,
-        bead=face.argument(bead, "the bead"),
-        agent=face.argument(agent, "the agent"),
+        bead=bead,
+        agent=agent,
         lane=lane,
         order={**order, "env": face.caller_environment()},
     )

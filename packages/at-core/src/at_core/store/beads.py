@@ -128,7 +128,7 @@ class Beads(Rows):
         row = self._one(_BY_ID, str(id))
         if row is None:
             raise NotFound("bead", str(id))
-        _STATUSES[row[_STATUS]].require_transition_to(to)
+        _STATUSES[row[_STATUS]].require_transition_to(to, str(id))
         return change(
             self, _beads, row, {"status": to, "updated_at": at, **_times(row[_SLUNG_AT], to, at), **changes}
         )
