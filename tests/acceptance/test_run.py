@@ -100,3 +100,22 @@ def test_more_beads_than_places_are_done_all_the_same(product: Product) -> None:
     product.json("send-back", first, "-m", "write more.txt x")
     product.wait(first, "bead.proved", after=seq)
     assert product.json("show", first)["turns"] == 2
+
+
+def test_two_repositories_whose_folders_are_called_the_same_are_two(product: Product) -> None:
+    other = product.home.parent / "elsewhere" / product.repo.name
+    product.git("clone", "--quiet", ".", str(other))
+    product.json("init")
+    assert product.at("init", cwd=other).code == 0
+    product.run("write a.txt x")
+    assert product.json("ls")["beads"]
+    ran = product.at("ls", "--json", cwd=other)
+    assert ran.document["beads"] == []
+
+
+def test_outside_of_any_repository_the_configured_one_is_meant(product: Product) -> None:
+    assert product.at("config", "general.rig", str(product.repo)).code == 0
+    outside = product.home.parent
+    ran = product.at("run", "write a.txt x", "--cli", "demo", "--wait", "--json", cwd=outside)
+    assert ran.document["proved"], ran.stderr
+    product.git("rev-parse", "--verify", f"refs/heads/{ran.document['bead']['git_branch']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from at_core.store import Tx
 from at_core.types import Agent, Ask, Bead, Rig
 from at_core.vocabulary import EventType
 from at_daemon import git
+from at_daemon.git.errors import NotARepository
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
 
@@ -45,15 +48,25 @@ def ask_called(tx: Tx, word: str) -> Ask:
 
 
 async def rig_at(parts: Parts, path: str | None) -> Rig | None:
-    """The repository that `path` lies in, if it is known already. No process is started."""
+    """The repository that `path` lies in, else `general.rig`, if it is known already. No process is started."""
     return await parts.ledger.read(lambda tx: _known(parts, tx, path)) if path else None
 
 
 async def rig_or_new(parts: Parts, path: str) -> Rig:
-    """The repository that `path` lies in, made a rig if it is none yet. Raises the errors of `git.inspect`."""
+    """The repository that `path` lies in, else `general.rig`, made a rig if it is none yet.
+
+    Raises the errors of `git.inspect`.
+    """
     if not path.startswith("/"):
         raise UsageError(f"the path {path!r} is not absolute")
-    return await rig_at(parts, path) or (await make_rig(parts, path))[0]
+    if known := await rig_at(parts, path):
+        return known
+    try:
+        return (await make_rig(parts, path))[0]
+    except NotARepository:
+        if parts.config.general.rig is None:
+            raise
+        return (await make_rig(parts, str(Path(parts.config.general.rig).expanduser())))[0]
 
 
 async def make_rig(parts: Parts, path: str) -> tuple[Rig, git.RepositoryFacts]:
@@ -74,11 +87,18 @@ async def make_rig(parts: Parts, path: str) -> tuple[Rig, git.RepositoryFacts]:
     def add(change: Change) -> Rig:
         if (known := change.tx.rig_by_path(rig.path)) is not None:
             return known
-        change.tx.add_rig(rig)
-        change.tell(EventType.RIG_ADDED, rig=rig.path, target=rig.target)
-        return rig
+        fresh = dataclasses.replace(rig, name=_free_name(rig.name, {each.name for each in change.tx.rigs()}))
+        change.tx.add_rig(fresh)
+        change.tell(EventType.RIG_ADDED, rig=fresh.path, target=fresh.target)
+        return fresh
 
     return await parts.ledger.change(add), facts
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, with a number if another repository's folder is called the same."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _known(parts: Parts, tx: Tx, path: str) -> Rig | None:
@@ -90,7 +110,8 @@ def _known(parts: Parts, tx: Tx, path: str) -> Rig | None:
             return rig
         if (folder / ".git").exists():
             return None  # the top of a repository that is not known yet
-    return None
+    named = parts.config.general.rig
+    return (tx.rig(named) or tx.rig_by_path(str(Path(named).expanduser()))) if named else None
 
 
 def _of_worktree(parts: Parts, tx: Tx, place: Path) -> Rig | None:
