@@ -95,6 +95,8 @@ def test_a_prompt_becomes_a_proved_change_that_lands(place: Place) -> None:
     trailers = place.git("log", "-1", "--format=%(trailers)", "main")
     assert f"Bead: {bead}" in trailers and f"Agent: {document['agent']['name']}" in trailers
     assert place("show", "write a.txt hello", "--json").document["evidence"]["merge"]
+    assert place("explain", bead).out.splitlines()[0] == "done"
+    assert place("explain", document["agent"]["name"], "--json").document["label"] != "done"
 
 
 def test_landing_by_itself(place: Place) -> None:
@@ -107,6 +109,8 @@ def test_a_failure_is_exit_code_1_with_its_reason(place: Place, prompt: str, cod
     ran = place("run", prompt, "--cli", "demo", "--wait", "--timeout", "40", "--json")
     assert (ran.code, ran.document["bead"]["status"]) == (code, status)
     assert ran.document["reasons"]
+    explained = place("explain", ran.document["bead"]["id"], "--json").document
+    assert (explained["label"], explained["status"]) == (status, status)
 
 
 @pytest.mark.parametrize("verb, outcome", [("approve", "result"), ("deny", "denied")])

@@ -136,7 +136,7 @@ def attention_document(entry: Attention) -> Json:
 
 
 def explain_document(parts: Parts, tx: Tx, world: World, subject: UUID) -> Json:
-    """Label, status, reasons, and every fact that they come from."""
+    """Label, status, reasons, and every fact that they come from. The label of a bead is its status."""
     of_agent = world.agent is not None and subject == world.agent.id
     facts = dict(tx.facts(subject))
     if world.agent is not None and not of_agent:
@@ -144,7 +144,7 @@ def explain_document(parts: Parts, tx: Tx, world: World, subject: UUID) -> Json:
     named = label_of(parts, world) if world.agent else None
     return {
         "name": world.agent.name if of_agent and world.agent else world.bead.title,
-        "label": named.label.value if named else world.bead.status.value,
+        "label": named.label.value if of_agent and named else world.bead.status.value,
         "status": named.status.value if of_agent and named else world.bead.status.value,
         "reasons": list(named.reasons)
         if of_agent and named
