@@ -119,6 +119,13 @@ def test_a_command_is_asked_for_and_decided(place: Place, verb: str, outcome: st
     place.until("ask.opened", bead)
     ask = next(a for a in place("approvals", "--json").document["approvals"] if a["bead"] == bead)
     assert (ask["agent"], ask["kind"], ask["what"]) == (agent, "command", f"touch {verb}.txt")
+    worded = place("answer", ask["id"], "no, don't", "--json")
+    assert (worded.code, worded.error["code"]) == (1, "refused")
+    assert worded.error["hint"] == "at approve {0}, or at deny {0}".format(ask["id"][:8])
+    assert (
+        f"touch {verb}.txt" in worded.error["message"]
+        and ask in place("approvals", "--json").document["approvals"]
+    )
     assert place(verb, ask["id"][:8]).code == 0
     place.until("turn.ended", bead)
     assert outcome in place("logs", agent).out

@@ -13,6 +13,9 @@ from at_cli.views.ask import decided_lines
 @click.argument("ask", metavar="ID", type=ASK)
 @click.argument("text")
 def command(face: Face, ask: str, text: str) -> None:
-    """Answer the question ID with TEXT. TEXT - reads standard input."""
+    """Answer the question ID with TEXT. TEXT - reads standard input.
+
+    What asks for leave and not for words is refused here: at approve, or at deny, which takes words along.
+    """
     document = face.call("decide", ask=ask, approve=True, text=face.words(text, "the answer"))
     face.emit(document, decided_lines(document["approval"], "answered", face.style))
