@@ -17,6 +17,7 @@ from at_session.errors import ProtocolBroken, RequestRefused
 from at_session.protocol import Frame, FrameParser
 from at_session.pytest_plugin import SessionFactory
 from at_session.session import Session
+from at_session.vocabulary import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +55,7 @@ def say(session: Session, data: bytes) -> list[Frame]:
         HELLO + wire.frame(wire.WRITE, 2, protocol.write("with blank", b"x", 0)),
         HELLO + wire.frame(wire.SIGNAL, 2, b"signal=15\0scope=world\0"),
         HELLO + wire.frame(wire.STOP, 2),
+        HELLO + wire.frame(wire.TERMINAL, 2, b"from=here\0"),
         HELLO + wire.FRAME.pack(wire.MAX_FRAME + 1, wire.WRITE, 2) + b"x" * 1000,
         HELLO + wire.FRAME.pack(0xFFFFFFFF, 255, 0xFFFFFFFF),
     ],
@@ -61,7 +63,7 @@ def say(session: Session, data: bytes) -> list[Frame]:
 async def test_malformed_frames_close_only_their_connection(
     session_factory: SessionFactory, data: bytes
 ) -> None:
-    session = await session_factory(["cat"])
+    session = await session_factory(["cat"], transport=Transport.PTY)
     before = await session.status()
     replies = say(session, data)  # replies that were not yet sent when the frame broke the protocol are lost
     assert {frame.kind for frame in replies} <= {wire.OK} and len(replies) <= 1

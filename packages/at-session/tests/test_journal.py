@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,6 +145,56 @@ def test_damage_in_the_middle_is_a_gap_up_to_the_next_segment(folder: Path) -> N
     assert [r for r in found if r is not gap] == [
         r for r in everything if not gap.offset <= r.offset < gap.next
     ]
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def lengthen_a_record(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4] += 100  # the first record claims more than there is
+    path.write_bytes(content)
+
+
+def put_garbage_first(path: Path) -> None:
+    path.write_bytes(b"garbage" + path.read_bytes())
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, lengthen_a_record, put_garbage_first, cut, Path.unlink])
+def test_damage_below_the_known_end_is_an_error_where_nothing_follows(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    journal = fill(folder, [(wire.K_OUTPUT, b"%d" % n, "") for n in range(5)])
+    damage(segments(folder)[-1][1])
+    reader = JournalReader(folder)
+    with pytest.raises(JournalDamaged):
+        while reader.read(journal.end):
+            pass
+    reader.close()
+
+
+def test_files_that_are_no_segments_are_left_alone(folder: Path) -> None:
+    fill(folder, [(wire.K_OUTPUT, b"x", "")])
+    for name in ("notes.seg", "0.seg", "zzzzzzzzzzzzzzzz.seg"):
+        (folder / name).write_bytes(b"garbage")
+    assert [base for base, _ in segments(folder)] == [0]
+
+
+def test_a_reader_that_was_closed_goes_on(folder: Path) -> None:
+    journal = fill(folder, [(wire.K_OUTPUT, b"one", "")])
+    reader = JournalReader(folder)
+    assert [record.data for record in reader.read(journal.end)] == [b"one"]
+    journal.append(wire.K_OUTPUT, b"two")
+    reader.close()
+    assert [record.data for record in reader.read()] == [b"two"]
+    reader.close()
 
 
 def test_a_reader_goes_on_where_the_writer_does(folder: Path) -> None:

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from at_session import holder
-from at_session.errors import HolderLost, SessionEnded
+from at_session.errors import HolderLost, JournalDamaged, SessionEnded
 from at_session.following import collect, output_of, wait_for_output
 from at_session.journal import ExitStatus, RecordKind
 from at_session.pytest_plugin import SessionFactory, SessionHome
@@ -140,6 +140,28 @@ async def test_a_follower_can_start_from_now_and_go_on_from_its_offset(
     assert follower.offset == record.next
     await session.close_input()
     assert output_of(await collect(session, offset=record.next)) == b"two\n"
+
+
+@anyio_test
+@pytest.mark.timeout(10)
+async def test_a_damaged_journal_of_a_live_session_is_told_and_the_session_can_be_stopped(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    await session.write("a", b"one\n")
+    await wait_for_output(session, b"one\n")
+    (segment,) = session.journal.glob("*.seg")
+    async with session.follow(segment.stat().st_size) as follower:
+        with segment.open("ab") as file:
+            file.write(b"garbage")
+        await session.write("b", b"two\n")
+        with pytest.raises(JournalDamaged):
+            while True:
+                await follower.batch()
+    await session.stop(0)
+    with pytest.raises(HolderLost):  # the journal, which is all that tells of the end, is unreadable
+        await session.wait()
+    assert not list(marked_processes(session.id, session.journal))
 
 
 @anyio_test

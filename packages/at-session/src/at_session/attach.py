@@ -78,7 +78,11 @@ def raw_terminal(fd: int, out: int) -> Iterator[None]:
         yield
     finally:
         _write_all(out, RESTORE)
-        termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+        try:
+            termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+        except termios.error as error:
+            if error.args[0] != errno.EIO:
+                raise  # EIO: it has been hung up and has no modes any more
 
 
 @contextmanager

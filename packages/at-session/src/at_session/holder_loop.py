@@ -284,7 +284,7 @@ class Holder:
             *((key, self.launch[key.encode()]) for key in ("id", "mode", "rows", "cols")), ("version", wire.PROTOCOL),
             ("pid", self.pid), ("holder", posix.getpid()), ("state", self.state()), ("first", self.journal.bases[0]),
             ("end", self.journal.end), ("waiting", self.waiting()), ("owner", self.owner), ("fence", self.fence),
-            ("exit", "" if self.status is None else code),
+            ("exit", "" if self.status is None else code), ("terminals", len(self.terminals)),
         )  # fmt: skip
 
     def allow(self, client: Client, fence: int) -> None:

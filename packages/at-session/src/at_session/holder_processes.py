@@ -8,7 +8,10 @@ import struct
 import sys
 import termios
 
-from at_session.holder_wire import Fields, pack_fields
+from at_session.holder_wire import MARK, Fields, pack_fields
+
+FREE = b"\0AT_SESSION_FREE="
+MARKED = b"\0%s=" % MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +62,8 @@ def session_processes(mark: bytes, leader: int, reaper: int) -> dict[int, bytes]
     """Living processes of a session, pid → name: by kernel session, mark or adoption, and all their descendants.
 
     `leader` is the agent's pid, `reaper` the holder's; 0 leaves that criterion out. Empty where there is no /proc.
+    Holders, other sessions and whatever else is marked as free are left out with all below them: what an agent starts
+    by the way, such as a daemon that serves everybody, does not end with it.
     """
     parents: dict[int, tuple[int, bytes]] = {}
     found: dict[int, bytes] = {}
@@ -72,14 +77,12 @@ def session_processes(mark: bytes, leader: int, reaper: int) -> dict[int, bytes]
             rest.split()[0] in b"ZX" and parent != reaper
         ):  # ours are reaped on SIGCHLD, and are there until then
             continue
+        environ = b"\0" + slurp("/proc/%s/environ" % name)
+        marked = mark in environ
+        if FREE in environ or MARKED in environ and not marked:
+            continue
         parents[int(name)] = parent, command
-        if (
-            leader
-            and session == leader
-            or reaper
-            and parent == reaper
-            or mark in slurp("/proc/%s/environ" % name)
-        ):
+        if leader and session == leader or reaper and parent == reaper or marked:
             found[int(name)] = command
     while more := {pid: name for pid, (up, name) in parents.items() if up in found and pid not in found}:
         found.update(more)

@@ -123,8 +123,8 @@ class RecordParser:
 
 
 def segments(folder: Path) -> list[tuple[int, Path]]:
-    """The segments kept in a journal folder, as (base offset, file), oldest first."""
-    return sorted((int(path.stem, 16), path) for path in folder.glob("*.seg"))
+    """The segments kept in a journal folder, as (base offset, file), oldest first. Other files are left alone."""
+    return sorted((int(path.stem, 16), path) for path in folder.glob("[0-9a-f]" * 16 + ".seg"))
 
 
 class JournalReader:
@@ -148,11 +148,12 @@ class JournalReader:
         """The next records, of 256 kB or one record; empty at the end.
 
         `limit` is how far the journal is known to be written; None reads what is there, for a journal that no
-        holder writes any more.
+        holder writes any more. Raises JournalDamaged where nothing below the limit can be read: what a program said
+        there, a question perhaps, is lost, so that going on behind it would be to wait for an answer to nothing.
         """
         while limit is None or self.offset < limit:
             if self._file is None and not self._open():
-                return self._gap()
+                return self._gap(ends=limit is None)
             assert self._file is not None
             size = READ_SIZE if limit is None else min(READ_SIZE, limit - self._base - self._file.tell())
             data = self._file.read(size)
@@ -163,11 +164,15 @@ class JournalReader:
             if found:
                 return found
             if not data:
-                self.close()
+                self._leave()
         return []
 
     def close(self) -> None:
         """Close the file; reading may go on."""
+        self._leave()
+        self._base = -1
+
+    def _leave(self) -> None:
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -186,11 +191,13 @@ class JournalReader:
         self._file.seek(self.offset - self._base)
         return True
 
-    def _gap(self) -> list[Record]:
+    def _gap(self, *, ends: bool) -> list[Record]:
         start, self._base = self.offset, -1
         following = [base for base, _ in segments(self._folder) if base > start]
-        if not following:
+        if not following and ends:
             return []
+        if not following:
+            raise JournalDamaged(start)
         self._parser = RecordParser(following[0])
         return [Record(start, following[0], 0, RecordKind.GAP, wire.GAP_RANGE.pack(start, following[0]))]
 

@@ -256,10 +256,9 @@ class Session:
         await self._request(wire.RELEASE)
 
     async def wait(self) -> ExitStatus:
-        """Wait until the session has ended and return the agent's exit status."""
+        """Wait until the session has ended and return the agent's exit status. Raises HolderLost if none is recorded."""
         async with self.follow(None) as follower:
-            while await follower.batch():
-                pass
+            await follower.end()
         status, _ = ending(self.journal)
         if status is None:
             raise HolderLost(self.id)
@@ -328,7 +327,10 @@ class Follower:
         return self._ready.popleft()
 
     async def batch(self) -> list[Record]:
-        """The records that are there, at least one, of 256 kB of journal at most; empty at the session's end."""
+        """The records that are there, at least one, of 256 kB of journal at most; empty at the session's end.
+
+        Raises HolderLost, and JournalDamaged where what the holder has written cannot be read.
+        """
         found: list[Record] = []
         await (
             anyio.lowlevel.checkpoint()
@@ -340,6 +342,11 @@ class Follower:
                 found = await self._listen()
         self._ended = self._ended or any(record.kind is RecordKind.END for record in found)
         return found
+
+    async def end(self) -> None:
+        """Wait for the session's end by the holder's word alone, whatever has become of the journal's files."""
+        while self._state != "ended" and not self._ended:
+            await self._listen()
 
     async def _listen(self) -> list[Record]:
         """Wait for the holder's word of how far the journal goes; without a holder, read the rest."""
@@ -363,9 +370,9 @@ class Follower:
             self._reader = JournalReader(self._session.journal, self._limit)
         if state == "ended" and self._reader.offset >= self._limit:
             self._ended = True
-        if state == self._state or state in ("exited", "ended"):
+        before, self._state = self._state, state
+        if state == before or state in ("exited", "ended"):
             return []  # records of their own tell of those two
-        self._state = state
         return [Record(self._reader.offset, self._reader.offset, 0, RecordKind.STATE, state.encode())]
 
     async def aclose(self) -> None:

@@ -28,7 +28,10 @@ START_SECONDS = 20.0
 LINKER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 # glibc raises its mmap threshold after the first large free, so that one 2 MB prompt would stay in the heap for good.
+FREE = "AT_SESSION_FREE"
+"""In the environment of a process: it and what it starts belong to no session, and do not end with one."""
 HOLDER_ENVIRONMENT = {
+    FREE: "1",
     "MALLOC_MMAP_THRESHOLD_": "131072",
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_ARENA_MAX": "1",
@@ -134,6 +137,7 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
         "failpoint": spec.failpoint,
     }
     env = {**spec.env, wire.MARK.decode(): mark}
+    env.pop(FREE, None)
     return wire.pack_fields(
         *settings.items(),
         *(("arg", os.fsencode(text)) for text in spec.argv),
