@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acceptance.product import Product
+from acceptance.product import AT, Product
 
 
 def test_a_run_ends_proved_and_lands_with_both_trailers(product: Product) -> None:
@@ -119,3 +119,14 @@ def test_outside_of_any_repository_the_configured_one_is_meant(product: Product)
     ran = product.at("run", "write a.txt x", "--cli", "demo", "--wait", "--json", cwd=outside)
     assert ran.document["proved"], ran.stderr
     product.git("rev-parse", "--verify", f"refs/heads/{ran.document['bead']['git_branch']}")
+
+
+def test_a_daemon_that_an_agents_own_call_started_outlives_the_agent(product: Product) -> None:
+    first = product.json("status")["daemon"]["pid"]
+    steps = f"shell kill -9 {first}\nshell {AT} status\nwrite a.txt x"
+    document = product.run_to_rest(product.start(steps, "--allow", "all"))
+    assert document["proved"], document["reasons"]
+    second = product.json("status")["daemon"]["pid"]
+    assert second != first
+    product.json("stop", document["agent"]["name"])
+    assert product.json("status")["daemon"]["pid"] == second

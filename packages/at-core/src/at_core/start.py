@@ -35,6 +35,8 @@ _OUTPUT_LIMIT = 1_000_000
 _MARK = re.compile(r"AT_(SESSION|SLOT|BEAD|AGENT|GATE|PORT)(\d*|_(?!_).*)")
 """What marks the processes of an agent: a daemon that an agent's own call starts is none. Settings such as
 AT_AGENTS__CLAUDE__ALLOW are no marks."""
+_FREE = {"AT_SESSION_FREE": "1"}
+"""A holder ends what its agent leaves behind; a daemon that an agent's own call started is not the agent's."""
 
 
 def ensure_daemon(home: Home, environ: Mapping[str, str], command: Sequence[str] | None = None) -> None:
@@ -117,7 +119,7 @@ def _spawn(home: Home, environ: Mapping[str, str], command: Sequence[str], ready
         return os.posix_spawnp(
             command[0],
             [*command, "--home", str(home.root), "--ready-fd", str(READY_DESCRIPTOR)],
-            {name: value for name, value in environ.items() if not _MARK.fullmatch(name)},
+            {name: value for name, value in environ.items() if not _MARK.fullmatch(name)} | _FREE,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),

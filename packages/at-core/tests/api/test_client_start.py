@@ -133,7 +133,7 @@ def test_what_the_child_gets(stand_in: StandIn) -> None:
     stand_in.environ |= marks
     stand_in.ensure()
     (child,) = stand_in.starts()
-    kept = {"PATH", "KEPT", "AT_HOME", "AT_LOG", "STAND_IN"}
+    kept = {"PATH", "KEPT", "AT_HOME", "AT_LOG", "STAND_IN", "AT_SESSION_FREE"}
     assert set(child["env"]) - {"LC_CTYPE"} == kept
     assert child["stdin"] == os.devnull
     assert child["umask"] == (mask := os.umask(0o077))
