@@ -6,6 +6,7 @@ import contextlib
 
 import click
 
+from at_cli.demo.ended import EndedBySignal, ended_by_signals
 from at_cli.demo.play import Moment, Play
 from at_cli.demo.script import PARTS
 from at_cli.demo.stage import Stage
@@ -30,6 +31,14 @@ def command(face: Face, keep: bool) -> int:
 
     No model is called, no CLI or key is needed, and your own home folder is not touched.
     """
+    try:
+        with ended_by_signals():
+            return _play(face, keep)
+    except EndedBySignal as ended:
+        return 128 + ended.number
+
+
+def _play(face: Face, keep: bool) -> int:
     stage = Stage.build()
     play = Play(stage, stage.environment(face.environ))
     failures: list[str] = []
@@ -46,8 +55,8 @@ def command(face: Face, keep: bool) -> int:
             _document(play, documents, failures), _ending(face.style, play, documents, history, failures)
         )
     finally:
-        with contextlib.suppress(AtError):
-            play.end()
+        with contextlib.suppress(AtError, OSError):
+            play.end(face.streams)
         if not keep:
             stage.clear()
     _say(face, [f"kept: {stage.folder}" if keep else f"removed: {stage.folder}; nothing else was made"])

@@ -12,6 +12,9 @@ from at_cli.clock import monotonic
 from at_cli.daemon import Daemon
 from at_cli.demo.script import NAMES, PARTS, Part
 from at_cli.demo.stage import Stage
+from at_cli.face import Face
+from at_cli.shutdown import stop_daemon
+from at_cli.streams import Streams
 
 Event = dict[str, Any]
 Document = dict[str, Any]
@@ -121,9 +124,9 @@ class Play:
         """The bead documents by the parts' names."""
         return {name: self.daemon.call("show", bead=bead) for bead, name in self.beads.items()}
 
-    def end(self) -> None:
-        """Stop what runs."""
-        self.daemon.call_running("down", timeout_seconds=40)
+    def end(self, streams: Streams) -> None:
+        """Stop what runs, also where the daemon was just killed and agents live. Raises AtError, OSError."""
+        stop_daemon(Face(streams, self.environ, json=True), keep_agents=False)
 
     def _failures_of(self, part: Part) -> Iterator[str]:
         status = self.documents()[part.name]["bead"]["status"]

@@ -47,15 +47,22 @@ class Stage:
     def build(cls) -> Stage:
         """Make the folders and a repository with one commit on `main`. Raises GitNeeded, OSError."""
         stage = cls(Path(tempfile.mkdtemp(prefix="at-demo-")))
-        stage.repository.mkdir()
-        for name, text in (("welcome.txt", WELCOME), ("check.sh", CHECK), (".auto-tundra.toml", SETTINGS)):
-            (stage.repository / name).write_text(text)
-        stage.git("init", "--quiet", "--initial-branch=main")
-        for setting in IDENTITY:
-            stage.git("config", *setting.split("=", 1))
-        stage.git("add", "--all")
-        stage.git("commit", "--quiet", "--message", "Begin with a gate")
+        try:
+            stage._fill()
+        except BaseException:  # whatever ends it, no folder is left behind
+            stage.clear()
+            raise
         return stage
+
+    def _fill(self) -> None:
+        self.repository.mkdir()
+        for name, text in (("welcome.txt", WELCOME), ("check.sh", CHECK), (".auto-tundra.toml", SETTINGS)):
+            (self.repository / name).write_text(text)
+        self.git("init", "--quiet", "--initial-branch=main")
+        for setting in IDENTITY:
+            self.git("config", *setting.split("=", 1))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "Begin with a gate")
 
     @property
     def repository(self) -> Path:
@@ -68,8 +75,15 @@ class Stage:
         return Home(self.folder / "home")
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """The caller's environment with the demo's home, and without settings that would name another repository."""
-        kept = {name: value for name, value in base.items() if not name.startswith("GIT_")}
+        """The caller's environment with the demo's home, and without settings of ours and of git's.
+
+        The one could name the person's own store, the other another repository.
+        """
+        kept = {
+            name: value
+            for name, value in base.items()
+            if not name.startswith("GIT_") and not (name.startswith("AT_") and "__" in name)
+        }
         return kept | {"AT_HOME": str(self.home.root)}
 
     def git(self, *words: str) -> str:
