@@ -27,8 +27,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
-
 from at_core.config import values
 from at_core.config.file import KeyLines, parse_toml
 from at_core.errors import ConfigError
@@ -39,7 +37,7 @@ MAX_GATES = 32
 
 _GATE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.IGNORECASE)
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}(?<![./])")
-_TIMEOUT = Annotated[int, Ge(1), Le(24 * 3600)]
+_TIMEOUT = Annotated[int, values.Within(1, 24 * 3600)]
 _THE_PERSONS = {
     "agents", "agent", "security", "environment", "env", "pass_env", "general", "daemon", "providers", "cache", "bridge"
 }  # fmt: skip

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from annotated_types import Ge, Le, MinLen
 from hypothesis import given
 from hypothesis import strategies as st
 
 from at_core.config import Config, ConfigError
 from at_core.config.reading import fields, variable
+from at_core.config.values import Within
 
 DEFAULTS = """
 [general]
@@ -101,10 +101,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if origin is tuple:
         return st.lists(texts, max_size=3).map(tuple)
     if origin is typing.Annotated:
-        limits = {type(limit): limit for limit in arguments[1:]}
-        if MinLen in limits:
-            return texts
-        return st.integers(limits[Ge].ge, limits[Le].le)
+        (limit,) = arguments[1:]
+        return st.integers(limit.least, limit.most) if isinstance(limit, Within) else texts
     return st.booleans() if hint is bool else st.none() | texts
 
 

@@ -1,15 +1,20 @@
 """Settings: `Config.load()` reads `config.toml` of the home folder, `set_value` edits it, `describe` explains it.
 
-model.py    sections, keys, defaults, allowed values      file.py     reading a file, and where in it a key stands
-reading.py  file and environment to a checked Config      writing.py  Config to TOML, and editing the file in place
+Each of these imports only those above it:
+
+file.py     reading a file, and where in it a key stands   values.py   one value: allowed or not, from text, to TOML
+model.py    sections, keys, defaults, allowed values
+reading.py  file and environment to checked settings
+writing.py  settings to TOML, and editing the file in place
+config.py   `Config`, which has all of this as methods
 """
 
+from at_core.config.config import Config
 from at_core.config.model import (
     AgentConfig,
     AgentsConfig,
     BridgeConfig,
     CacheConfig,
-    Config,
     DaemonConfig,
     DoltConfig,
     GatesConfig,

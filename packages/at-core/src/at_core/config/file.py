@@ -16,7 +16,7 @@ from at_core.errors import ConfigError
 
 MAX_BYTES = 1 << 20
 
-_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+_PLACE = r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$"
 _ABSENT = object()
 
 
@@ -62,9 +62,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problem = str(error)
-        found = _PLACE.search(problem)
+        found = re.search(_PLACE, problem)
         line, column = (int(found[1]), int(found[2])) if found and found[1] else _end(text)
-        told = _PLACE.sub("", problem)
+        told = re.sub(_PLACE, "", problem)
         raise ConfigError(
             where, f"column {column} is not TOML: {told}", "correct that line", line=line
         ) from error

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from annotated_types import Ge, Le, MinLen
-
+from at_core.config.values import NotEmpty, Within
 from at_core.paths import Home
 
-if TYPE_CHECKING:
-    from at_core.config.reading import Source
-
-Word = Annotated[str, MinLen(1)]
-Count = Annotated[int, Ge(1), Le(1000)]
-Seconds = Annotated[int, Ge(1), Le(7 * 24 * 3600)]
+Word = Annotated[str, NotEmpty()]
+Count = Annotated[int, Within(1, 1000)]
+Seconds = Annotated[int, Within(1, 7 * 24 * 3600)]
 Lanes = Literal["experimental", "standard", "critical"]
 Allow = Literal["ask", "edits", "all"]
+Key = tuple[str, ...]
 
 
 def _in_home(name: str) -> str:
@@ -42,7 +37,7 @@ class DoltConfig:
     """The Dolt server that may become the primary store. Not used yet."""
 
     host: Word = "127.0.0.1"
-    port: Annotated[int, Ge(1), Le(65535)] = 3306
+    port: Annotated[int, Within(1, 65535)] = 3306
     database: Word = "auto_tundra"
     data_dir: Word = field(default_factory=lambda: _in_home("dolt"))
 
@@ -52,7 +47,7 @@ class CacheConfig:
     """The embedded store."""
 
     sqlite_path: Word = field(default_factory=lambda: _in_home("cache.db"))
-    ttl_seconds: Annotated[int, Ge(0), Le(24 * 3600)] = 30
+    ttl_seconds: Annotated[int, Within(0, 24 * 3600)] = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +61,7 @@ class ProvidersConfig:
 class GatesConfig:
     """How gates run; which ones there are is the repository's to say."""
 
-    parallel: Annotated[int, Ge(1), Le(64)] = 1
+    parallel: Annotated[int, Within(1, 64)] = 1
     timeout_seconds: Seconds = 1800
     """For a gate that names no limit of its own."""
 
@@ -117,8 +112,8 @@ class UiConfig:
     """The faces."""
 
     theme: Word = "dark"
-    refresh_interval_ms: Annotated[int, Ge(50), Le(60_000)] = 2000
-    terminal_scrollback_lines: Annotated[int, Ge(0), Le(1_000_000)] = 5000
+    refresh_interval_ms: Annotated[int, Within(50, 60_000)] = 2000
+    terminal_scrollback_lines: Annotated[int, Within(0, 1_000_000)] = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +135,19 @@ class Setting:
     allowed: str
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a configuration was read from: the file's name and text, and the variables that were used."""
+
+    where: str
+    text: str
+    in_file: frozenset[Key]
+    variables: Mapping[Key, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """All settings. Every key is optional; a missing file means the defaults."""
+class Settings:
+    """All settings as values alone; `Config` is what a program uses. A key is a path of their names."""
 
     general: GeneralConfig = GeneralConfig()
     dolt: DoltConfig = field(default_factory=DoltConfig)
@@ -156,44 +161,3 @@ class Config:
     bridge: BridgeConfig = BridgeConfig()
     source: Source | None = field(default=None, compare=False, repr=False)
     """Where the values came from; None for a configuration made in a program."""
-
-    @classmethod
-    def load(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """`config.toml` of the home folder (`AT_HOME`, else `~/.auto-tundra`) under the environment's overrides.
-
-        Raises `ConfigError`.
-        """
-        env = os.environ if environment is None else environment
-        return cls.load_from(Home.find(dict(env)).config_file, env)
-
-    @classmethod
-    def load_from(cls, path: str | Path, environment: Mapping[str, str] | None = None) -> Self:
-        """The same from another file. A file that does not exist means the defaults. Raises `ConfigError`."""
-        from at_core.config.reading import load
-
-        return load(cls, Path(path), os.environ if environment is None else environment)
-
-    @classmethod
-    def from_toml(cls, text: str, where: str = "config.toml") -> Self:
-        """From the text of a file alone, without the environment's overrides. Raises `ConfigError`."""
-        from at_core.config.reading import parse
-
-        return parse(cls, text, where, {})
-
-    def to_toml(self) -> str:
-        """Every key with its value; `from_toml` of it is equal to this."""
-        from at_core.config.writing import to_toml
-
-        return to_toml(self)
-
-    def origin(self, key: str) -> str:
-        """`default`, `FILE:LINE` or `environment variable NAME`. Raises `ConfigError` for an unknown key."""
-        from at_core.config.reading import origin
-
-        return origin(self, key)
-
-    def describe(self) -> list[Setting]:
-        """Every key in order, with its value, where that comes from, and what is allowed."""
-        from at_core.config.writing import describe
-
-        return describe(self)

@@ -12,32 +12,20 @@ import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from at_core.config import values
 from at_core.config.file import KeyLines, parse_toml, read_text
-from at_core.config.model import Config
+from at_core.config.model import Key, Settings, Source
 from at_core.errors import ConfigError
 from at_core.paths import Home
 
-C = TypeVar("C", bound=Config)
-Key = tuple[str, ...]
+C = TypeVar("C", bound=Settings)
 
-_VARIABLE = re.compile(r"AT_[A-Z0-9]+__[A-Z0-9_]*")
+_VARIABLE = r"AT_[A-Z0-9]+__[A-Z0-9_]*"
 _PATHS = {("cache", "sqlite_path"): "cache.db", ("dolt", "data_dir"): "dolt"}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a configuration was read from: the file's name and text, and the variables that were used."""
-
-    where: str
-    text: str
-    in_file: frozenset[Key]
-    variables: Mapping[Key, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +39,11 @@ class Mistake:
 @cache
 def fields() -> dict[Key, Any]:
     """Every key with the type of its value, in the order of the sections."""
-    return dict(_fields_of(Config, ()))
+    return dict(_fields_of(Settings, ()))
 
 
 def _fields_of(kind: type, prefix: Key) -> Iterator[tuple[Key, Any]]:
-    hints = typing.get_type_hints(kind, localns={"Source": Source}, include_extras=True)
+    hints = typing.get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -137,6 +125,8 @@ def _unknown(key: Key, value: Any, where: str) -> ConfigError:
 
 def nearest(dotted: str) -> str | None:
     """The key or section that was probably meant."""
+    from difflib import get_close_matches  # only a mistake needs it
+
     known = [".".join(key) for key in (*fields(), *sections())]
     own = dotted.rpartition(".")[2]
     same_name = sorted(name for name in known if name.rpartition(".")[2] == own)
@@ -166,10 +156,12 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[Key, Any], d
     chosen: dict[Key, Any] = {}
     mistakes = []
     for name in sorted(environment):
-        if not _VARIABLE.fullmatch(name) or not environment[name]:
+        if "__" not in name or not re.fullmatch(_VARIABLE, name) or not environment[name]:
             continue
         where = f"environment variable {name}"
         if name not in known:
+            from difflib import get_close_matches  # only a mistake needs it
+
             near = get_close_matches(name, known, n=1, cutoff=0.6)
             problem = f"names no key, the nearest is {near[0]}" if near else "names no key"
             mistakes.append(
@@ -221,7 +213,7 @@ def _with(section: Any, entries: dict[Key, Any], prefix: Key) -> Any:
     return dataclasses.replace(section, **changed)
 
 
-def origin(config: Config, key: str) -> str:
+def origin(config: Settings, key: str) -> str:
     """`default`, `FILE:LINE` or `environment variable NAME`."""
     path = require_key(key)
     source = config.source

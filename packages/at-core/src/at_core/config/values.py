@@ -5,29 +5,97 @@ from __future__ import annotations
 import tomllib
 import types
 import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from annotated_types import Ge, Le, MinLen
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from at_telemetry.visible import visible
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _SHOWN = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """For `Annotated`: a whole number from `least` to `most`.
+
+    Pydantic takes it and `NotEmpty` for what they stand for (annotated_types.GroupedMetadata, a protocol). They exist
+    because importing annotated_types costs a fifth of what `at config` may take.
+    """
+
+    __is_annotated_types_grouped_metadata__ = True
+    least: int
+    most: int
+
+    def __iter__(self) -> Iterator[object]:
+        from annotated_types import Ge, Le
+
+        return iter((Ge(self.least), Le(self.most)))
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """For `Annotated`: a text of at least one character."""
+
+    __is_annotated_types_grouped_metadata__ = True
+
+    def __iter__(self) -> Iterator[object]:
+        from annotated_types import MinLen
+
+        return iter((MinLen(1),))
+
+
 @cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(hint)
 
 
 def check(hint: Any, value: Any) -> Any:
-    """The value as the field has it (a list becomes a tuple). Raises `ValueError` when it is not allowed."""
+    """The value as the field has it (a list becomes a tuple). Raises `ValueError` when it is not allowed.
+
+    Pydantic decides wherever a value is not plainly right: importing it costs more than all else that `at config` does.
+    """
     given = tuple(value) if isinstance(value, list) else value
+    if plainly_allowed(hint, given):
+        return given
+    from pydantic import ValidationError
+
     try:
         return _adapter(hint).validate_python(given, strict=True)
     except ValidationError as error:
         raise ValueError(f"{shown(value)} is not allowed") from error
+
+
+def plainly_allowed(hint: Any, value: Any) -> bool:
+    """Whether the value is certainly allowed as it is; False says nothing."""
+    options: tuple[Any, ...] = typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(plainly_allowed(option, value) for option in options)
+    if origin is typing.Literal:
+        return type(value) is str and value in options
+    if origin is tuple:
+        return (
+            options[1:] == (...,)
+            and type(value) is tuple
+            and all(plainly_allowed(options[0], item) for item in value)
+        )
+    if origin is typing.Annotated:
+        return plainly_allowed(options[0], value) and all(_meets(limit, value) for limit in options[1:])
+    if hint is str:
+        return type(value) is str and value.isprintable()
+    return hint in (bool, int) and type(value) is hint
+
+
+def _meets(limit: Any, value: Any) -> bool:
+    if isinstance(limit, Within):
+        return bool(limit.least <= value <= limit.most)
+    return isinstance(limit, NotEmpty) and value != ""
 
 
 def allowed(hint: Any) -> str:
@@ -46,11 +114,12 @@ def allowed(hint: Any) -> str:
 
 
 def _allowed_within(hint: Any, limits: tuple[Any, ...]) -> str:
-    least = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
-    most = next((limit.le for limit in limits if isinstance(limit, Le)), None)
-    if least is not None and most is not None:
-        return f"{allowed(hint)} from {least} to {most}"
-    return "a text, not empty" if any(isinstance(limit, MinLen) for limit in limits) else allowed(hint)
+    for limit in limits:
+        if isinstance(limit, Within):
+            return f"{allowed(hint)} from {limit.least} to {limit.most}"
+        if isinstance(limit, NotEmpty):
+            return f"{allowed(hint)}, not empty"
+    return allowed(hint)
 
 
 def from_text(hint: Any, text: str) -> Any:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from at_core.config.file import KeyLines, parse_toml, read_text
-from at_core.config.model import Config, Setting
-from at_core.config.reading import Key, fields, require_key
+from at_core.config.model import Key, Setting, Settings
+from at_core.config.reading import fields, require_key
 from at_core.config.values import allowed, from_text, to_toml_value
 from at_core.errors import ConfigError
 from at_core.paths import Home
 
 
-def value_of(config: Config, key: Key) -> Any:
+def value_of(config: Settings, key: Key) -> Any:
     """The value of one key."""
     found: Any = config
     for name in key:
@@ -23,7 +22,7 @@ def value_of(config: Config, key: Key) -> Any:
     return found
 
 
-def to_toml(config: Config) -> str:
+def to_toml(config: Settings) -> str:
     """Every key with a value, section by section."""
     lines: list[str] = []
     section: Key = ()
@@ -38,7 +37,7 @@ def to_toml(config: Config) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def describe(config: Config) -> list[Setting]:
+def describe(config: Settings) -> list[Setting]:
     """Every key with value, origin and what is allowed."""
     source = config.source
     lines = KeyLines(source.text if source else "")
@@ -89,6 +88,8 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
 
 
 def _replace(target: Path, text: str) -> None:
+    import tempfile  # only editing needs it
+
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(
