@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from at_cli.verb import CLIS, LANES
 from at_cli.views import words
 from at_core import types
 from at_core.paths import Home
+from at_core.store import Store
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
@@ -220,7 +223,7 @@ def test_a_section_and_where_its_values_come_from(at: At) -> None:
 
 def test_uninstall_lists_and_removes_only_when_told(at: At, place: Path) -> None:
     at.home.make()
-    folder = at.home.worktrees / "3f2a" / "cache"
+    folder = at.home.worktrees / "3f2a9c1e0000" / "cache"
     folder.mkdir(parents=True)
     (folder / "read-only").write_text("x" * 5000)
     folder.chmod(0o500)
@@ -228,7 +231,7 @@ def test_uninstall_lists_and_removes_only_when_told(at: At, place: Path) -> None
         place
         / ".claude"
         / "projects"
-        / str(at.home.worktrees / "3f2a").replace("/", "-").replace(".", "-").replace("_", "-")
+        / str(at.home.worktrees / "3f2a9c1e0000").replace("/", "-").replace(".", "-").replace("_", "-")
     )
     transcripts.mkdir(parents=True)
     listed = at("uninstall", "--json").document
@@ -246,6 +249,101 @@ def test_uninstall_leaves_what_it_did_not_make(at: At) -> None:
     outcome = at("uninstall", "--yes")
     assert outcome.code == 0 and "notes.txt" in outcome.out
     assert [path.name for path in at.home.root.iterdir()] == ["notes.txt"]
+
+
+def test_uninstall_leaves_what_others_put_into_its_folders(at: At) -> None:
+    at.home.make()
+    at.home.lock_file.write_text("1 0.1.0\n")
+    theirs = [at.home.logs / "my.txt", at.home.journal / "diary.md", at.home.run / "mine" / "x"]
+    theirs[2].parent.mkdir()
+    ours = [at.home.logs / "at-daemon.jsonl.1", at.home.journal / "3f2a9c1e0000-1", at.home.environments]
+    ours[1].mkdir()
+    for path in (*theirs, ours[0]):
+        path.write_text("x" * 100)
+    document = at("uninstall", "--json").document
+    assert {entry["path"] for entry in document["entries"] if not entry["ours"]} == {
+        str(path) for path in (*theirs[:2], theirs[2].parent)
+    }
+    assert next(e for e in document["entries"] if e["path"] == str(at.home.logs))["bytes"] == 100
+    outcome = at("uninstall", "--yes")
+    assert outcome.code == 0 and str(theirs[0]) in outcome.out
+    assert all(path.exists() for path in theirs) and not any(path.exists() for path in ours)
+
+
+@pytest.mark.parametrize("names", [["logs", "journal"], ["config.toml"], ["run", "cache.db"]])
+def test_uninstall_wants_a_sign_that_a_folder_is_its_own(at: At, names: list[str]) -> None:
+    for name in names:
+        path = at.home.root / name
+        path.parent.mkdir(exist_ok=True)
+        if "." in name:
+            path.write_text("mine")
+        else:
+            path.mkdir()
+            (path / "my.txt").write_text("mine")
+    before = sorted(at.home.root.rglob("*"))
+    for options in ([], ["--yes"]):
+        outcome = at("uninstall", *options, "--json")
+        assert (outcome.code, outcome.error["code"]) == (1, "refused")
+        assert "nothing in it says" in outcome.error["message"]
+    assert sorted(at.home.root.rglob("*")) == before
+
+
+def test_a_store_is_sign_enough(at: At) -> None:
+    at.home.root.mkdir()
+    Store.open(at.home.store_file).close()
+    assert at("uninstall", "--yes").code == 0
+    assert not at.home.root.exists()
+
+
+def other_program_s_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+
+
+def test_another_program_s_database_is_left_alone(at: At) -> None:
+    at.home.make()
+    other_program_s_database(at.home.store_file)
+    assert at("uninstall", "--yes").code == 0
+    assert list(at.home.root.iterdir()) == [at.home.store_file]
+
+
+@pytest.mark.parametrize("configured_by", ["variable", "file"])
+def test_a_store_that_was_moved_goes_too(at: At, tmp_path: Path, configured_by: str) -> None:
+    store = tmp_path / "data" / "elsewhere.db"
+    store.parent.mkdir()
+    (store.parent / "mine.txt").write_text("x")
+    Store.open(store).close()
+    at.home.make()
+    if configured_by == "file":
+        at.home.config_file.write_text(f'[cache]\nsqlite_path = "{store}"\n')
+    else:
+        at.environ["AT_CACHE__SQLITE_PATH"] = str(store)
+    listed = at("uninstall")
+    assert f"  {store} " in listed.out and f"  {store}.lock " in listed.out
+    assert at("uninstall", "--yes").code == 0
+    assert [path.name for path in store.parent.iterdir()] == ["mine.txt"] and not at.home.root.exists()
+
+
+@pytest.mark.parametrize("content", ["another program's", "damaged", "absent"])
+def test_what_stands_where_the_store_was_moved_to_and_is_no_store_of_ours(
+    at: At, tmp_path: Path, content: str
+) -> None:
+    store = tmp_path / "elsewhere.db"
+    if content == "damaged":
+        store.write_text("no database")
+    elif content != "absent":
+        other_program_s_database(store)
+    at.home.make()
+    at.environ["AT_CACHE__SQLITE_PATH"] = str(store)
+    assert at("uninstall", "--yes").code == 0
+    assert store.exists() == (content != "absent") and not at.home.root.exists()
+
+
+def test_settings_that_cannot_be_read_do_not_keep_the_rest(at: At) -> None:
+    at.home.make()
+    at.home.config_file.write_text("[cache\n")
+    assert at("uninstall", "--yes").code == 0
+    assert not at.home.root.exists()
 
 
 @pytest.mark.parametrize("trap", ["home", "above", "repository"])

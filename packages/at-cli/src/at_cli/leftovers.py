@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from at_cli.errors import NotAHome
+from at_core.config import Config
+from at_core.errors import ConfigError
 from at_core.paths import Home
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing directly in the home folder. `known` says that the product made it."""
+    """One thing of the home folder, or the store where that was moved to. `known` says that the product made it.
+
+    `size` is in bytes; things in a folder of ours that are not ours do not count, and are entries of their own.
+    """
 
     path: Path
     about: str
@@ -33,34 +42,94 @@ class Elsewhere:
     about: str
 
 
-def entries(home: Home) -> list[Entry]:
-    """What is in the home folder, sizes in bytes; empty if there is no such folder."""
-    if not home.root.is_dir():
-        return []
-    known = _known(home)
-    return [
-        Entry(path, _about(path, known), size_of(path), _about(path, known) != "")
-        for path in sorted(home.root.iterdir())
-    ]
+_STORE = "the store: beads, agents, events"
+_BY_ID = re.compile(r"\.?(?:gate-)?[0-9a-f]{8,}(?:[-.].*)?")
+_LOG_FILES = re.compile(r"at(?:-daemon)?\.jsonl.*|daemon\.out.*|gates")
+_SOCKETS_AND_LOCKS = re.compile(r"at\.sock.*|daemon\.lock|start\.lock|h")
 
 
-def _known(home: Home) -> dict[str, str]:
+def _folders(home: Home) -> dict[Path, tuple[str, re.Pattern[str]]]:
+    """Our folders: what is in each, and how the product calls things there."""
     return {
-        home.config_file.name: "settings",
-        home.store_file.name: "the store: beads, agents, events",
-        home.run.name: "sockets and locks",
-        home.journal.name: "what agents were told and said",
-        home.worktrees.name: "folders of beads",
-        home.gates.name: "folders in which gates ran",
-        home.private.name: "what agent programs keep for us",
-        home.environments.name: "environments of agents",
-        home.logs.name: "logs",
+        home.run: ("sockets and locks", _SOCKETS_AND_LOCKS),
+        home.journal: ("what agents were told and said", _BY_ID),
+        home.worktrees: ("folders of beads", _BY_ID),
+        home.gates: ("folders in which gates ran", _BY_ID),
+        home.private: ("what agent programs keep for us", _BY_ID),
+        home.environments: ("environments of agents", _BY_ID),
+        home.logs: ("logs", _LOG_FILES),
     }
 
 
-def _about(path: Path, known: Mapping[str, str]) -> str:
-    beginning = re.split(r"-(?:wal|shm|journal)$|\.(?:lock|bak|old|new)", path.name)[0]
-    return known.get(path.name) or known.get(beginning, "")
+def entries(home: Home, environ: Mapping[str, str]) -> list[Entry]:
+    """What is in the home folder, and the store where the settings have moved it; empty if there is nothing."""
+    store = _configured_store(home, environ)
+    found = list(_in_home(home)) if home.root.is_dir() else []
+    named = {entry.path for entry in found if entry.known}
+    moved = [path for path in _store_files(store) if path not in named and os.path.lexists(path)]
+    if not moved or whose_store(store) is not Whose.OURS:
+        return found
+    found = [entry for entry in found if entry.path not in moved]
+    return found + [Entry(path, _STORE, size_of(path), True) for path in moved]
+
+
+def _in_home(home: Home) -> Iterator[Entry]:
+    folders = _folders(home)
+    store_is_another_s = whose_store(home.store_file) is Whose.ANOTHER_S
+    for path in sorted(home.root.iterdir()):
+        if path in folders and path.is_dir() and not path.is_symlink():
+            about, ours = folders[path]
+            strangers = [child for child in sorted(path.iterdir()) if not ours.fullmatch(child.name)]
+            yield Entry(path, about, size_of(path) - sum(map(size_of, strangers)), True)
+            yield from (Entry(child, "", size_of(child), False) for child in strangers)
+            continue
+        if path in folders and path.is_symlink():
+            yield Entry(path, folders[path][0], size_of(path), True)
+            continue
+        beginning = re.split(r"-(?:wal|shm|journal)$|\.(?:lock|bak|old|new)", path.name)[0]
+        if beginning == home.store_file.name:
+            yield Entry(path, _STORE, size_of(path), not store_is_another_s)
+        elif beginning == home.config_file.name:
+            yield Entry(path, "settings", size_of(path), True)
+        else:
+            yield Entry(path, "", size_of(path), False)
+
+
+def _store_files(store: Path) -> list[Path]:
+    return [Path(f"{store}{ending}") for ending in ("", "-wal", "-shm", "-journal", ".lock")]
+
+
+def _configured_store(home: Home, environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(Config.load_from(home.config_file, environ).cache.sqlite_path)
+    except ConfigError:
+        return home.store_file  # what cannot be read names no other
+
+
+class Whose(StrEnum):
+    """Who made the database in a file."""
+
+    OURS = "ours"
+    ANOTHER_S = "another program's"
+    UNKNOWN = "unknown"
+    """There is none, or it is empty or damaged."""
+
+
+def whose_store(path: Path) -> Whose:
+    """Told by the tables in it. Changes nothing."""
+    if not path.is_file():
+        return Whose.UNKNOWN
+    how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as connection:
+            names = {
+                name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+    except sqlite3.Error:
+        return Whose.UNKNOWN
+    if not names:
+        return Whose.UNKNOWN
+    return Whose.OURS if names >= {"alembic_version", "beads", "events"} else Whose.ANOTHER_S
 
 
 def size_of(path: Path) -> int:
@@ -87,17 +156,35 @@ def require_removable(home: Home, environ: Mapping[str, str]) -> None:
         raise NotAHome(str(root), "it is a git repository")
     if home.root.exists() and home.root.stat().st_uid != os.geteuid():
         raise NotAHome(str(root), "it belongs to another user")
+    if home.root.is_dir() and any(entry.known for entry in _in_home(home)) and not _has_sign(home):
+        raise NotAHome(str(root), "nothing in it says that at made it")
 
 
-def remove(home: Home) -> list[Path]:
-    """Remove what the product made, and the home folder if that leaves it empty; gives what could not be removed.
+def _has_sign(home: Home) -> bool:
+    """Whether a daemon was at work in it, its store lies there, or all the folders that `Home.make` makes."""
+    return (
+        home.lock_file.is_file()
+        or whose_store(home.store_file) is Whose.OURS
+        or all(folder.is_dir() for folder in (home.holders, *_folders(home)))
+    )
 
-    Things that the product did not make stay.
+
+def remove(home: Home, found: Iterable[Entry]) -> list[Path]:
+    """Remove what of `found` the product made, and folders that are empty then; gives what could not be removed.
+
+    Things that the product did not make stay, also where they lie in folders that it made.
     """
+    found = list(found)
+    stay = {entry.path for entry in found if not entry.known}
     left: list[Path] = []
-    for entry in entries(home):
-        if entry.known:
+    for entry in found:
+        if not entry.known:
+            continue
+        if entry.path.is_symlink() or entry.path not in {path.parent for path in stay}:
             left += _remove_tree(entry.path)
+            continue
+        for child in entry.path.iterdir():
+            left += [] if child in stay else _remove_tree(child)
     if home.root.is_dir() and not any(home.root.iterdir()):
         home.root.rmdir()
     return left

@@ -27,14 +27,14 @@ def command(face: Face, yes: bool) -> None:
     leftovers.require_removable(home, face.environ)
     if yes:
         stop_daemon(face, keep_agents=False)
-    found = leftovers.entries(home)
+    found = leftovers.entries(home, face.environ)
     document: Document = {
         "home": str(home.root),
         "entries": [_entry(entry) for entry in found],
         "elsewhere": [asdict(place) for place in leftovers.elsewhere(home, face.environ)],
         "removed": yes,
     }
-    if yes and (left := leftovers.remove(home)):
+    if yes and (left := leftovers.remove(home, found)):
         raise NotRemoved(str(left[0]), len(left))
     face.emit(document, _lines(document, face.style))
 
@@ -49,7 +49,7 @@ def _lines(document: Document, style: Look) -> list[str]:
     done = document["removed"]
     head = f"{'removed from' if done else 'kept in'} {style.plain(document['home'])}"
     lines = [head if ours else f"nothing is kept in {style.plain(document['home'])}"]
-    lines += [f"  {line}" for line in style.table([_row(entry, style) for entry in ours])]
+    lines += [f"  {line}" for line in style.table([_row(entry, document["home"], style) for entry in ours])]
     if others:
         lines += [
             "not made by the tool, left alone",
@@ -66,6 +66,6 @@ def _lines(document: Document, style: Look) -> list[str]:
     return [*lines, end]
 
 
-def _row(entry: Document, style: Look) -> tuple[TableCell, ...]:
-    name = str(entry["path"]).rsplit("/", 1)[-1]
+def _row(entry: Document, home: str, style: Look) -> tuple[TableCell, ...]:
+    name = str(entry["path"]).removeprefix(f"{home}/")
     return (TableCell(style.plain(name)), TableCell(size(entry["bytes"]), "dim"), TableCell(entry["about"]))
