@@ -177,7 +177,8 @@ class Attachment:
                 try:
                     frame.fields()
                 except RequestRefused as refusal:
-                    self.left = self.left or refusal.code in ("busy", "fence")
+                    taken = refusal.code in ("busy", "fence") and not self.passed  # else the holder will tell
+                    self.left = self.left or taken
         self.show(self.limit)
 
     def show(self, limit: int | None) -> None:
@@ -191,11 +192,14 @@ class Attachment:
     def pass_terminal(self) -> None:
         """Let the holder read and write the terminal, if nothing has come that is not shown. It keeps the file."""
         passed, self.afresh = self.afresh, ()
+        self.passed = True
         try:
             self.client.request(wire.TERMINAL, wire.pack_fields(("from", self.reader.offset)), passed)
-            self.passed = True
         except RequestRefused as refusal:
-            self.may_pass = refusal.code == "behind"
+            self.passed, self.may_pass = False, refusal.code == "behind"
+        except ConnectionError:
+            self.passed = False
+            raise
 
     def take_back(self, payload: bytes) -> None:
         """Go on where the holder has stopped: it was about to wait for the terminal, or the attachment has ended."""
