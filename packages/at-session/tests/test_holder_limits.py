@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from at_session.errors import DiskFull
 from at_session.following import collect, output_of, wait_for_output
 from at_session.journal import RecordKind
 from at_session.pytest_plugin import SessionFactory, SessionHome
-from at_session.session import Session
+from at_session.session import Session, open_session
 from at_session.vocabulary import Transport
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +90,43 @@ async def test_a_slow_follower_delays_nobody(session_factory: SessionFactory) ->
             rest += records
     assert first + rest == fast
     assert output_of(fast).split() == [b"%09d" % n for n in range(COUNT)]
+
+
+ASK = "import os; os.write(1, b'ready'); [os.write(1, b'\\033[c' * 400) for _ in range(400)]; os.write(1, b'asked'); input()"
+
+
+async def test_an_agent_that_asks_its_terminal_for_ever_and_never_reads_costs_no_memory(
+    session_factory: SessionFactory,
+) -> None:
+    argv = ["sh", "-c", f'stty raw -echo; exec {sys.executable} -I -S -c "$0"', ASK]
+    session = await session_factory(argv, transport=Transport.PTY)
+    records = await wait_for_output(session, b"asked")
+    replies = output_of(records, RecordKind.REPLY)
+    assert 0 < len(replies) < 160_000, "all of them would be 1.7 MB"
+    assert (await session.status()).waiting < 8192
+    notes = [r.data for r in records if r.kind is RecordKind.NOTE]
+    assert notes == [b"it does not read: queries of its terminal get no reply"]
+
+
+async def test_without_a_descriptor_to_spare_the_holder_serves_those_it_has(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    _soft, hard = resource.prlimit(session.holder_pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(session.holder_pid, resource.RLIMIT_NOFILE, (40, hard))
+    await session.status()  # its connection is made with the first request
+    with ExitStack() as callers:
+        for _ in range(60):
+            caller = callers.enter_context(socket.socket(socket.AF_UNIX))
+            caller.settimeout(5)
+            caller.connect(str(session.run_dir / f"{session.id}.sock"))
+        await session.write("m", b"still here\n")
+        await wait_for_output(session, b"still here")
+    again = await open_session(
+        session.id, run_dir=session_factory.home.run_dir, journal_dir=session_factory.home.journal_dir
+    )
+    assert isinstance(again, Session)
+    await again.aclose()
 
 
 @pytest.fixture

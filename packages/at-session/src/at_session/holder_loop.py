@@ -17,7 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DISK, LINGER, HUNG = -1, -2, -3  # names of timers, beside the numbers of signals to send
+DISK, LINGER, HUNG, CROWDED = -1, -2, -3, -4  # names of timers, beside the numbers of signals to send
+REPLIES_BOUND = (
+    4096  # bytes of input that an agent has not read, beyond which its terminal's queries get no reply
+)
 ECHO_SECONDS = (
     150e-6  # how long an answer to a key is awaited without sleeping: a sleep and a wake take that long
 )
@@ -38,7 +41,7 @@ class Holder:
         self.outputs: dict[int, int] = {}  # our end → record kind
         # Journalled input that the agent has not taken; an empty one is the end of file.
         self.pending: list[memoryview] = []
-        self.query_tail = b""
+        self.query_tail, self.deaf = b"", False
         self.lease: Client | None = None
         self.owner, self.fence = b"", 0
         self.status: int | None = None  # the agent's, of waitpid
@@ -118,8 +121,17 @@ class Holder:
         self.query_tail = text[-7:]  # one less than the longest query
         for query, answer in wire.QUERIES if b"\x1b" in text else ():
             for _ in range(text.count(query) - seen.count(query)):
+                if self.waiting() > REPLIES_BOUND:
+                    self.leave_unanswered()
+                    return
                 self.record(wire.K_REPLY, answer)
                 self.queue_input(answer)
+
+    def leave_unanswered(self) -> None:
+        """One who asks and never reads would have us keep replies without end."""
+        if not self.deaf:
+            self.record(wire.K_NOTE, b"it does not read: queries of its terminal get no reply")
+        self.deaf = True
 
     def queue_input(self, data: bytes) -> None:
         self.pending.append(memoryview(data))
@@ -370,7 +382,11 @@ class Holder:
     # -- clients and the loop
 
     def accept(self) -> None:
-        fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+        try:
+            fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+        except OSError:  # no descriptor is left, or whoever came has gone
+            self.timers[CROWDED] = time.monotonic() + 0.5
+            return
         peer = _socket.socket(fileno=fd)
         user = struct.unpack("iII", peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[1]
         peer.setblocking(False)
@@ -425,7 +441,7 @@ class Holder:
     def interests(self) -> dict[int, int]:
         """What to poll for. A file that is not read is left out, as poll() would go on to report its hang-up."""
         wanted = {self.wake: select.POLLIN}
-        if len(self.clients) < 128:
+        if len(self.clients) < 128 and CROWDED not in self.timers:
             wanted[self.listener.fileno()] = select.POLLIN
         if self.may_read() and HUNG not in self.timers:
             wanted.update(dict.fromkeys(self.outputs, select.POLLIN))
