@@ -22,8 +22,9 @@ from at_session.errors import (
 )
 from at_session.following import collect, output_of, wait_for_output
 from at_session.journal import ExitStatus, Record, RecordKind
+from at_session.processes import marked_processes
 from at_session.pytest_plugin import SessionFactory
-from at_session.session import Session, marked_processes, open_session
+from at_session.session import Session, open_session
 from at_session.vocabulary import Transport
 
 pytestmark = pytest.mark.anyio

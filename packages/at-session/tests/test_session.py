@@ -18,13 +18,13 @@ from at_session import holder
 from at_session.errors import HolderLost, JournalDamaged, SessionEnded
 from at_session.following import collect, output_of, wait_for_output
 from at_session.journal import ExitStatus, RecordKind
+from at_session.processes import marked_processes
 from at_session.pytest_plugin import SessionFactory, SessionHome
 from at_session.session import (
     EndedSession,
     Session,
     SessionSpec,
     list_sessions,
-    marked_processes,
     open_session,
 )
 from at_session.spawn import HOLDER_PARTS, launch_file

@@ -158,6 +158,18 @@ class HolderLost(SessionOver):
         super().__init__(f"the holder of session {session_id} is gone and recorded no end")
 
 
+class HolderSilent(SessionError):
+    """A holder may be there and does not answer: frozen, starved, or out of reach for want of files.
+
+    Nothing is known of the session, a request may or may not have been performed, and asking again later may succeed.
+    """
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        self.session_id = session_id
+        self.reason = reason
+        super().__init__(f"the holder of session {session_id} does not answer: {reason}")
+
+
 class JournalDamaged(SessionError):
     """Bytes that should be a journal record are not one."""
 

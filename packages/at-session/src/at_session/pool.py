@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from at_session.errors import NoFreePty, SessionOver
+from at_session.errors import HolderSilent, NoFreePty, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, list_sessions, open_session, start_session
 from at_session.vocabulary import Transport
 
@@ -55,12 +55,18 @@ class SessionPool:
         return session
 
     async def adopt(self) -> dict[str, Session | EndedSession]:
-        """Find every session of the folder again; live ones join the pool, even above its bound."""
+        """Find every session of the folder again; live ones join the pool, even above its bound.
+
+        One whose holder does not answer is left out, and may be found by a later call.
+        """
         found: dict[str, Session | EndedSession] = {}
         for session_id in list_sessions(self._run_dir):
             if session_id in self._live:
                 continue
-            session = await open_session(session_id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+            try:
+                session = await open_session(session_id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+            except HolderSilent:
+                continue
             found[session_id] = session
             if isinstance(session, Session):
                 await self._admit(session)
@@ -69,7 +75,7 @@ class SessionPool:
     async def _admit(self, session: Session) -> None:
         try:
             status = await session.status()
-        except SessionOver:
+        except (SessionOver, HolderSilent):
             return
         self._live[session.id] = session
         if status.transport is Transport.PTY:
@@ -82,6 +88,8 @@ class SessionPool:
                 ended = (await session.status()).state == "ended"
             except SessionOver:
                 ended = True
+            except HolderSilent:
+                ended = False
             if ended:
                 await self.forget(session_id)
 

@@ -23,7 +23,8 @@ from at_session import holder_processes
 from at_session import holder_wire as wire
 from at_session.blocking import BlockingClient
 from at_session.errors import RequestRefused
-from at_session.session import Session, SessionSpec, list_sessions, marked_processes, start_session
+from at_session.processes import marked_processes
+from at_session.session import Session, SessionSpec, list_sessions, start_session
 from at_session.vocabulary import Transport
 
 STOP_SECONDS = 10.0

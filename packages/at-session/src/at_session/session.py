@@ -6,10 +6,8 @@ thread: one connection for requests, opened when first needed, and one for each 
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal as signals
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -21,10 +19,11 @@ import anyio.lowlevel
 
 from at_session import holder_processes, protocol
 from at_session import holder_wire as wire
-from at_session.errors import HolderLost, ProtocolBroken, SessionEnded
+from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, reach
+from at_session.errors import HolderLost, HolderSilent, ProtocolBroken, SessionEnded, SessionError
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
-from at_session.protocol import Frame, FrameParser, socket_address
-from at_session.spawn import SessionSpec, session_mark, spawn_holder
+from at_session.processes import holders_of, marked_processes
+from at_session.spawn import SessionSpec, spawn_holder
 from at_session.vocabulary import Transport
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "start_session",
 ]
 
-RECEIVE = 1 << 16
 STARTING_SECONDS = 5.0
 
 
@@ -82,73 +80,8 @@ class SessionStatus:
     exit: int | None
 
 
-class Connection:
-    """One connection to a holder: requests in order, one at a time. Raises OSError when the holder is gone."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
-        self._parser = FrameParser()
-        self._frames: list[Frame] = []
-        self._requests = 0
-
-    async def _send(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except BlockingIOError:
-                await anyio.wait_writable(self._socket)
-
-    async def receive(self) -> list[Frame]:
-        """The frames that have arrived, or wait for some."""
-        found, self._frames = self._frames, []
-        while not found:
-            try:
-                data = self._socket.recv(RECEIVE)
-            except BlockingIOError:
-                await anyio.wait_readable(self._socket)
-                continue
-            if not data:
-                raise ConnectionResetError("the holder has closed the connection")
-            found = self._parser.feed(data)
-        return found
-
-    async def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
-        """Send and wait for the answer. Raises RequestRefused."""
-        self._requests += 1
-        number = self._requests
-        await self._send(wire.frame(kind, number, payload))
-        while True:
-            found = await self.receive()
-            for at, frame in enumerate(found):
-                if frame.request == number:
-                    self._frames = found[at + 1 :]
-                    return frame.fields()
-
-    def close(self, *, waited_on: bool = True) -> None:
-        """Close the socket; whoever waits on it gets ClosedResourceError. Telling them needs the event loop."""
-        if waited_on:
-            anyio.notify_closing(self._socket)
-        self._socket.close()
-
-
-async def connect(run_dir: Path, session_id: str) -> Connection:
-    """A connection that has said hello. Raises OSError when no holder answers."""
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection = Connection(opened)
-    try:
-        opened.setblocking(False)
-        with socket_address(run_dir, session_id) as address:
-            opened.connect(address)  # to a local socket: at once, or EAGAIN when too many wait to be accepted
-        await connection.request(wire.HELLO, protocol.hello())
-    except BaseException:  # whatever ends the greeting, cancellation included, must not leave a socket open
-        connection.close()
-        raise
-    return connection
-
-
 class Session:
-    """A live session. Requests raise RequestRefused, SessionEnded or HolderLost."""
+    """A live session. Requests raise RequestRefused, SessionEnded, HolderLost, or HolderSilent: try again later."""
 
     def __init__(self, session_id: str, *, run_dir: Path, journal: Path, pid: int, holder_pid: int) -> None:
         self.id = session_id
@@ -163,7 +96,7 @@ class Session:
         async with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = await connect(self.run_dir, self.id)
+                    self._connection = await reach(self.run_dir, self.id)
                 connection, self._connection = self._connection, None
                 try:
                     found = await connection.request(kind, payload)
@@ -176,8 +109,20 @@ class Session:
                     raise
                 self._connection = connection
                 return found
-            except OSError:
+            except NOBODY:
                 raise self._over() from None
+            except OSError:
+                raise await self._closed() from None
+
+    async def _closed(self) -> SessionError:
+        """What it means that a connection is over: that of a holder which listens still was not the last one."""
+        try:
+            self._connection = await reach(self.run_dir, self.id)
+        except NOBODY:
+            return self._over()
+        except HolderSilent as silent:
+            return silent
+        return HolderSilent(self.id, "it closed the connection")
 
     def _over(self) -> SessionEnded | HolderLost:
         status, complete = ending(self.journal)
@@ -329,7 +274,8 @@ class Follower:
     async def batch(self) -> list[Record]:
         """The records that are there, at least one, of 256 kB of journal at most; empty at the session's end.
 
-        Raises HolderLost, and JournalDamaged where what the holder has written cannot be read.
+        Raises HolderLost, HolderSilent (ask again later), and JournalDamaged where what the holder has written cannot be
+        read.
         """
         found: list[Record] = []
         await (
@@ -352,12 +298,15 @@ class Follower:
         """Wait for the holder's word of how far the journal goes; without a holder, read the rest."""
         try:
             if self._connection is None:
-                self._connection = await connect(self._session.run_dir, self._session.id)
+                self._connection = await reach(self._session.run_dir, self._session.id)
                 return self._take_news(await self._connection.request(wire.FOLLOW))
             frames = await self._connection.receive()
             return [record for frame in frames for record in self._take_news(frame.fields())]
+        except NOBODY:
+            await self.aclose()
         except OSError:
             await self.aclose()
+            return []  # whether the holder is gone, too, the next connection tells
         found = self._reader.read() if self._reader else []
         if not found and not ending(self._session.journal)[1]:
             raise HolderLost(self._session.id)
@@ -427,15 +376,6 @@ class EndedSession:
         shutil.rmtree(self.journal, ignore_errors=True)
 
 
-def marked_processes(session_id: str, journal: Path) -> dict[int, str]:
-    """Living processes whose environment carries the session's mark: pid to name."""
-    mark = b"%s=%s\0" % (wire.MARK, os.fsencode(session_mark(session_id, journal)))
-    return {
-        pid: name.decode(errors="replace")
-        for pid, name in holder_processes.session_processes(mark, 0, 0).items()
-    }
-
-
 async def start_session(spec: SessionSpec, *, run_dir: Path, journal_dir: Path) -> Session:
     """Start a holder with its agent; both outlive the caller.
 
@@ -449,30 +389,39 @@ async def start_session(spec: SessionSpec, *, run_dir: Path, journal_dir: Path) 
 
 
 async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> Session | EndedSession:
-    """Find a session again: live, or what its journal says. Raises FileNotFoundError when there never was one."""
+    """Find a session again: live, or what its journal says.
+
+    Raises FileNotFoundError when there never was one, and HolderSilent where nothing proves that its holder is gone:
+    it does not answer within five seconds, cannot be reached, or lives without its socket. All of it is left as it is
+    then, and may be opened later.
+    """
     journal = journal_dir / session_id
     launch = run_dir / f"{session_id}.launch"
-    with anyio.move_on_after(STARTING_SECONDS):
-        while True:
-            starting = launch.exists()  # looked at first: the holder deletes it when its socket answers
-            try:
-                connection = await connect(run_dir, session_id)
-            except OSError:
-                if not starting:
-                    break
-                await anyio.sleep(0.01)
-                continue
-            try:
-                found = await connection.request(wire.STATUS)
-            except OSError:
-                continue
-            if found["state"] == "ended":
-                connection.close()
-                return EndedSession(session_id, journal, *ending(journal))
-            pids = {"pid": int(found["pid"]), "holder_pid": int(found["holder"])}
-            session = Session(session_id, run_dir=run_dir, journal=journal, **pids)
-            session._connection = connection
-            return session
+    tries = round(STARTING_SECONDS / AGAIN_SECONDS)
+    while True:
+        starting = launch.exists()  # looked at first: the holder deletes it when its socket answers
+        try:
+            connection = await reach(run_dir, session_id)
+        except NOBODY:
+            if not starting and not journal.is_dir():
+                raise FileNotFoundError(journal) from None
+            tries -= 1
+            if (tries < 0 or not starting) and not holders_of(run_dir, session_id):
+                break
+            if tries < 0:
+                raise HolderSilent(
+                    session_id, "its process lives, but nobody listens on its socket"
+                ) from None
+            await anyio.sleep(AGAIN_SECONDS)
+            continue
+        found = connection.status
+        if found["state"] == "ended":
+            connection.close()
+            return EndedSession(session_id, journal, *ending(journal))
+        pids = {"pid": int(found["pid"]), "holder_pid": int(found["holder"])}
+        session = Session(session_id, run_dir=run_dir, journal=journal, **pids)
+        session._connection = connection
+        return session
     launch.unlink(missing_ok=True)  # its starter died before the holder could read it
     (run_dir / f"{session_id}.sock").unlink(missing_ok=True)
     if not journal.is_dir():

@@ -1,0 +1,104 @@
+"""Connections to a holder's socket, for asyncio, and what it means when there is none.
+
+Only a socket that is not there or that nobody listens on says that a holder is gone. A full table of open files, a full
+queue of connections or silence may each be over in a moment, and the agent works on meanwhile.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import anyio
+
+from at_session import holder_wire as wire
+from at_session import protocol
+from at_session.errors import HolderSilent
+from at_session.protocol import Frame, FrameParser, socket_address
+
+RECEIVE = 1 << 16
+ANSWER_SECONDS = 5.0
+AGAIN_SECONDS = 0.05
+NOBODY = (ConnectionRefusedError, FileNotFoundError)
+
+
+class Connection:
+    """One connection to a holder: requests in order, one at a time. Raises OSError when the holder is gone."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.status: dict[str, str] = {}
+        """What the holder said of itself in its greeting."""
+        self._socket = connected
+        self._parser = FrameParser()
+        self._frames: list[Frame] = []
+        self._requests = 0
+
+    async def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._socket)
+
+    async def receive(self) -> list[Frame]:
+        """The frames that have arrived, or wait for some."""
+        found, self._frames = self._frames, []
+        while not found:
+            try:
+                data = self._socket.recv(RECEIVE)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+                continue
+            if not data:
+                raise ConnectionResetError("the holder has closed the connection")
+            found = self._parser.feed(data)
+        return found
+
+    async def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
+        """Send and wait for the answer. Raises RequestRefused."""
+        self._requests += 1
+        number = self._requests
+        await self._send(wire.frame(kind, number, payload))
+        while True:
+            found = await self.receive()
+            for at, frame in enumerate(found):
+                if frame.request == number:
+                    self._frames = found[at + 1 :]
+                    return frame.fields()
+
+    def close(self, *, waited_on: bool = True) -> None:
+        """Close the socket; whoever waits on it gets ClosedResourceError. Telling them needs the event loop."""
+        if waited_on:
+            anyio.notify_closing(self._socket)
+        self._socket.close()
+
+
+async def connect(run_dir: Path, session_id: str) -> Connection:
+    """A connection that has said hello. Raises OSError, one of NOBODY where nobody listens."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = Connection(opened)
+    try:
+        opened.setblocking(False)
+        with socket_address(run_dir, session_id) as address:
+            opened.connect(address)  # to a local socket: at once, or EAGAIN when too many wait to be accepted
+        connection.status = await connection.request(wire.HELLO, protocol.hello())
+    except BaseException:  # whatever ends the greeting, cancellation included, must not leave a socket open
+        connection.close()
+        raise
+    return connection
+
+
+async def reach(run_dir: Path, session_id: str) -> Connection:
+    """A connection that has said hello. Raises one of NOBODY, or HolderSilent after ANSWER_SECONDS of trying."""
+    trouble: OSError | None = None
+    with anyio.move_on_after(ANSWER_SECONDS):
+        while True:
+            try:
+                return await connect(run_dir, session_id)
+            except NOBODY:
+                raise
+            except OSError as error:
+                trouble = error
+            await anyio.sleep(AGAIN_SECONDS)
+    raise HolderSilent(session_id, str(trouble) if trouble else f"nothing for {ANSWER_SECONDS:g} s")

@@ -1,0 +1,57 @@
+"""The processes of a session, as /proc shows them to somebody who is not its holder."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from at_session import holder_processes
+from at_session import holder_wire as wire
+from at_session.spawn import session_mark
+
+PROC = Path("/proc")
+
+
+def marked_processes(session_id: str, journal: Path, *, holder: int = 0) -> dict[int, str]:
+    """Living processes whose environment carries the session's mark, and children of `holder`: pid to name."""
+    mark = b"%s=%s\0" % (wire.MARK, os.fsencode(session_mark(session_id, journal)))
+    return {
+        pid: name.decode(errors="replace")
+        for pid, name in holder_processes.session_processes(mark, 0, holder).items()
+    }
+
+
+def holders_of(run_dir: Path, session_id: str) -> list[int]:
+    """Ids of the processes that were started to hold this session: one, or two for a moment while it starts.
+
+    A holder is known by its launch file, its last argument. Empty where there is no /proc.
+    """
+    launch = run_dir / f"{session_id}.launch"
+    found = []
+    for name in os.listdir(PROC) if PROC.is_dir() else ():
+        line = holder_processes.slurp(f"{PROC}/{name}/cmdline") if name.isdigit() else b""
+        if os.fsencode(launch.name) in line and _holds(line.split(b"\0"), launch):
+            found.append(int(name))
+    return found
+
+
+def _holds(arguments: list[bytes], launch: Path) -> bool:
+    return arguments[1:3] == [b"-I", b"-S"] and os.path.realpath(
+        os.fsdecode(arguments[-2])
+    ) == os.path.realpath(launch)
+
+
+def kill_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> dict[int, str]:
+    """SIGKILL a session's holder and all its processes, which is for one that answers nobody; returns them.
+
+    Its journal gets no end: whoever opens it then finds an `EndedSession` that is not `complete`.
+    """
+    found: dict[int, str] = {}
+    for holder in holders_of(run_dir, session_id):
+        found |= marked_processes(session_id, journal_dir / session_id, holder=holder)
+        found[holder] = "holder"
+    found |= marked_processes(session_id, journal_dir / session_id)
+    for pid in found:
+        holder_processes.send_signal(pid, signal.SIGKILL)
+    return found
