@@ -27,7 +27,6 @@ from at_core.paths import Home
 from at_core.store import Store
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
-SHELLS = [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)]
 
 
 def program(folder: Path, name: str, script: str) -> Path:
@@ -399,78 +398,6 @@ def test_down_waits_for_the_end_of_the_process(at: At, daemon: FakeDaemon) -> No
         assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     assert outcome.code == 0
     assert outcome.out.splitlines()[:2] == ["stopped furiosa", "the daemon has ended"]
-
-
-BASH_COMPLETES = [
-    (["at", "sho"], 1, ["show"]),
-    (["at", "assi"], 1, []),
-    (["at", "show", ""], 2, ["3f2a9c1e"]),
-    (["at", "nudge", "fur"], 2, ["furiosa"]),
-    (["at", "approve", "8"], 2, ["8c11d2f0"]),
-    (["at", "add", "T", "-l", "c"], 4, ["critical"]),
-    (["at", "run", "P", "--cli", "=", "cod"], 5, ["codex"]),
-    (["at", "ls", "--sta"], 2, ["--status"]),
-]
-
-
-@pytest.fixture
-def shell(at: At, tmp_path: Path) -> dict[str, str]:
-    """An environment in which a shell finds `at`."""
-    program(tmp_path / "bin", "at", f'exec {sys.executable} -m at_cli "$@"')
-    return at.environ | {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
-
-
-@pytest.mark.parametrize("words, position, expected", BASH_COMPLETES[::2])
-def test_bash_completes(
-    shell: dict[str, str], daemon: FakeDaemon, words: list[str], position: int, expected: list[str]
-) -> None:
-    quoted = " ".join(f"'{word}'" for word in words)
-    script = (
-        f'set -eu; eval "$(at completion bash)"; COMP_WORDS=({quoted}); COMP_CWORD={position}; '
-        f'_at_complete at; printf "%s\\n" "${{COMPREPLY[@]:-}}"; complete -p at auto-tundra'
-    )
-    done = subprocess.run(
-        ["bash", "-c", script], env=shell, capture_output=True, text=True, timeout=50, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line for line in done.stdout.splitlines() if line and not line.startswith("complete")] == expected
-    assert done.stdout.count("-F _at_complete") == 2
-
-
-@pytest.mark.parametrize("words, position, expected", BASH_COMPLETES)
-def test_what_completes(
-    at: At, daemon: FakeDaemon, words: list[str], position: int, expected: list[str]
-) -> None:
-    from at_cli.completion_scripts import candidates
-    from at_cli.face import Face
-    from at_cli.group import at as group
-    from at_cli.streams import Streams
-
-    face = Face(Streams.of_process(), at.environ)
-    found = candidates(group, words[1:], position, face)
-    assert [item.value for item in found] == expected
-
-
-def test_completion_starts_no_daemon(at: At, shell: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "at_cli", "show", ""],
-        env=shell | {"_AT_COMPLETE": "2"},
-        capture_output=True,
-        timeout=50,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert not at.home.root.exists()
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_the_script_loads(at: At, shell: dict[str, str], name: str) -> None:
-    load = {"bash": "set -eu; ", "zsh": "autoload -U compinit; compinit -D; ", "fish": ""}[name]
-    script = at("completion", name).out
-    done = subprocess.run(
-        [name, "-c", load + script], env=shell, capture_output=True, timeout=50, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,23 @@ from click.shell_completion import CompletionItem, ShellComplete
 
 _BASH = """\
 _at_complete() {
-    local line
+    local line word=${COMP_WORDS[COMP_CWORD]} quote=
+    local -a words=("${COMP_WORDS[@]:1}")
+    case $word in
+        [\\"\\']*) quote=${word:0:1} word=${word:1} ;;
+        *) word=${word//\\\\/} ;;
+    esac
+    words[COMP_CWORD - 1]=$word
     COMPREPLY=()
     while IFS= read -r line; do
-        COMPREPLY+=("${line%%$'\\t'*}")
-    done < <(_AT_COMPLETE="$COMP_CWORD" "$1" "${COMP_WORDS[@]:1}" 2>/dev/null)
+        line=${line%%$'\\t'*}
+        if [[ ! $quote ]]; then
+            printf -v line %q "$line"
+        elif [[ $line == *[\\"\\'\\$\\`\\\\!]* ]]; then
+            continue
+        fi
+        COMPREPLY+=("$line")
+    done < <(_AT_COMPLETE="$COMP_CWORD" "$1" "${words[@]}" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _at_complete at auto-tundra
 """
@@ -25,11 +37,13 @@ complete -o bashdefault -o default -F _at_complete at auto-tundra
 _ZSH = """\
 #compdef at auto-tundra
 _at_complete() {
-    local line
-    local -a candidates
+    local line name help
+    local -a before candidates
+    before=("${(@Q)words[2,CURRENT-1]}")
     while IFS= read -r line; do
-        candidates+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
-    done < <(_AT_COMPLETE=$((CURRENT - 1)) "${words[1]}" "${(@)words[2,-1]}" 2>/dev/null)
+        name=${line%%$'\\t'*} help=${line#*$'\\t'}
+        candidates+=("${name//:/\\\\:}${help:+:$help}")
+    done < <(_AT_COMPLETE=$((CURRENT - 1)) "${words[1]}" "${before[@]}" "${(Q)PREFIX}" 2>/dev/null)
     if (( ${#candidates} )); then
         _describe -V at candidates
     else
@@ -46,8 +60,10 @@ fi
 _FISH = """\
 function _at_complete
     set -l before (commandline -opc)
+    set -l word (commandline -ct)
+    set -l plain (string unescape -- $word 2>/dev/null; or string trim --left --chars '"\\'' -- $word)
     set -lx _AT_COMPLETE (count $before)
-    $before[1] $before[2..] (commandline -ct) 2>/dev/null
+    $before[1] $before[2..] "$plain" 2>/dev/null
 end
 complete -c at -f -a "(_at_complete)"
 complete -c auto-tundra -f -a "(_at_complete)"

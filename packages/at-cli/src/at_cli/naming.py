@@ -11,20 +11,32 @@ from at_cli.views.words import short
 from at_core.errors import AtError
 
 _PATIENCE_SECONDS = 1.0
+_TITLE = "title"
+"""The type of candidates that are too many to offer before something is typed."""
 
 
 def candidates(face: Face, kind: str, incomplete: str) -> list[CompletionItem]:
-    """What `kind` (bead, agent or ask) may be; nothing where no daemon answers at once."""
+    """What `kind` (bead, agent, name for either, ask) may be; nothing where no daemon answers at once."""
+    sources = {"bead": (_beads,), "agent": (_agents,), "name": (_agents, _beads), "ask": (_asks,)}[kind]
     try:
-        found = {"bead": _beads, "agent": _agents, "ask": _asks}[kind](face)
+        found = [item for source in sources for item in source(face)]
     except (AtError, OSError):
         return []
-    return [item for item in found if item.value.startswith(incomplete)]
+    by_title = kind in ("bead", "name") and incomplete != ""
+    return [item for item in found if item.value.startswith(incomplete) and (by_title or item.type != _TITLE)]
 
 
 def _beads(face: Face) -> list[CompletionItem]:
+    """By id, with the title as help, and by title where that can be typed and shown as it is."""
     beads = _ask(face, "beads", path=os.getcwd())["beads"]
-    return [CompletionItem(short(bead["id"]), help=face.style.plain(bead["title"])) for bead in beads]
+    plain = [face.style.plain(bead["title"]) for bead in beads]
+    ids = [CompletionItem(short(bead["id"]), help=title) for bead, title in zip(beads, plain, strict=True)]
+    titles = [
+        CompletionItem(title, type=_TITLE, help=bead.get("status", ""))
+        for bead, title in zip(beads, plain, strict=True)
+        if title == bead["title"] and not title.startswith("-")
+    ]
+    return ids + titles
 
 
 def _agents(face: Face) -> list[CompletionItem]:

@@ -14,12 +14,43 @@ from at_core.config import Config, set_value
 from at_core.errors import AtError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from at_core.config import Setting
 
 
+def _keys(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    face = ctx.find_object(Face)
+    plain = face.style.plain if face else str
+    return [
+        CompletionItem(setting.key, help=plain(f"{setting.value or '(none)'}; {setting.allowed}"))
+        for setting in _settings(face)
+        if setting.key.startswith(incomplete)
+    ]
+
+
+def _values(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The words that are allowed, where it is a matter of words."""
+    from click.shell_completion import CompletionItem
+
+    allowed = next((each.allowed for each in _settings(None) if each.key == ctx.params.get("key")), "")
+    words = [word.strip('"') for word in allowed.split(" | ")] if " | " in allowed else []
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _settings(face: Face | None) -> list[Setting]:
+    """Those of the call; as shipped where the call's cannot be read."""
+    try:
+        return (Config.load_from(face.home.config_file, face.environ) if face else Config()).describe()
+    except AtError:
+        return Config().describe()
+
+
 @verb(example="at config agents.claude.allow ask")
-@click.argument("key", required=False)
-@click.argument("value", required=False)
+@click.argument("key", required=False, shell_complete=_keys)
+@click.argument("value", required=False, shell_complete=_values)
 @click.option(
     "--show-origin", is_flag=True, help="Where each value comes from: file and line, variable, default."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +14,21 @@ from at_cli.transcript import print_transcript
 from at_cli.verb import EITHER, verb
 from at_core.errors import UsageError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _DAEMON = "daemon"
 
 
+def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    own = [CompletionItem(_DAEMON, help="the daemon's own log")] if _DAEMON.startswith(incomplete) else []
+    return (own if incomplete else []) + EITHER.shell_complete(ctx, parameter, incomplete)
+
+
 @verb(example="at logs furiosa -f")
-@click.argument("name", type=EITHER)
+@click.argument("name", type=EITHER, shell_complete=_names)
 @click.option("-f", "--follow", is_flag=True, help="Go on as it speaks and works.")
 @click.option("--after", type=click.IntRange(min=0), metavar="N", help="Only what came behind that place.")
 def command(face: Face, name: str, follow: bool, after: int | None) -> None:
