@@ -120,8 +120,8 @@ async def test_without_a_descriptor_to_spare_the_holder_serves_those_it_has(
             caller = callers.enter_context(socket.socket(socket.AF_UNIX))
             caller.settimeout(5)
             caller.connect(str(session.run_dir / f"{session.id}.sock"))
-        await session.write("m", b"still here\n")
-        await wait_for_output(session, b"still here")
+        assert (await session.write("m", b"still here\n")).repeated is False
+    await wait_for_output(session, b"still here")
     again = await open_session(
         session.id, run_dir=session_factory.home.run_dir, journal_dir=session_factory.home.journal_dir
     )

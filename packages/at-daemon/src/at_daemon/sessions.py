@@ -221,9 +221,7 @@ class LiveSessions:
             await self._ledger.record(
                 lambda change: self._note(change, record, events, writes, state, offset, gaps)
             )
-        except (
-            Exception
-        ) as error:  # whatever an agent says, a figure that nothing can keep, must not end the daemon
+        except Exception as error:  # whatever an agent says must not end the daemon
             log.exception("what %s said could not be taken in", record.id)
             stumbled = [Unparsed(f"{type(error).__name__}: {error}"[:500])]
             await self._ledger.record(
