@@ -214,6 +214,53 @@ def test_a_wrong_setting_is_one_line(at: At, arguments: list[str], code: int, sa
     assert outcome.code == code and says in outcome.error["message"]
 
 
+def test_a_setting_is_taken_out_again(at: At) -> None:
+    assert at("config", "general.rig", "none").out == "none\n"
+    document = at("config", "general.rig", "--unset", "--json").document
+    assert (document["value"], document["origin"]) == (None, "default")
+    assert "rig" not in at.home.config_file.read_text()
+    assert at("config", "general.rig", "--unset").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--unset"], ["general.rig", "x", "--unset"], ["general.nonsense", "--unset"]]
+)
+def test_what_is_to_be_taken_out_is_one_key(at: At, arguments: list[str]) -> None:
+    outcome = at("config", *arguments, "--json")
+    assert outcome.code == 2 and outcome.error["hint"]
+
+
+@pytest.mark.parametrize("change, shown", [(["3"], 3), (["--unset"], 20)])
+def test_a_setting_without_effect_says_so(at: At, change: list[str], shown: int) -> None:
+    at.environ["AT_GENERAL__MAX_AGENTS"] = "7"
+    plain = at("config", "general.max_agents", *change)
+    assert (plain.code, plain.out) == (0, "7\n")
+    assert plain.err.count("\n") == 1 and "AT_GENERAL__MAX_AGENTS" in plain.err and "no effect" in plain.err
+    document = at("config", "general.max_agents", *change, "--json").document
+    assert (document["value"], document["overridden_by"]) == (7, "AT_GENERAL__MAX_AGENTS")
+    del at.environ["AT_GENERAL__MAX_AGENTS"]
+    after = at("config", "general.max_agents", *change, "--json").document
+    assert (after["value"], after["overridden_by"], after["trouble"]) == (shown, None, None)
+
+
+@pytest.mark.parametrize("where", ["file", "variable"])
+def test_another_mistake_does_not_hide_that_a_setting_was_written(at: At, where: str) -> None:
+    at.home.make()
+    if where == "file":
+        at.home.config_file.write_text("[ui]\ntheme = 5\n")
+    else:
+        at.environ["AT_UI__THEME"] = ""
+        at.environ["AT_UI__THEMES"] = "dark"
+    plain = at("config", "general.max_agents", "3")
+    assert (plain.code, plain.out) == (0, "3\n")
+    assert plain.err.count("\n") == 1 and "written" in plain.err and "next:" in plain.err
+    document = at("config", "general.max_agents", "4", "--json").document
+    assert (document["value"], document["origin"]) == (4, str(at.home.config_file))
+    assert document["trouble"]["code"] == "config" and document["trouble"]["hint"]
+    assert "max_agents = 4" in at.home.config_file.read_text()
+    assert at("config", "general.max_agents").code == 2
+
+
 def test_a_section_and_where_its_values_come_from(at: At) -> None:
     at.environ["AT_GENERAL__MAX_AGENTS"] = "7"
     shown = at("config", "general", "--show-origin").out

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from at_core.config import Config, ConfigError, set_value
+from at_core.config import Config, ConfigError, set_value, unset_value
 
 MINE = """# my settings
 [general]  # how much
@@ -115,3 +115,36 @@ def test_any_text_comes_back_as_it_was_set(file: Path, text: str) -> None:
     set_value("general.rig", text)
     assert Config.load().general.rig == text
     assert Config.load().general.max_agents == 3
+
+
+@pytest.mark.parametrize("text", ["[ui]\ntheme = 5\n", "[general]\nmax_agents = 'many'\n[ui]\ntheme = 5\n"])
+def test_a_wrong_value_can_be_taken_out(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    unset_value("ui.theme", path)
+    assert path.read_text() == text.replace("theme = 5\n", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ""),
+        (
+            "# mine\n[general]\nrig = 'none'  # no\nmax_agents = 3 # few\n",
+            "# mine\n[general]\nmax_agents = 3 # few\n",
+        ),
+        ("[general]\nrig = 'x'\n[ui]\n", "[general]\n[ui]\n"),
+        ("general.rig = 'x'\n", ""),
+        ("general = 3\n", "general = 3\n"),
+    ],
+)
+def test_a_key_is_taken_out_and_all_else_stays(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(before)
+    unset_value("general.rig", path)
+    assert path.read_text() == after
+
+
+def test_a_key_that_is_none_cannot_be_taken_out(file: Path) -> None:
+    with pytest.raises(ConfigError, match="no such key"):
+        unset_value("general.rigg", file)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +12,10 @@ import click
 from at_cli.face import Face
 from at_cli.style import Look, TableCell
 from at_cli.verb import verb
-from at_core.config import Config, set_value
-from at_core.errors import AtError
+from at_core.config import Config, ConfigError, set_value, unset_value
+from at_core.config.reading import variable
+from at_core.config.values import to_toml_value
+from at_core.errors import AtError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -51,23 +55,25 @@ def _settings(face: Face | None) -> list[Setting]:
 @verb(example="at config agents.claude.allow ask")
 @click.argument("key", required=False, shell_complete=_keys)
 @click.argument("value", required=False, shell_complete=_values)
+@click.option("--unset", is_flag=True, help="Take KEY out of the file: its default counts again.")
 @click.option(
     "--show-origin", is_flag=True, help="Where each value comes from: file and line, variable, default."
 )
-def command(face: Face, key: str | None, value: str | None, show_origin: bool) -> None:
+def command(face: Face, key: str | None, value: str | None, unset: bool, show_origin: bool) -> None:
     """Show all settings, those of a section, or the one called KEY; with VALUE, set it.
 
     Settings are read when the daemon starts: at down --keep-agents, then at up.
     """
     path = face.home.config_file
-    if key is not None and value is not None:
-        face.home.make()
-        set_value(key, value, path)
+    if unset and (key is None or value is not None):
+        raise UsageError("--unset takes one key and no value", "at config KEY --unset")
+    if key is not None and (unset or value is not None):
+        _change(face, key, value, show_origin)
+        return
     settings = Config.load_from(path, face.environ).describe()
     one = next((setting for setting in settings if setting.key == key), None)
     if one is not None:
-        shown = _plain(one) if not show_origin else f"{_plain(one)}  ({one.origin})"
-        face.emit(_document(one), [face.style.plain(shown)])
+        face.emit(_document(one), [_line(one, show_origin, face.style)])
         return
     section = [setting for setting in settings if key is None or setting.key.startswith(f"{key}.")]
     if not section:
@@ -76,6 +82,50 @@ def command(face: Face, key: str | None, value: str | None, show_origin: bool) -
         {"file": str(path), "settings": [_document(setting) for setting in section]},
         _lines(section, show_origin, face.style),
     )
+
+
+def _change(face: Face, key: str, value: str | None, show_origin: bool) -> None:
+    """Set KEY, or take it out; then show what holds, and say so if that is something else or the rest is wrong."""
+    path = face.home.config_file
+    if value is None:
+        unset_value(key, path)
+    else:
+        face.home.make()
+        set_value(key, value, path)
+    trouble = None
+    try:
+        settings = Config.load_from(path, face.environ).describe()
+    except ConfigError as error:
+        trouble, settings = error, Config().describe()
+    setting = next(each for each in settings if each.key == key)
+    if trouble is not None and value is not None:
+        setting = replace(setting, value=_in_file(path, key), origin=str(path))
+    named = variable(tuple(key.split(".")))
+    overridden_by = named if face.environ.get(named) else None
+    document = {**_document(setting), "overridden_by": overridden_by, "trouble": _trouble(trouble)}
+    face.emit(document, [_line(setting, show_origin, face.style)])
+    done = f"{'taken out of' if value is None else 'written to'} {path}"
+    if trouble is not None:
+        face.note(
+            face.style.plain(f"at: {done}; what else is wrong: {trouble.message} (next: {trouble.hint})")
+        )
+    elif overridden_by is not None:
+        face.note(face.style.plain(f"at: {done}, to no effect while {overridden_by} is set"))
+
+
+def _in_file(path: Path, key: str) -> str:
+    found: Any = tomllib.loads(path.read_text("utf-8-sig"))
+    for name in key.split("."):
+        found = found[name]
+    return to_toml_value(found)
+
+
+def _trouble(error: ConfigError | None) -> dict[str, str] | None:
+    return None if error is None else {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _line(setting: Setting, show_origin: bool, style: Look) -> str:
+    return style.plain(f"{_plain(setting)}  ({setting.origin})" if show_origin else _plain(setting))
 
 
 def _no_such_key(key: str) -> AtError:

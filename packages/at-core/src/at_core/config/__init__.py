@@ -1,4 +1,4 @@
-"""Settings: `Config.load()` reads `config.toml` of the home folder, `set_value` edits it, `describe` explains it.
+"""Settings: `Config.load()` reads `config.toml` of the home folder, `set_value` and `unset_value` edit it, `describe` explains it.
 
 Each of these imports only those above it:
 
@@ -24,7 +24,7 @@ from at_core.config.model import (
     Setting,
     UiConfig,
 )
-from at_core.config.writing import set_value
+from at_core.config.writing import set_value, unset_value
 from at_core.errors import ConfigError
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "Setting",
     "UiConfig",
     "set_value",
+    "unset_value",
 ]

@@ -58,7 +58,8 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
     """Write one key into the file (None: the home folder's), which keeps its comments and order.
 
     `text` is what a person typed: a text as it is, anything else as TOML writes it. The file is replaced in one step
-    and readable by its owner alone; a link is followed. Raises `ConfigError`: unknown key, value not allowed, a file
+    and readable by its owner alone; a link is followed. Another mistake in it is no obstacle, so that several can be
+    corrected one by one. Raises `ConfigError`, and has written nothing then: unknown key, value not allowed, a file
     that is no TOML or cannot be written.
     """
     import tomlkit  # only editing needs it
@@ -70,9 +71,7 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
         raise ConfigError(
             "", str(error), f"at config {key} VALUE", key=key, allowed=allowed(fields()[keys])
         ) from error
-    target = Path(os.path.realpath(Home.find().config_file if path is None else path))
-    before = read_text(target) or ""
-    parse_toml(before, str(target))
+    target, before = _file(path)
     document = tomlkit.parse(before)
     table: Any = document
     for name in keys[:-1]:
@@ -85,6 +84,29 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
             raise ConfigError(str(target), f"{name} is no table", "correct the file by hand first", key=key)
     table[keys[-1]] = list(value) if isinstance(value, tuple) else value
     _replace(target, tomlkit.dumps(document))
+
+
+def unset_value(key: str, path: str | Path | None = None) -> None:
+    """Take one key out of the file, if it is there: its default counts again. As `set_value` in all else."""
+    import tomlkit  # only editing needs it
+
+    keys = require_key(key)
+    target, before = _file(path)
+    document = tomlkit.parse(before)
+    table: Any = document
+    for name in keys[:-1]:
+        table = table.get(name, {}) if isinstance(table, dict) else {}
+    if isinstance(table, dict) and keys[-1] in table:
+        del table[keys[-1]]
+        _replace(target, tomlkit.dumps(document))
+
+
+def _file(path: str | Path | None) -> tuple[Path, str]:
+    """The file to edit and its text. Raises `ConfigError` where that is no TOML."""
+    target = Path(os.path.realpath(Home.find().config_file if path is None else path))
+    before = read_text(target) or ""
+    parse_toml(before, str(target))
+    return target, before
 
 
 def _replace(target: Path, text: str) -> None:
