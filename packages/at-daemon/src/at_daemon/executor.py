@@ -20,7 +20,7 @@ from at_core.types import Intent, IntentState
 from at_core.vocabulary import EventType
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change, Ledger
-from at_session.errors import SessionError
+from at_session.errors import HolderSilent, SessionError
 from at_telemetry.context import bound
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Executor:
                 failpoint("intent.before-act")
                 effect = await self._acts[IntentKind(intent.kind)](intent)
                 failpoint("intent.after-act")
-            except TryLater as error:
+            except (TryLater, HolderSilent) as error:
                 await self._later(intent, str(error))
             except (AtError, SessionError, OSError, ValueError) as error:
                 if _may_pass(error, intent) or _nobody_waits_for(intent):

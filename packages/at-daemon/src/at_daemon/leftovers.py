@@ -38,8 +38,8 @@ async def end_strays(parts: Parts) -> list[str]:
 
 
 def sessions_awaited(tx: Tx) -> set[str]:
-    """Ids of the sessions that open intents will look for."""
-    names = set()
+    """Ids of the sessions that open intents will look for, or that are an agent's, be their holder silent just now."""
+    names = {record.id for record in tx.sessions(live=True)}
     for intent in tx.open_intents():
         if intent.kind == IntentKind.SPAWN and intent.agent_id is not None:
             names.add(session_id_for(intent.agent_id, int(intent.payload["attempt"])))

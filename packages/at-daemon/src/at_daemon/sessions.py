@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
+import functools
 import logging
 import os
 from collections.abc import Sequence
@@ -27,8 +28,9 @@ from at_daemon.failpoints import failpoint
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
 from at_session.drivers import driver_for
-from at_session.errors import HolderLost, SessionError
+from at_session.errors import HolderLost, HolderSilent, SessionError
 from at_session.journal import ExitStatus, Record, RecordKind
+from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, open_session
 from at_session.vocabulary import Driver, DriverEvent, DriverState, Unparsed, Write
 
@@ -39,7 +41,9 @@ SILENT_SECONDS = 5.0
 """Bytes that said nothing, such as the middle of a long line, are put on record at the latest then: the driver's state
 holds what it has of the line, so that storing it with every piece would cost the square of the line's length."""
 GONE_SECONDS = 3.0
+LOST_SECONDS = 20.0
 LONGEST_ASIDE_SECONDS = 300.0
+LONGEST_SILENCE_SECONDS = 30.0
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
 
@@ -152,6 +156,11 @@ class LiveSessions:
                         live.offset, live.taken_at = batch[-1].next, awake
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
                     await self._trim(live)
+        except HolderSilent as error:  # no proof of its end: it is found again, or found to be over
+            self._live.pop(live.record.id, None)
+            self._set_aside(live.record, error)
+            live.over.set()
+            return
         except SessionError as error:  # its holder is gone, or its journal cannot be read
             log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
@@ -170,7 +179,11 @@ class LiveSessions:
         """Leave a session to its holder for a while; it is `unknown` meanwhile, and nothing of it is lost."""
         times = self._stumbles[record.id] = self._stumbles.get(record.id, 0) + 1
         wait = min(LONGEST_ASIDE_SECONDS, 2.0**times)
-        log.error("session %s is left alone for %.0f s", record.id, wait, exc_info=error)
+        if isinstance(error, HolderSilent):
+            wait = min(wait, LONGEST_SILENCE_SECONDS)
+            log.warning("%s; it is left alone for %.0f s", error, wait)
+        else:
+            log.error("session %s is left alone for %.0f s", record.id, wait, exc_info=error)
         if self._tasks is not None:
             self._tasks.start_soon(self._take_up_again, record.id, wait)
 
@@ -181,14 +194,13 @@ class LiveSessions:
             await self.adopt(record)
 
     async def _end_orphans(self, session: Session) -> None:
-        """What a lost holder left running must not work on beside the next start."""
-        with contextlib.suppress(SessionError, OSError):
+        """What a lost holder left running must not work on beside the next start, even if it cannot be asked to end."""
+        with contextlib.suppress(SessionError, OSError), anyio.move_on_after(LOST_SECONDS):
             await session.stop(GONE_SECONDS)
             await session.wait()
-        with contextlib.suppress(SessionError, OSError):
-            found = await open_session(session.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
-            if isinstance(found, EndedSession):
-                await anyio.to_thread.run_sync(found.kill_processes)
+        await let_go(session)
+        folders = {"run_dir": self._run_dir, "journal_dir": self._journal_dir}
+        await anyio.to_thread.run_sync(functools.partial(kill_session, session.id, **folders))
 
     async def _trim(self, live: Live) -> None:
         if live.offset - live.trimmed < TRIM_EVERY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from at_agents.decisions import Do, IntentKind, derived_id
-from at_core.types import MessageKind
+from at_core.types import MessageKind, SessionRecord
 from at_core.vocabulary import BeadFact
 from at_daemon.acts.proof import pin_permission
 from at_daemon.handlers.beads import retry_body
@@ -54,6 +54,15 @@ def test_a_permission_given_before_the_collection_is_for_what_it_finds(
         "by": "person",
         "head": kept,
     }
+
+
+def test_a_session_on_record_is_no_stray_although_its_holder_is_silent(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    record = SessionRecord(
+        id="s-1", agent_id=agent.id, bead_id=None, cli="demo", attempt=1, started_at=desk.clock.now()
+    )
+    desk.do(lambda change: change.tx.add_session(record))
+    assert desk.do(lambda change: sessions_awaited(change.tx)) == {"s-1"}
 
 
 def test_only_sessions_of_open_starts_and_gates_are_waited_for(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from at_daemon.executor import MOST_ATTEMPTS, Effect, Executor
 from at_daemon.git.errors import GitTimedOut
 from at_daemon.parts import Starts
 from at_daemon.testing import Desk
+from at_session.errors import HolderSilent
 
 
 def carried_out(
@@ -59,6 +60,13 @@ def test_what_may_pass_is_tried_again(desk: Desk) -> None:
     intent = carried_out(desk, GitTimedOut("fetch", 60))
     assert intent.state is IntentState.OPEN
     assert intent.attempts == 1
+
+
+def test_a_holder_that_does_not_answer_is_asked_again_however_long_it_takes(desk: Desk) -> None:
+    desk.do(lambda change: change.intend(Do("look", IntentKind.FORECAST), None, None))
+    for _ in range(MOST_ATTEMPTS):
+        desk.do(lambda change: change.tx.delay_intent("look", change.now))
+    assert carried_out(desk, HolderSilent("s-1", "frozen")).state is IntentState.OPEN
 
 
 def test_but_not_for_ever(desk: Desk) -> None:

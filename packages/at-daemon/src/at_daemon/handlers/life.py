@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,9 +17,10 @@ from at_daemon.acts.proof import GATE_PREFIX
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
-from at_daemon.sessions import let_go, process_gone
+from at_daemon.sessions import GONE_SECONDS, let_go, process_gone
 from at_daemon.vitals import processes_naming
 from at_session.errors import SessionError
+from at_session.processes import kill_session
 from at_session.session import EndedSession, list_sessions, open_session
 
 Json = dict[str, Any]
@@ -47,6 +49,7 @@ async def down(parts: Parts, call: Call) -> Json:
                 await _stop_the_rest(parts)
                 for pid in processes_naming(parts.home.holders):
                     await process_gone(pid)  # a holder that answers nobody any more lingers for a moment
+            await _end_by_force(parts)
     finally:
         parts.stopping.set()
     return {"stopped": stopped}
@@ -72,6 +75,19 @@ async def _stop_the_rest(parts: Parts) -> None:
         if session_id.startswith(GATE_PREFIX):
             # What we ended is no result: without a journal the gate is run again.
             shutil.rmtree(held.journal, ignore_errors=True)
+
+
+async def _end_by_force(parts: Parts) -> None:
+    """Whatever is held still has had its time: it is frozen, or cannot be reached."""
+    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
+    live = await parts.ledger.read(lambda tx: {record.id for record in tx.sessions(live=True)})
+    for session_id in sorted(live | set(list_sessions(parts.home.holders))):
+        killed = await anyio.to_thread.run_sync(functools.partial(kill_session, session_id, **folders))
+        if killed:
+            log.warning("session %s was ended by force: %s", session_id, killed)
+        with anyio.move_on_after(GONE_SECONDS):
+            for pid in killed:
+                await process_gone(pid)
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"down": down}

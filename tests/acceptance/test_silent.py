@@ -1,0 +1,80 @@
+"""One session in trouble is the trouble of one session: the daemon, the other agents and `at down` go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from acceptance.product import Product
+
+PROMPT = "ask sh echo hello"
+LONG = "stream 3; write work.txt one"
+SOON_SECONDS = 20.0
+
+
+def session_of(product: Product, bead: str) -> str:
+    """The session in which the bead's agent runs."""
+    started = product.wait(bead, "agent.started")
+    return str(started["payload"]["session"])
+
+
+def holder_of(product: Product, session: str) -> int:
+    """The process that holds a session."""
+    wanted = os.fsencode(f"{session}.launch")
+    (pid,) = (
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and wanted in (entry / "cmdline").read_bytes()
+    )
+    return pid
+
+
+def label_of(product: Product, bead: str) -> str:
+    """What `at show` calls the bead's agent."""
+    return str(product.json("show", bead)["agent"]["label"])
+
+
+def test_garbage_in_a_journal_costs_one_session(product: Product) -> None:
+    harmed, other = product.start(LONG), product.start(LONG)
+    session = session_of(product, harmed)
+    product.wait(harmed, "text.spoken")
+    (segment,) = (product.home / "journal" / session).glob("*.seg")
+    with segment.open("ab") as file:
+        file.write(b"garbage")
+    lost = product.wait(harmed, "agent.lost")
+    assert lost["payload"]["session"] == session
+    assert product.run_to_rest(other)["bead"]["status"] == "review"
+    began = time.monotonic()
+    assert product.at("down").code == 0
+    assert time.monotonic() - began < SOON_SECONDS
+    assert product.processes() == []
+
+
+def test_an_agent_whose_holder_is_frozen_while_the_daemon_starts_is_unknown_and_goes_on(
+    product: Product,
+) -> None:
+    bead = product.start(LONG)
+    session = session_of(product, bead)
+    product.wait(bead, "text.spoken")
+    holder = holder_of(product, session)
+    daemon = product.daemon_pid()
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        os.kill(daemon, signal.SIGKILL)
+        assert label_of(product, bead) == "unknown"
+        assert product.daemon_pid() != daemon
+    finally:
+        os.kill(holder, signal.SIGCONT)
+    assert product.run_to_rest(bead)["bead"]["status"] == "review"
+    seen = [event["type"] for event in product.json_lines("events") if event["bead_id"] == bead]
+    assert seen.count("agent.started") == 1 and "agent.lost" not in seen
+
+
+def test_down_ends_a_frozen_session_by_force_in_the_end(product: Product) -> None:
+    bead = product.start(LONG)
+    holder = holder_of(product, session_of(product, bead))
+    os.kill(holder, signal.SIGSTOP)
+    assert product.at("down").code == 0
+    assert product.processes() == []
