@@ -39,6 +39,11 @@ HOLDER_ENVIRONMENT = {
 
 
 HOLDER_PARTS = ("holder_wire", "holder_journal", "holder_processes", "holder_clients", "holder_loop")
+SOURCES = tuple(
+    (path, path.read_bytes())
+    for path in (Path(holder.__file__).with_name(f"{name}.py") for name in (*HOLDER_PARTS, "holder"))
+)
+"""Read once: an update on disk must not mix with the program that runs, whose list of parts is the old one."""
 UNCHECKED = (1).to_bytes(4, "little") + b"\0" * 8  # flags of a .pyc that is never compared with a source
 
 # Puts the parts in place of what importing them would, then runs the last as the script it is.
@@ -146,19 +151,17 @@ def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path)
 
 
 def bundled_holder(run_dir: Path) -> Path:
-    """The holder's files in one file of bytecode, kept in `run_dir` and made anew when a source has changed.
+    """The holder's files, as they were when this module was imported, in one file of bytecode kept in `run_dir`.
 
     Compiled at every start they cost 10 ms and 2 MB that stay with the process; the interpreter's own cache may be
     absent or read-only, and is not for scripts. Optimised, as docstrings are of no use there.
     """
-    folder = Path(holder.__file__).parent
-    sources = [folder / f"{name}.py" for name in (*HOLDER_PARTS, "holder")]
-    stamp = zlib.crc32(repr([(path.stat().st_mtime_ns, path.stat().st_size) for path in sources]).encode())
+    stamp = zlib.crc32(repr(SOURCES).encode())
     path = run_dir / f"holder-{sys.implementation.cache_tag}-{stamp:08x}.pyc"
     if not path.exists():
         for stale in run_dir.glob(f"holder-{sys.implementation.cache_tag}-*.pyc"):
             stale.unlink(missing_ok=True)
-        parts = [(each.stem, compile(each.read_bytes(), each, "exec", optimize=2)) for each in sources]
+        parts = [(source.stem, compile(text, source, "exec", optimize=2)) for source, text in SOURCES]
         code = compile(BUNDLE % marshal.dumps(parts), path, "exec")
         made = path.with_suffix(f".{os.getpid()}")
         made.write_bytes(importlib.util.MAGIC_NUMBER + UNCHECKED + marshal.dumps(code))

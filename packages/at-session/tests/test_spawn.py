@@ -1,0 +1,48 @@
+"""Starts of holders, good and failed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import at_session
+from at_session.pytest_plugin import SessionHome
+
+UPDATED = """
+import sys, anyio
+from pathlib import Path
+from at_session import spawn
+from at_session.session import SessionSpec, start_session
+from at_session.vocabulary import Transport
+
+folder, run, journal = map(Path, sys.argv[1:])
+assert Path(spawn.__file__).is_relative_to(folder)
+for path in folder.glob("at_session/holder*.py"):  # what an update puts there needs parts that we do not know
+    path.write_text("from at_session.holder_of_tomorrow import everything")
+
+async def main():
+    for name in ("first", "second"):
+        spec = SessionSpec(name, ("true",), {"PATH": "/bin:/usr/bin"}, "/", Transport.PIPE, linger_seconds=0)
+        session = await start_session(spec, run_dir=run, journal_dir=journal)
+        print((await session.wait()).code)
+
+anyio.run(main)
+"""
+
+
+def test_a_program_that_runs_goes_on_starting_holders_after_an_update_on_disk(
+    session_home: SessionHome, tmp_path: Path
+) -> None:
+    package = Path(at_session.__file__).parent
+    shutil.copytree(package, tmp_path / "at_session", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", UPDATED, str(tmp_path), str(session_home.run_dir)]
+    done = subprocess.run(
+        [*command, str(session_home.journal_dir)],
+        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["0", "0"], "")
