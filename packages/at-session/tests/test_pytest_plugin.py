@@ -25,7 +25,7 @@ async def test_a_session_left_running(session_factory):
 LEAVES = """
 import os, subprocess
 from at_session import holder_wire as wire
-from at_session.spawn import session_mark
+from at_session.processes import session_mark
 
 def test_a_process_that_no_session_owns_any_more(session_factory):
     journal = session_factory.home.journal_dir / "gone"

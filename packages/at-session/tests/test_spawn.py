@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import at_session
-from at_session.pytest_plugin import SessionHome
+from at_session.errors import HolderFailed
+from at_session.processes import holders_of
+from at_session.pytest_plugin import SessionFactory, SessionHome
 
 UPDATED = """
 import sys, anyio
@@ -46,3 +51,44 @@ def test_a_program_that_runs_goes_on_starting_holders_after_an_update_on_disk(
         check=False,
     )
     assert (done.stdout.split(), done.stderr) == (["0", "0"], "")
+
+
+SILENT = """
+import os, time
+{fork}
+os.close(1)
+{then}
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fork", "then", "said"),
+    [
+        ("", "time.sleep(0.2)", "without a word"),
+        ("", "time.sleep(1000)", "without a word"),
+        ("if os.fork(): os._exit(0)", "time.sleep(1000)", "without a word"),
+        ("if os.fork(): os._exit(0)\ntime.sleep(1000)", "", "within 0.3 s"),
+        ("time.sleep(1000)", "", "within 0.3 s"),
+    ],
+)
+async def test_nothing_is_left_of_a_holder_that_says_nothing(
+    session_factory: SessionFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fork: str,
+    then: str,
+    said: str,
+) -> None:
+    script = tmp_path / "holder.py"
+    script.write_text(SILENT.format(fork=fork, then=then))
+    monkeypatch.setattr("at_session.spawn.bundled_holder", lambda _: script)
+    if "within" in said:
+        monkeypatch.setattr("at_session.spawn.START_SECONDS", 0.3)
+    home = session_factory.home
+    with pytest.raises(HolderFailed, match=said):
+        await session_factory(["true"], id="s")
+    assert holders_of(home.run_dir, "s") == []
+    with pytest.raises(ChildProcessError):  # no child is left, not even a zombie
+        os.waitpid(-1, os.WNOHANG)
+    assert not (home.journal_dir / "s").exists()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 from at_session import holder_processes
 from at_session import holder_wire as wire
-from at_session.spawn import session_mark
 
 PROC = Path("/proc")
+
+
+def session_mark(session_id: str, journal: Path) -> str:
+    """What the environment of a session's processes says in AT_SESSION_MARK; ids alone are not unique to a machine."""
+    return f"{session_id}:{os.path.realpath(journal)}"
 
 
 def marked_processes(session_id: str, journal: Path, *, holder: int = 0) -> dict[int, str]:
@@ -52,6 +57,11 @@ def kill_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> dict[i
         found |= marked_processes(session_id, journal_dir / session_id, holder=holder)
         found[holder] = "holder"
     found |= marked_processes(session_id, journal_dir / session_id)
-    for pid in found:
-        holder_processes.send_signal(pid, signal.SIGKILL)
+    kill_all(found)
     return found
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL; those that are gone are passed over."""
+    for pid in pids:
+        holder_processes.send_signal(pid, signal.SIGKILL)

@@ -7,7 +7,6 @@ thread: one connection for requests, opened when first needed, and one for each 
 from __future__ import annotations
 
 import shutil
-import signal as signals
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from types import TracebackType
 import anyio
 import anyio.lowlevel
 
-from at_session import holder_processes, protocol
 from at_session import holder_wire as wire
+from at_session import protocol
 from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, reach
 from at_session.errors import HolderLost, HolderSilent, ProtocolBroken, SessionEnded, SessionError
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
-from at_session.processes import holders_of, marked_processes
+from at_session.processes import holders_of, kill_all, marked_processes
 from at_session.spawn import SessionSpec, spawn_holder
 from at_session.vocabulary import Transport
 
@@ -367,8 +366,7 @@ class EndedSession:
     def kill_processes(self) -> dict[int, str]:
         """SIGKILL those processes; returns them."""
         found = self.processes()
-        for pid in found:
-            holder_processes.send_signal(pid, signals.SIGKILL)
+        kill_all(found)
         return found
 
     def discard(self) -> None:

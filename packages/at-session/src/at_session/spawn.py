@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import marshal
 import os
 import re
 import shutil
+import signal
 import sys
 import zlib
 from collections.abc import Mapping
@@ -19,10 +21,12 @@ from at_session import holder
 from at_session import holder_wire as wire
 from at_session.errors import BinaryNotFound, CwdMissing, HolderFailed, NoFreePty, SessionExists, StartError
 from at_session.journal import text_fields
+from at_session.processes import kill_all, marked_processes, session_mark
 from at_session.vocabulary import Transport
 
 SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 START_SECONDS = 20.0
+REAP_SECONDS = 5.0
 
 # What the dynamic linker may need to run the same interpreter again; nothing else of our environment is passed on.
 LINKER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -112,11 +116,6 @@ def find_binary(spec: SessionSpec) -> str:
     return os.path.join(os.path.abspath(spec.cwd), found)
 
 
-def session_mark(session_id: str, journal: Path) -> str:
-    """What the environment of a session's processes says in AT_SESSION_MARK; ids alone are not unique to a machine."""
-    return f"{session_id}:{os.path.realpath(journal)}"
-
-
 def launch_file(spec: SessionSpec, executable: str, socket: Path, journal: Path) -> bytes:
     """The texts that `holder.read_launch` takes apart."""
     polite = spec.polite if spec.polite is not None else ("eof" if spec.transport is Transport.PIPE else 1)
@@ -193,6 +192,7 @@ async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> di
         reply = await _run_holder(launch, journal / "holder.log")
         return _read_reply(spec, reply, journal)
     except (StartError, OSError):
+        kill_all(marked_processes(spec.id, journal))  # the agent of a holder that came as far as that
         shutil.rmtree(journal, ignore_errors=True)
         for path in (launch, socket):
             path.unlink(missing_ok=True)
@@ -226,7 +226,10 @@ def _complete(reply: bytes) -> bool:
 
 
 async def _run_holder(launch: Path, log: Path) -> bytes:
-    """The frame by which the holder says that the agent runs, or what went wrong; empty if it died."""
+    """The frame by which the holder says that the agent runs, or what went wrong; less if it died or took too long.
+
+    Without a whole frame neither of the holder's two processes is there any more.
+    """
     ready_r, ready_w = os.pipe()
     try:
         try:
@@ -235,26 +238,44 @@ async def _run_holder(launch: Path, log: Path) -> bytes:
             os.close(ready_w)
         reply = b""
         # Shielded: a start is 30 ms, and giving up inside it would leave a process that nobody waits for.
-        with anyio.move_on_after(START_SECONDS, shield=True):
-            while not _complete(reply):
-                await anyio.wait_readable(ready_r)
-                part = os.read(ready_r, 4096)
-                if not part:
-                    break
-                reply += part
-        _reap(pid, wait=bool(reply))
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(START_SECONDS) as waiting:
+                while not _complete(reply):
+                    await anyio.wait_readable(ready_r)
+                    part = os.read(ready_r, 4096)
+                    if not part:
+                        break
+                    reply += part
+            if not _complete(reply):
+                await _end(pid)
+                if waiting.cancelled_caught:
+                    raise HolderFailed("start", f"it did not come up within {START_SECONDS:g} s")
+                return b""
+        _reap(pid, 0)  # by its word it has forked, and its first process is ending
         return reply
     finally:
         os.close(ready_r)
 
 
-def _reap(pid: int, *, wait: bool) -> None:
-    """Collect the first of the holder's two processes; by its word it has forked and is ending."""
-    os.waitpid(pid, 0 if wait else os.WNOHANG)
+async def _end(pid: int) -> None:
+    """SIGKILL the holder, which is in the process group of its first process, our child, and see both gone."""
+    os.killpg(pid, signal.SIGKILL)
+    for _ in range(round(REAP_SECONDS / 0.01)):
+        _reap(pid, os.WNOHANG)
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return
+        await anyio.sleep(0.01)
+
+
+def _reap(pid: int, options: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # it was reaped by an earlier call
+        os.waitpid(pid, options)
 
 
 def _read_reply(spec: SessionSpec, reply: bytes, journal: Path) -> dict[str, str]:
-    if len(reply) < wire.FRAME.size:
+    if not _complete(reply):
         log = journal / "holder.log"
         said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
         raise HolderFailed("start", said[0] if said else "it ended without a word")
