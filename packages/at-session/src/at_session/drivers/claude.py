@@ -309,7 +309,7 @@ class ClaudeDriver:
     def _control_request(self, line: Object) -> Events:
         request_id, request = text_of(line.get("request_id")), object_of(line.get("request"))
         if request.get("subtype") != "can_use_tool":
-            return [jsonlines.unparsed(str(line))]
+            return _refused(request_id, line)
         tool, given = text_of(request.get("tool_name")), object_of(request.get("input"))
         self._asks[request_id] = {
             "tool": tool,
@@ -413,6 +413,15 @@ def _session_options(env: Mapping[str, str], session_id: str) -> list[str]:
     while (conversation := has_conversation(env, session_id)) is False:
         session_id = str(uuid5(NAMESPACE_OID, session_id))
     return ["--resume" if conversation else "--session-id", session_id]
+
+
+def _refused(request_id: str, line: Object) -> Events:
+    """A request that we do not understand must not leave the CLI waiting for an answer."""
+    if not request_id:
+        return [jsonlines.unparsed(f"a request without an id: {line}")]
+    body = {"subtype": "error", "request_id": request_id, "error": "requests of this kind are not supported"}
+    write = Write(f"answer:{request_id}", encode({"type": "control_response", "response": body}))
+    return [jsonlines.unparsed(f"a request of an unknown kind, refused: {line}"), write]
 
 
 def _keep(kept: dict[str, Any], uuid: str, value: object) -> None:
