@@ -198,3 +198,9 @@ def test_other_variables_are_no_settings(home: Path, name: str) -> None:
 def test_an_unknown_key_has_no_origin() -> None:
     with pytest.raises(ConfigError, match=r"nearest is general\.max_agents"):
         Config().origin("general.max_agent")
+
+
+def test_what_no_part_acts_on_yet_is_told_apart() -> None:
+    used = {setting.key: setting.used for setting in Config().describe()}
+    assert not used["general.max_ptys"] and not used["security.tool_firewall"]
+    assert used["general.max_agents"] and used["agents.codex.allow"]

@@ -146,6 +146,7 @@ def _document(setting: Setting) -> dict[str, Any]:
         "value": _value(setting),
         "origin": setting.origin,
         "allowed": setting.allowed,
+        "used": setting.used,
     }
 
 
@@ -159,6 +160,9 @@ def _lines(settings: list[Setting], show_origin: bool, style: Look) -> list[str]
     def row(setting: Setting) -> tuple[TableCell, ...]:
         colour = "dim" if setting.origin == "default" else ""
         cells = (TableCell(setting.key, colour), TableCell(style.plain(setting.value) or "(none)", colour))
-        return (*cells, TableCell(style.plain(setting.origin), "dim")) if show_origin else cells
+        note = TableCell("" if setting.used else "not used yet", "dim")
+        return (
+            (*cells, TableCell(style.plain(setting.origin), "dim"), note) if show_origin else (*cells, note)
+        )
 
     return style.table([row(setting) for setting in settings])

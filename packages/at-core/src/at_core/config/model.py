@@ -133,6 +133,14 @@ class Setting:
     value: str
     origin: str
     allowed: str
+    used: bool = True
+    """Whether a part of this version acts on it."""
+
+
+NOT_USED_YET = frozenset(
+    {"general.max_ptys", "dolt", "cache.ttl_seconds", "providers", "security", "ui", "bridge"}
+)
+"""Keys and sections that are kept and checked, for parts that are still to come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from at_core.config.file import KeyLines, parse_toml, read_text
-from at_core.config.model import Key, Setting, Settings
+from at_core.config.model import NOT_USED_YET, Key, Setting, Settings
 from at_core.config.reading import fields, require_key
 from at_core.config.values import allowed, from_text, to_toml_value
 from at_core.errors import ConfigError
@@ -50,7 +50,8 @@ def describe(config: Settings) -> list[Setting]:
         elif source and key in source.in_file:
             origin = f"{source.where}:{lines.line(key)}"
         text = "" if value is None else to_toml_value(value)
-        rows.append(Setting(".".join(key), text, origin, allowed(hint)))
+        used = NOT_USED_YET.isdisjoint((key[0], ".".join(key)))
+        rows.append(Setting(".".join(key), text, origin, allowed(hint), used))
     return rows
 
 

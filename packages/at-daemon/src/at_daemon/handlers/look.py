@@ -123,7 +123,7 @@ async def explain(parts: Parts, call: Call) -> Json:
             if bead is None:
                 raise Refused(
                     f"{agent.name} was never given a bead, so there is nothing to explain",
-                    "at sling BEAD AGENT",
+                    f"at sling BEAD {agent.name}",
                 )
             return explain_document(parts, tx, parts.ledger.worlds.of(tx, bead), agent.id)
         assert bead is not None

@@ -6,6 +6,7 @@ Source: `control_request` lines of subtype `can_use_tool`, seen with claude 2.1.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from at_session.drivers.commands import argument_list
 from at_session.drivers.jsonlines import Object, objects_of, text_of
@@ -15,12 +16,20 @@ _SHELLS = ("Bash", "PowerShell")
 _EDITS = ("Write", "Edit", "MultiEdit", "NotebookEdit")
 _QUESTION = "AskUserQuestion"
 
+# What a command's input may have beside it without doing anything else than the command says.
+_HARMLESS = ("command", "description", "timeout")
+_OFF = ("dangerouslyDisableSandbox", "replace_all", "run_in_background")
+"""Switches that mean nothing when they are false; the CLI sends some of them always."""
+
 
 def opened(request_id: str, tool: str, given: Object) -> AskOpened:
     """The ask as a person should see it."""
     command = text_of(given.get("command"))
     if tool in _SHELLS and command:
-        return AskOpened(request_id, AskKind.COMMAND, command, tool=tool, argv=argument_list(command))
+        more = _more(given, _HARMLESS)
+        # A rule made of the words alone would match what was never approved.
+        argv = None if more else argument_list(command)
+        return AskOpened(request_id, AskKind.COMMAND, " ".join([*more, command]), tool=tool, argv=argv)
     if tool in _EDITS:
         return AskOpened(request_id, AskKind.EDIT, _edit(tool, given), tool=tool)
     if tool == _QUESTION:
@@ -46,15 +55,34 @@ def answer(tool: str, given: Object, decision: Decision) -> Object:
 
 
 def _edit(tool: str, given: Object) -> str:
-    path = text_of(given.get("file_path")) or text_of(given.get("notebook_path"))
-    changes = objects_of(given.get("edits")) or [given]
-    lines = [path]
-    for change in changes:
-        old = text_of(change.get("old_string"))
-        new = text_of(change.get("new_string" if tool in ("Edit", "MultiEdit") else "content"))
-        new = new or text_of(change.get("new_source"))
-        lines += [f"-{line}" for line in old.splitlines()] + [f"+{line}" for line in new.splitlines()]
-    return "\n".join(lines)
+    path = "file_path" if text_of(given.get("file_path")) else "notebook_path"
+    edits = objects_of(given.get("edits"))
+    texts = ("old_string", _new_text(tool, given))
+    shown = [name for name in texts if isinstance(given.get(name), str)] if not edits else ["edits"]
+    lines = [" ".join([text_of(given.get(path)), *_more(given, (path, *shown))])]
+    for change in edits:
+        lines += [*_more(change, ("old_string", _new_text(tool, change))), *_changed(tool, change)]
+    return "\n".join(lines if edits else [*lines, *_changed(tool, given)])
+
+
+def _changed(tool: str, change: Object) -> list[str]:
+    old, new = text_of(change.get("old_string")), text_of(change.get(_new_text(tool, change)))
+    return [f"-{line}" for line in old.splitlines()] + [f"+{line}" for line in new.splitlines()]
+
+
+def _new_text(tool: str, change: Object) -> str:
+    name = "new_string" if tool in ("Edit", "MultiEdit") else "content"
+    return name if text_of(change.get(name)) else "new_source"
+
+
+def _more(given: Object, shown: Sequence[str]) -> list[str]:
+    """What else the input says, in brackets; empty if there is nothing that is not shown anyway."""
+    more = [
+        f"{name}: {_compact(value)}"
+        for name, value in given.items()
+        if name not in shown and not (value is False and name in _OFF)
+    ]
+    return [f"[{', '.join(more)}]"] if more else []
 
 
 def _questions(given: Object) -> str:
@@ -82,5 +110,5 @@ def _answers(given: Object, text: str) -> dict[str, str]:
     return answers
 
 
-def _compact(given: Object) -> str:
+def _compact(given: object) -> str:
     return json.dumps(given, ensure_ascii=False)
