@@ -68,6 +68,12 @@ def test_a_command_is_shown_with_all_that_changes_what_it_does(
             },
             "a\n[replace_all: true]\n-1\n+2\n-3\n+4",
         ),
+        ("MultiEdit", {"file_path": "a", "edits": [{"old_string": 1}]}, "a\n[old_string: 1]"),
+        (
+            "MultiEdit",
+            {"file_path": "a", "edits": [{"old_string": "1"}, 7]},
+            'a [edits: [{"old_string": "1"}, 7]]',
+        ),
         ("Write", {"file_path": "a", "content": "x", "mode": 511}, "a [mode: 511]\n+x"),
         (
             "NotebookEdit",

@@ -57,12 +57,19 @@ def answer(tool: str, given: Object, decision: Decision) -> Object:
 def _edit(tool: str, given: Object) -> str:
     path = "file_path" if text_of(given.get("file_path")) else "notebook_path"
     edits = objects_of(given.get("edits"))
-    texts = ("old_string", _new_text(tool, given))
-    shown = [name for name in texts if isinstance(given.get(name), str)] if not edits else ["edits"]
+    whole = bool(edits) and edits == given.get("edits")
+    shown = ["edits"] if whole else _texts(tool, given)
     lines = [" ".join([text_of(given.get(path)), *_more(given, (path, *shown))])]
+    if not whole:
+        return "\n".join([*lines, *_changed(tool, given)])
     for change in edits:
-        lines += [*_more(change, ("old_string", _new_text(tool, change))), *_changed(tool, change)]
-    return "\n".join(lines if edits else [*lines, *_changed(tool, given)])
+        lines += [*_more(change, _texts(tool, change)), *_changed(tool, change)]
+    return "\n".join(lines)
+
+
+def _texts(tool: str, change: Object) -> list[str]:
+    names = ("old_string", _new_text(tool, change))
+    return [name for name in names if isinstance(change.get(name), str)]
 
 
 def _changed(tool: str, change: Object) -> list[str]:
