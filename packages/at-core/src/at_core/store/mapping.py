@@ -120,7 +120,7 @@ class _Field:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Change(Generic[R]):
+class RowChange(Generic[R]):
     """Setting some columns. `apply` takes a record's stored row, then the new values as the record's fields have them.
 
     It gives the changed record, of the next revision, and the values that `statement` wants.
@@ -162,7 +162,7 @@ class Mapping(Generic[R]):
         self.encode = self._compile("encode", "record", f"return ({', '.join(values)},)")
         self.decode = self._compile("decode", "row", *self._fill({}), "return record")
         self._updates: dict[tuple[str, ...], Statement] = {}
-        self._changes: dict[tuple[str, ...], Change[R]] = {}
+        self._changes: dict[tuple[str, ...], RowChange[R]] = {}
 
     def update(self, names: tuple[str, ...]) -> Statement:
         """UPDATE of these columns, in this order, then the id.
@@ -177,7 +177,7 @@ class Mapping(Generic[R]):
             known = self._updates[names] = Statement(clause)
         return known
 
-    def change(self, names: tuple[str, ...]) -> Change[R]:
+    def change(self, names: tuple[str, ...]) -> RowChange[R]:
         """Setting these columns, to which the revision is added."""
         known = self._changes.get(names)
         if known is None:
@@ -190,7 +190,7 @@ class Mapping(Generic[R]):
             ]
             apply = self._compile("apply", ", ".join(("row", *new.values())), *lines)
             told = (*names, "revision")
-            known = self._changes[names] = Change(told, self.update(told), apply)
+            known = self._changes[names] = RowChange(told, self.update(told), apply)
         return known
 
     def _fill(self, given: dict[str, str]) -> list[str]:
