@@ -52,6 +52,24 @@ def test_garbage_in_a_journal_costs_one_session(product: Product) -> None:
     assert product.processes() == []
 
 
+def test_garbage_in_a_gates_journal_ends_the_gate_and_proves_nothing(product: Product) -> None:
+    product.settings('[gates]\ncheck = "echo begun; while sleep 0.2; do echo tick; done"\n')
+    bead = product.start("write a.txt x")
+    product.wait(bead, "work.collected")
+    begun: list[Path] = []
+    while not begun:
+        product.json("status")
+        found = (product.home / "journal").glob("gate-*/*.seg")
+        begun = [segment for segment in found if b"begun" in segment.read_bytes()]
+    with begun[0].open("ab") as file:
+        file.write(b"garbage")
+    blocked = product.wait(bead, "bead.blocked")
+    assert "could not run" in blocked["payload"]["reason"]
+    assert not product.json("show", bead)["proved"]
+    assert not list((product.home / "gates").iterdir())
+    assert not list((product.home / "journal").glob("gate-*"))
+
+
 def test_an_agent_whose_holder_is_frozen_while_the_daemon_starts_is_unknown_and_goes_on(
     product: Product,
 ) -> None:

@@ -24,7 +24,7 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.sessions import let_go
 from at_daemon.world import values
-from at_session.errors import RequestRefused, SessionOver
+from at_session.errors import JournalDamaged, RequestRefused, SessionError, SessionOver
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Transport
@@ -139,7 +139,14 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
         async with parts.starts.one():
             session = await _gate_session(parts, work, intent, session_id)
         failpoint("gate.after-start")
-        status, timed_out = await _exit_of(session, float(limit))
+        try:
+            status, timed_out = await _exit_of(session, float(limit))
+        except (
+            JournalDamaged
+        ):  # what it said cannot be read any more, so nothing that it does proves anything
+            await _give_up(session)
+            await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
+            raise
         if parts.starts.closed:
             await anyio.sleep_forever()  # we ended it: it proves nothing, and is run again by the next daemon
         seconds = parts.awake_seconds() - began
@@ -283,6 +290,14 @@ async def _exit_of(session: Session | EndedSession, limit: float) -> tuple[ExitS
     with contextlib.suppress(SessionOver, RequestRefused):  # it ended at that very moment
         await session.stop(STOP_GRACE_SECONDS)
     return await _followed(session), True
+
+
+async def _give_up(session: Session | EndedSession) -> None:
+    if isinstance(session, Session):
+        with contextlib.suppress(SessionError):  # it may have ended at that very moment
+            await session.stop(STOP_GRACE_SECONDS)
+            await session.wait()
+        await let_go(session)
 
 
 async def _followed(session: Session) -> ExitStatus | None:
