@@ -8,6 +8,7 @@ agent's commit, in both,) add and commit of leftovers, fetch, merge-tree, commit
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -102,11 +103,11 @@ def main() -> None:
                 took["by us"].append(await by_us(root / "rig", root / "state/one") * 1000)
 
         anyio.run(all_of_ours)
-    for kind, times in took.items():
-        print(f"{kind}: best {min(times):.1f} ms, median {statistics.median(times):.1f} ms")
-    best = min(took["by us"]) / min(took["by hand"])
-    median = statistics.median(took["by us"]) / statistics.median(took["by hand"])
-    print(f"ratio: best {best:.2f}, median {median:.2f}")
+    for name, figure in (("median", statistics.median), ("best", min)):
+        ours, hand = figure(took["by us"]), figure(took["by hand"])
+        line = {"name": f"git chain, prepare to land, {name}", "value": round(ours, 1), "unit": "ms"}
+        line |= {"yardstick": round(hand, 1), "yardstick_name": "git by hand", "ratio": round(ours / hand, 2)}
+        print(json.dumps(line | {"limit": None}))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,14 @@ from at_session.vocabulary import Transport
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 
-def report(name: str, value: float, unit: str, yardstick: str, against: float) -> None:
-    """One line: the figure, what it is held against, and their ratio."""
-    line = {"name": name, "value": round(value, 3), "unit": unit, "yardstick": yardstick}
-    print(json.dumps({**line, "ratio": round(value / against, 3)}), flush=True)
+def report(
+    name: str, value: float, unit: str, *, limit: float | None = None, interpreter: float | None = None
+) -> None:
+    """One line: the figure with its limit, or beside an interpreter that does nothing."""
+    line = {"name": name, "value": round(value, 3), "unit": unit, "limit": limit, "limit_of": "value"}
+    if interpreter is not None:
+        line |= {"yardstick": round(interpreter, 3), "yardstick_name": "python -I -S -c pass"}
+    print(json.dumps(line), flush=True)
 
 
 def private_kilobytes(pid: int) -> int:
@@ -68,17 +72,16 @@ async def measure_with(sessions: list[Session], count: int, folder: Path) -> Non
         sessions.append(await start_session(spec, **folders))
         starts.append((time.perf_counter() - begun) * 1000)
     median, least = statistics.median(starts), min(starts)
-    report("holder_start_median", median, "ms", "python -I -S -c pass", statistics.median(empty))
-    report("holder_start_min", least, "ms", "python -I -S -c pass", min(empty))
-    report("holder_start_limit", median, "ms", "30 ms", 30)
+    report("holder: start, median", median, "ms", limit=30, interpreter=statistics.median(empty))
+    report("holder: start, least", least, "ms", interpreter=min(empty))
     for session in sessions:
         await session.write("w", b"hello\n")
         await session.aclose()
     memory = [private_kilobytes(session.holder_pid) / 1024 for session in sessions]
-    report("holder_private_memory", max(memory), "MB", f"5 MB, largest of {count}", 5)
+    report(f"holder: private memory, largest of {count}", max(memory), "MB", limit=5)
     begun = time.perf_counter()
     found = [await open_session(session.id, **folders) for session in sessions]
-    report("open_all", (time.perf_counter() - begun) * 1000, "ms", "1000 ms", 1000)
+    report(f"opening {count} sessions again", (time.perf_counter() - begun) * 1000, "ms", limit=1000)
     for again in found:
         assert isinstance(again, Session)
         await again.aclose()
