@@ -125,10 +125,11 @@ class Beads(Rows):
         Back in the backlog it has no times. A bead that review sends back keeps the time it was first slung.
         Raises `NotFound`, `TransitionRefused`.
         """
-        row = self._one(_BY_ID, str(id))
+        name = str(id)
+        row = self._one(_BY_ID, name)
         if row is None:
-            raise NotFound("bead", str(id))
-        _STATUSES[row[_STATUS]].require_transition_to(to, str(id))
+            raise NotFound("bead", name)
+        _STATUSES[row[_STATUS]].require_transition_to(to, name)
         return change(
             self, _beads, row, {"status": to, "updated_at": at, **_times(row[_SLUNG_AT], to, at), **changes}
         )
