@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from at_cli.demo.ended import SIGNALS, EndedBySignal, ended_by_signals
 from at_cli.demo.stage import GitNeeded, Stage
 from at_core.config import Config
 
@@ -82,6 +83,69 @@ def start_demo(environ: dict[str, str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+CLEARS_UP_UNDER_SIGNALS = """
+import os, signal, sys
+from at_cli.fast import main
+from at_cli.demo.play import Play
+from at_cli.demo.stage import Stage
+
+def after_signals(act, *numbers):
+    def signalled(*given):
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        return act(*given)
+    return signalled
+
+Play.moments = lambda play: iter(())  # it clears up as soon as its agents are started
+Play.end = after_signals(Play.end, signal.SIGHUP)
+Stage.clear = after_signals(Stage.clear, signal.SIGTERM, signal.SIGINT)
+sys.argv[1:] = ["demo", "--json"]
+sys.exit(main())
+"""
+
+
+def test_a_demo_that_is_ended_while_it_clears_up_clears_up(tmp_path: Path, environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLEARS_UP_UNDER_SIGNALS],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGHUP, "")
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [line for line in command_lines() if str(tmp_path) in line] == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_interrupts_once_and_only_where_it_may(number: signal.Signals) -> None:
+    seen = []
+    with ended_by_signals() as ending:
+        with pytest.raises(EndedBySignal), ending.interrupting():
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+                seen.append("cleared up")
+        signal.raise_signal(signal.SIGHUP)
+        seen.append("goes on")
+    assert seen == ["cleared up", "goes on"]
+    assert ending.number == number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_came_before_interrupts_as_soon_as_it_may(number: signal.Signals) -> None:
+    seen = []
+    with ended_by_signals() as ending:
+        signal.raise_signal(number)
+        seen.append("built")
+        with pytest.raises(EndedBySignal) as raised, ending.interrupting():
+            seen.append("played")
+    assert seen == ["built"]
+    assert raised.value.number == ending.number == number
 
 
 def test_a_demo_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path, environ: dict[str, str]) -> None:

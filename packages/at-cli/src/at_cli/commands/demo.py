@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from at_cli.demo.ended import EndedBySignal, ended_by_signals
+from at_cli.demo.ended import EndedBySignal, Ending, ended_by_signals
 from at_cli.demo.play import Moment, Play
 from at_cli.demo.script import PARTS
 from at_cli.demo.stage import Stage
@@ -31,36 +31,51 @@ def command(face: Face, keep: bool) -> int:
 
     No model is called, no CLI or key is needed, and your own home folder is not touched.
     """
-    try:
-        with ended_by_signals():
-            return _play(face, keep)
-    except EndedBySignal as ended:
-        return 128 + ended.number
+    code = 1
+    with ended_by_signals() as ending:
+        try:
+            code = _play(face, keep, ending)
+        except (EndedBySignal, AtError, OSError):
+            # A signal also reaches git, and takes the terminal away: failures that follow from it tell nothing.
+            if ending.number is None:
+                raise
+    return code if ending.number is None else 128 + ending.number
 
 
-def _play(face: Face, keep: bool) -> int:
+def _play(face: Face, keep: bool, ending: Ending) -> int:
     stage = Stage.build()
     play = Play(stage, stage.environment(face.environ))
-    failures: list[str] = []
     try:
-        _say(face, _opening(face.style, stage))
-        play.prepare()
-        play.start()
-        for moment in play.moments():
-            _say(face, _line(face.style, play, moment))
-        documents = play.documents()
-        failures = play.failures()
-        history = stage.git("log", "--graph", "--format=%h %s", "main")
-        face.emit(
-            _document(play, documents, failures), _ending(face.style, play, documents, history, failures)
-        )
+        with ending.interrupting():
+            failures = _moments(face, stage, play)
     finally:
+        _clear(face, stage, play, keep)
+    if ending.number is None:
+        _say(face, [f"kept: {stage.folder}" if keep else f"removed: {stage.folder}; nothing else was made"])
+    return 1 if failures else 0
+
+
+def _moments(face: Face, stage: Stage, play: Play) -> list[str]:
+    """The demo from its first line to its last; what did not go as it must."""
+    _say(face, _opening(face.style, stage))
+    play.prepare()
+    play.start()
+    for moment in play.moments():
+        _say(face, _line(face.style, play, moment))
+    documents = play.documents()
+    failures = play.failures()
+    history = stage.git("log", "--graph", "--format=%h %s", "main")
+    face.emit(_document(play, documents, failures), _ending(face.style, play, documents, history, failures))
+    return failures
+
+
+def _clear(face: Face, stage: Stage, play: Play, keep: bool) -> None:
+    try:
         with contextlib.suppress(AtError, OSError):
             play.end(face.streams)
+    finally:
         if not keep:
             stage.clear()
-    _say(face, [f"kept: {stage.folder}" if keep else f"removed: {stage.folder}; nothing else was made"])
-    return 1 if failures else 0
 
 
 def _say(face: Face, lines: list[str]) -> None:
