@@ -12,6 +12,8 @@ from acceptance.product import Product
 PROMPT = "ask sh echo hello"
 LONG = "stream 3; write work.txt one"
 SOON_SECONDS = 20.0
+DOWN_SECONDS = 30.0
+"""The command contract's."""
 
 
 def session_of(product: Product, bead: str) -> str:
@@ -94,5 +96,23 @@ def test_down_ends_a_frozen_session_by_force_in_the_end(product: Product) -> Non
     bead = product.start(LONG)
     holder = holder_of(product, session_of(product, bead))
     os.kill(holder, signal.SIGSTOP)
+    began = time.monotonic()
     assert product.at("down").code == 0
+    assert time.monotonic() - began < DOWN_SECONDS
     assert product.processes() == []
+
+
+def test_stop_ends_a_frozen_session_and_it_can_be_resumed(product: Product) -> None:
+    bead = product.start("stream 3; write work.txt one")
+    holder = holder_of(product, session_of(product, bead))
+    product.wait(bead, "text.spoken")
+    os.kill(holder, signal.SIGSTOP)
+    os.kill(product.daemon_pid(), signal.SIGKILL)
+    document = product.json("show", bead)
+    assert [(want["kind"], want["hint"]) for want in document["attention"]] == [
+        ("unknown", f"at stop {document['agent']['name']}")
+    ]
+    assert product.at("stop", document["agent"]["name"]).code == 0
+    assert product.json("show", bead)["agent"]["label"] == "stopped"
+    product.json("resume", document["agent"]["name"])
+    assert product.run_to_rest(bead)["proved"]

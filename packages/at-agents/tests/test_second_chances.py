@@ -93,3 +93,29 @@ def test_api_errors_that_do_not_pass_end_the_bead_and_limits_do_not() -> None:
     life.pass_time(2)
     assert status_of(life) is BeadStatus.FAILED
     assert "server_error" in life.facts[BeadFact.OUTCOME]["reason"]
+
+
+def test_a_gate_that_fails_after_it_could_not_run_sends_the_bead_back() -> None:
+    life = working(Simulation(land=True))
+    life.gate_passes = False
+    life.end_turn(commits=1)
+    while keys := life.open_intents:
+        life.execute(keys[0])
+    assert status_of(life) is BeadStatus.SLUNG
+    working(life)
+    life.end_turn()
+    for _ in range(20):
+        gates = [key for key in life.open_intents if key.startswith("gate")]
+        if gates:
+            life.execute(gates[0], fails="its journal is damaged")
+            break
+        life.execute(life.open_intents[0])
+    assert status_of(life) is BeadStatus.REVIEW
+    life.person_lands()
+    told = len(life.messages)
+    while keys := life.open_intents:
+        life.execute(keys[0])
+        if status_of(life) is BeadStatus.SLUNG:
+            break
+    assert status_of(life) is BeadStatus.SLUNG
+    assert len(life.messages) == told + 1

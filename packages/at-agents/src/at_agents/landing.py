@@ -198,7 +198,7 @@ def _gates(world: World, tree: str) -> list[Action]:
         if (broken := world.intent(key)) and broken.state is IntentState.FAILED:
             before = (broken.bead_id, broken.payload.get("look"))
             if before != (world.bead.id, look(world)):
-                key = f"{key}:{world.bead.id}:{look(world)}"  # tried again when it is looked at anew
+                key = _key_of_this_look(world, key)  # tried again when it is looked at anew
         if error := world.failure(key):
             reason = f"the gate {gate['name']!r} could not run: {error}"
             return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
@@ -209,14 +209,20 @@ def _gates(world: World, tree: str) -> list[Action]:
 
 def _ran_in_this_round(world: World, key: str) -> bool:
     """Whether a gate's failure is news. One of an earlier round is not: the gate may be flaky, or mended elsewhere."""
-    own, first = world.intent(_key_of_this_round(world, key)), world.intent(key)
-    if own is not None:
-        return own.state is IntentState.DONE
-    return first is not None and (first.bead_id, first.payload.get("round")) == (world.bead.id, _round(world))
+    own = _key_of_this_round(world, key)
+    newest_first = (_key_of_this_look(world, own), own, _key_of_this_look(world, key), key)
+    newest = next((found for name in newest_first if (found := world.intent(name)) is not None), None)
+    if newest is None or newest.state is not IntentState.DONE:
+        return False
+    return (newest.bead_id, newest.payload.get("round")) == (world.bead.id, _round(world))
 
 
 def _key_of_this_round(world: World, key: str) -> str:
     return f"{key}:{world.bead.id}:{_round(world)}"
+
+
+def _key_of_this_look(world: World, key: str) -> str:
+    return f"{key}:{world.bead.id}:{look(world)}"
 
 
 def _round(world: World) -> str:

@@ -49,7 +49,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "usage": _usage(tx, bead),
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
-        "attention": [attention_document(entry) for entry in attention(world)],
+        "attention": [attention_document(entry) for entry in wants_of(parts, world)],
         "notes": _notes(world),
         "messages": [message_document(message) for message in world.messages],
         "settled": verdict.settled,
@@ -128,6 +128,17 @@ def message_document(message: Message) -> Json:
     document = message.to_json()
     document["receipt"] = message.receipt.value
     return document
+
+
+def wants_of(parts: Parts, world: World) -> list[Attention]:
+    """What the bead wants from a person, and whether its agent's holder is out of reach."""
+    found = attention(world)
+    trouble = parts.sessions.trouble(world.process.get("session")) if world.running else None
+    if trouble is not None and world.agent is not None:
+        name = world.agent.name
+        reason = f"{name} cannot be reached, and it is tried again: {trouble}"
+        found.append(Attention("unknown", name, str(world.bead.id), reason, None, f"at stop {name}"))
+    return found
 
 
 def attention_document(entry: Attention) -> Json:
@@ -227,7 +238,9 @@ def status_document(
     ended = tx.beads(status={BeadStatus.FAILED, BeadStatus.ESCALATED}, rig=rig_id, limit=MOST_ENDED)
     for bead in [*tx.beads(status=AT_WORK, rig=rig_id), *ended]:
         if bead.agent_id is not None:
-            wants.extend(attention_document(entry) for entry in attention(parts.ledger.worlds.of(tx, bead)))
+            wants.extend(
+                attention_document(each) for each in wants_of(parts, parts.ledger.worlds.of(tx, bead))
+            )
     return {
         "daemon": dict(daemon),
         "rig": rig.path if rig else None,

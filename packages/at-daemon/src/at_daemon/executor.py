@@ -6,6 +6,7 @@ the intent, and what to do once that is committed.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ MOST_ATTEMPTS = 5
 
 LONGEST_WAIT = 60.0
 LONGEST_WAIT_TO_TIDY = 3600.0
+
+
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT}
+"""What the machine lacks now it may have later: no fault of the work, which waits."""
+TRIES_UNTIL_TOLD = 4
+
+
+def _is_scarcity(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in SCARCE
 
 
 def _may_pass(error: Exception, intent: Intent) -> bool:
@@ -119,7 +129,7 @@ class Executor:
             except (TryLater, HolderSilent) as error:
                 await self._later(intent, str(error))
             except (AtError, SessionError, OSError, ValueError) as error:
-                if _may_pass(error, intent) or _nobody_waits_for(intent):
+                if _is_scarcity(error) or _may_pass(error, intent) or _nobody_waits_for(intent):
                     await self._later(intent, str(error))
                 else:
                     log.warning("%s failed: %s", intent.key, error)
@@ -157,6 +167,8 @@ class Executor:
         await self._ledger.record(fail)
 
     async def _later(self, intent: Intent, reason: str) -> None:
+        if intent.attempts >= TRIES_UNTIL_TOLD:
+            log.warning("%s was tried %d times and waits: %s", intent.key, intent.attempts + 1, reason)
         longest = LONGEST_WAIT_TO_TIDY if intent.kind == IntentKind.REMOVE else LONGEST_WAIT
         wait = timedelta(seconds=min(longest, 2.0 ** min(intent.attempts, 12)))
 

@@ -11,6 +11,7 @@ class News:
     def __init__(self) -> None:
         self._event = anyio.Event()
         self.last_seq = 0
+        self.closed = False
 
     def tell(self, seq: int) -> None:
         """The log reaches up to `seq` now."""
@@ -19,7 +20,12 @@ class News:
         event.set()
 
     async def wait_beyond(self, seq: int) -> int:
-        """Return once the log reaches beyond `seq`; the newest seq."""
-        while self.last_seq <= seq:
+        """Return once the log reaches beyond `seq`, or once it is closed; the newest seq."""
+        while self.last_seq <= seq and not self.closed:
             await self._event.wait()
         return self.last_seq
+
+    def close(self) -> None:
+        """Nobody is to wait any longer: the daemon ends."""
+        self.closed = True
+        self._event.set()

@@ -14,7 +14,7 @@ from uuid import UUID
 import anyio
 
 from at_core.config import AgentConfig, Config
-from at_core.errors import NotFound
+from at_core.errors import NotFound, TryLater
 from at_core.paths import Home
 from at_core.store import Tx
 from at_core.types import Agent, Bead, CliType, Rig
@@ -85,12 +85,16 @@ class Parts:
         return self.ledger.worlds.clock.awake().seconds
 
     async def until(self, look: Callable[[Tx], T | None]) -> T:
-        """What `look` finds, as soon as it finds something; it is asked again after each commit."""
-        while True:
+        """What `look` finds, as soon as it finds something; it is asked again after each commit.
+
+        Raises `TryLater` when the daemon ends meanwhile.
+        """
+        while not self.news.closed:
             seq = self.news.last_seq
             if (found := await self.ledger.read(look)) is not None:
                 return found
             await self.news.wait_beyond(seq)
+        raise TryLater("the daemon is ending", "at up")
 
     def cli(self, cli: CliType) -> AgentConfig:
         """The configuration of one CLI."""

@@ -43,6 +43,8 @@ holds what it has of the line, so that storing it with every piece would cost th
 GONE_SECONDS = 3.0
 LOST_SECONDS = 20.0
 LONGEST_ASIDE_SECONDS = 300.0
+ADOPTION_SECONDS = 4.0
+"""How long a starting daemon waits for holders; a caller takes one that is silent for longer for dead."""
 LONGEST_SILENCE_SECONDS = 30.0
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
@@ -73,6 +75,8 @@ class LiveSessions:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._news = anyio.Event()
         self._stumbles: dict[str, int] = {}
+        self._under_way: set[str] = set()
+        self._trouble: dict[str, str] = {}
 
     def live(self, session_id: str) -> Live:
         """A followed session; raises HolderLost when it is not followed (any more)."""
@@ -99,23 +103,56 @@ class LiveSessions:
         """Whether the session's holder is followed now."""
         return session_id in self._live
 
+    def trouble(self, session_id: str | None) -> str | None:
+        """Why a session is not followed although its end is not on record; None while it is."""
+        return self._trouble.get(session_id or "")
+
     async def adopt_all(self, tasks: anyio.abc.TaskGroup) -> int:
-        """Follow every session that the store does not know to be over; the number of them."""
+        """Follow every session that the store does not know to be over; the number of those that are followed.
+
+        Those whose holders take their time are gone on with beside everything else.
+        """
         self._tasks = tasks
         records = await self._ledger.read(lambda tx: tx.sessions(live=True))
-        async with anyio.create_task_group() as adopting:
-            for record in records:
-                adopting.start_soon(self.adopt, record)
-        return len(records)
+        left, settled = {record.id for record in records}, anyio.Event()
+
+        async def take_up(record: SessionRecord) -> None:
+            await self.adopt(record)
+            left.discard(record.id)
+            if not left:
+                settled.set()
+
+        for record in records:
+            tasks.start_soon(take_up, record)
+        with anyio.move_on_after(ADOPTION_SECONDS if records else 0):
+            await settled.wait()
+        for session_id in left:
+            self._trouble[session_id] = "its holder does not answer"
+        return len(self._live)
 
     async def adopt(self, record: SessionRecord) -> None:
         """Follow one session from where its record says that its journal was taken in."""
-        if self._tasks is None or record.id in self._live:
+        if self._tasks is None or record.id in self._live or record.id in self._under_way:
             return
+        self._under_way.add(record.id)
         try:
             await self._adopt(record, self._tasks)
         except Exception as error:  # noqa: BLE001 - trouble with one session must not keep the daemon from starting
             self._set_aside(record, error)
+        finally:
+            self._under_way.discard(record.id)
+
+    async def end_by_force(self, session_id: str) -> None:
+        """Kill a session whose holder does not answer, and put its end on record."""
+        folders = {"run_dir": self._run_dir, "journal_dir": self._journal_dir}
+        killed = await anyio.to_thread.run_sync(functools.partial(kill_session, session_id, **folders))
+        log.warning("session %s was ended by force: %s", session_id, killed)
+        with anyio.move_on_after(GONE_SECONDS):
+            for pid in killed:
+                await process_gone(pid)
+        record = await self._ledger.read(lambda tx: tx.session(session_id))
+        if record is not None and record.ended_at is None:
+            await self.adopt(record)
 
     async def _adopt(self, record: SessionRecord, tasks: anyio.abc.TaskGroup) -> None:
         driver = driver_for(record.cli)(DriverState(dict(record.driver_state)))
@@ -129,6 +166,7 @@ class LiveSessions:
             return
         live = Live(record, found, driver, record.offset, record.offset)
         self._live[record.id] = live
+        self._trouble.pop(record.id, None)
         self._tell()
         tasks.start_soon(self._follow, live)
 
@@ -145,6 +183,15 @@ class LiveSessions:
         await self._ended(record, ended.exit, lost=not ended.complete)
 
     async def _follow(self, live: Live) -> None:
+        try:
+            await self._follow_to_its_end(live)
+        except Exception as error:  # noqa: BLE001 - trouble with one session must not end the daemon for all others
+            self._live.pop(live.record.id, None)
+            self._set_aside(live.record, error)
+        finally:
+            live.over.set()
+
+    async def _follow_to_its_end(self, live: Live) -> None:
         lost = False
         try:
             async with live.session.follow(live.offset) as follower:
@@ -154,44 +201,41 @@ class LiveSessions:
                     short = batch[-1].next - live.offset < SILENT_BYTES
                     if await self._take(live.record, live.driver, batch, may_wait=recent and short):
                         live.offset, live.taken_at = batch[-1].next, awake
+                        self._stumbles.pop(live.record.id, None)
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
                     await self._trim(live)
-        except HolderSilent as error:  # no proof of its end: it is found again, or found to be over
-            self._live.pop(live.record.id, None)
-            self._set_aside(live.record, error)
-            live.over.set()
-            return
+        except HolderSilent:
+            raise  # no proof of its end: it is found again, or found to be over
         except SessionError as error:  # its holder is gone, or its journal cannot be read
             log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
             await self._end_orphans(live.session)
-        except Exception as error:  # noqa: BLE001 - trouble with one session must not end the daemon for all others
-            self._live.pop(live.record.id, None)
-            self._set_aside(live.record, error)
-            live.over.set()
-            return
         self._live.pop(live.record.id, None)
         await self._ended(live.record, live.exit, lost=lost)
         await let_go(live.session)
-        live.over.set()
 
     def _set_aside(self, record: SessionRecord, error: Exception) -> None:
         """Leave a session to its holder for a while; it is `unknown` meanwhile, and nothing of it is lost."""
         times = self._stumbles[record.id] = self._stumbles.get(record.id, 0) + 1
-        wait = min(LONGEST_ASIDE_SECONDS, 2.0**times)
+        wait = min(LONGEST_ASIDE_SECONDS, 2.0 ** min(times, 9))
+        self._trouble[record.id] = str(error) or type(error).__name__
         if isinstance(error, HolderSilent):
             wait = min(wait, LONGEST_SILENCE_SECONDS)
             log.warning("%s; it is left alone for %.0f s", error, wait)
         else:
             log.error("session %s is left alone for %.0f s", record.id, wait, exc_info=error)
         if self._tasks is not None:
-            self._tasks.start_soon(self._take_up_again, record.id, wait)
+            self._tasks.start_soon(self._take_up_again, record, wait)
 
-    async def _take_up_again(self, session_id: str, wait: float) -> None:
+    async def _take_up_again(self, record: SessionRecord, wait: float) -> None:
         await anyio.sleep(wait)
-        record = await self._ledger.read(lambda tx: tx.session(session_id))
-        if record is not None and record.ended_at is None:
-            await self.adopt(record)
+        try:
+            now = await self._ledger.read(lambda tx: tx.session(record.id))
+        except Exception as error:  # noqa: BLE001 - this too is trouble with one session only
+            self._set_aside(record, error)
+            return
+        if now is not None and now.ended_at is None:
+            await self.adopt(now)
 
     async def _end_orphans(self, session: Session) -> None:
         """What a lost holder left running must not work on beside the next start, even if it cannot be asked to end."""
@@ -294,6 +338,8 @@ class LiveSessions:
             )
 
         await self._ledger.record(note)
+        self._stumbles.pop(record.id, None)
+        self._trouble.pop(record.id, None)
         self._tell()
 
 
@@ -316,10 +362,10 @@ async def let_go(session: Session) -> None:
 
 
 async def process_gone(pid: int) -> None:
-    """Return once there is no process of this id (which may be a zombie of another parent)."""
+    """Return once there is no process of this id (which may be a zombie of another parent), or if that cannot be told."""
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:  # it is gone; or there is no descriptor left to look through
         return
     try:
         await anyio.wait_readable(descriptor)

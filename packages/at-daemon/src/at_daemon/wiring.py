@@ -96,7 +96,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         async with anyio.create_task_group() as serving:
             await serving.start(functools.partial(serve, home, handlers(parts), parts.stopping))
             ready()
-            log.info("version %s serves %s; %d sessions found again", __version__, home.root, adopted)
+            log.info("version %s serves %s; it follows %d sessions", __version__, home.root, adopted)
         log.info("ending")
         with contextlib.suppress(NoSpaceLeft):  # its end is no news that is worth waiting for
             await ledger.change(lambda change: change.tell(EventType.DAEMON_STOPPED, version=__version__))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from functools import partial
 
@@ -47,6 +48,14 @@ def carried_out(
     intent = desk.do(lambda change: change.tx.intent("look"))
     assert intent is not None
     return intent
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ENOSPC])
+def test_what_the_machine_lacks_now_is_waited_for(desk: Desk, number: int) -> None:
+    desk.do(lambda change: change.intend(Do("look", IntentKind.FORECAST), None, None))
+    for _ in range(2 * MOST_ATTEMPTS):
+        desk.do(lambda change: change.tx.delay_intent("look", change.now))
+    assert carried_out(desk, OSError(number, "it lacks")).state is IntentState.OPEN
 
 
 @pytest.mark.parametrize("error", [KeyError("folder"), ValueError("no number"), OSError("gone")])

@@ -48,9 +48,10 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
 
 
 def _in_use(tx: Tx, bead: Bead) -> bool:
-    """Whether a process is at work in the bead's folder, or the folder is still being made."""
-    making = (intent.kind == IntentKind.PREPARE and intent.bead_id == bead.id for intent in tx.open_intents())
-    return any(making) or any(record.bead_id == bead.id for record in tx.sessions(live=True))
+    """Whether a process is at work in the bead's folder or about to be, or the folder is still being made."""
+    comes = (IntentKind.PREPARE, IntentKind.SPAWN)
+    coming = any(intent.kind in comes and intent.bead_id == bead.id for intent in tx.open_intents())
+    return coming or any(record.bead_id == bead.id for record in tx.sessions(live=True))
 
 
 async def remove(parts: Parts, intent: Intent) -> Effect:

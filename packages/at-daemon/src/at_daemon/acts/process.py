@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
+
 from at_agents import prompts
 from at_agents.decisions import Awake, derived_id
 from at_agents.lifecycle import stop as stop_session
@@ -26,6 +28,8 @@ from at_session.session import EndedSession, Session, SessionSpec, open_session,
 from at_session.vocabulary import Allow, Launch, LaunchRequest
 
 STOP_GRACE_SECONDS = 5.0
+REACH_SECONDS = 8.0
+"""A session that is to end and cannot be reached for so long is ended by force."""
 
 
 async def spawn(parts: Parts, intent: Intent) -> Effect:
@@ -64,11 +68,20 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
 
 async def stop(parts: Parts, intent: Intent) -> Effect:
     """End a session politely, then by force; returns once its end is on record."""
-    while (live := await parts.sessions.held(intent.payload["session"])) is not None:
+    session_id = intent.payload["session"]
+    while True:
+        reached = False
+        with anyio.move_on_after(REACH_SECONDS):
+            live = await parts.sessions.held(session_id)
+            reached = True
+        if not reached:
+            await parts.sessions.end_by_force(session_id)
+            continue
+        if live is None:
+            return Effect()
         with contextlib.suppress(SessionOver, RequestRefused):  # it went by itself meanwhile
             await live.session.stop(STOP_GRACE_SECONDS)
         await live.over.wait()
-    return Effect()
 
 
 def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> Launch:

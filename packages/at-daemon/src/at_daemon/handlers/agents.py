@@ -11,7 +11,7 @@ import anyio
 from at_agents.lifecycle import stop as stop_session
 from at_core import text
 from at_core.api import NudgeRequest, ResumeRequest, TextRequest
-from at_core.errors import Refused
+from at_core.errors import Refused, TryLater
 from at_core.store import Tx
 from at_core.types import Agent, BeadStatus, Message, MessageKind, ReceiptState
 from at_core.vocabulary import AgentFact, EventType
@@ -25,6 +25,7 @@ from at_daemon.parts import Parts, agent_named
 from at_daemon.world import bead_of
 
 Json = dict[str, Any]
+MOST_STOP_SECONDS = 20.0
 PROVED = (ReceiptState.ACCEPTED, ReceiptState.STARTED, ReceiptState.ANSWERED, ReceiptState.FAILED)
 
 
@@ -86,8 +87,12 @@ async def stop_agents(parts: Parts, agents: set[UUID], by: str, reason: str) -> 
         return running
 
     running = await parts.ledger.change(intend)
-    await parts.until(lambda tx: True if all(_over(tx, session) for session in running) else None)
-    return sorted(running.values())
+    with anyio.move_on_after(MOST_STOP_SECONDS):
+        await parts.until(lambda tx: True if all(_over(tx, session) for session in running) else None)
+        return sorted(running.values())
+    raise TryLater(
+        f"{', '.join(sorted(running.values()))}: not ended yet; it goes on being tried", "at agents"
+    )
 
 
 async def _resume(parts: Parts, agents: list[Agent], request: ResumeRequest) -> list[Json]:

@@ -24,9 +24,10 @@ from at_session.processes import kill_session
 from at_session.session import EndedSession, list_sessions, open_session
 
 Json = dict[str, Any]
-STOP_SECONDS = 18.0
-STOP_SECONDS_OF_THE_REST = 8.0
-"""Also for sessions of agents that nobody could follow; in all it is less than the 30 s that `at down` may take."""
+STOP_SECONDS = 14.0
+STOP_SECONDS_OF_THE_REST = 5.0
+FORCE_SECONDS = 5.0
+"""In all, with the grace that requests in flight have, it is less than the 30 s that `at down` may take."""
 log = logging.getLogger(__name__)
 
 
@@ -49,9 +50,11 @@ async def down(parts: Parts, call: Call) -> Json:
                 await _stop_the_rest(parts)
                 for pid in processes_naming(parts.home.holders):
                     await process_gone(pid)  # a holder that answers nobody any more lingers for a moment
-            await _end_by_force(parts)
+            with anyio.move_on_after(FORCE_SECONDS):
+                await _end_by_force(parts)
     finally:
         parts.stopping.set()
+        parts.news.close()
     return {"stopped": stopped}
 
 

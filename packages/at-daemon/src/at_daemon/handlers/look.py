@@ -158,6 +158,8 @@ async def _events_from(parts: Parts, seq: int) -> AsyncIterator[tuple[int, Json]
             seq = event.seq
             yield event.seq, event_document(event)
         if not found:
+            if parts.news.closed:
+                return
             await parts.news.wait_beyond(seq)
 
 

@@ -64,9 +64,16 @@ async def rig_or_new(parts: Parts, path: str) -> Rig:
     try:
         return (await make_rig(parts, path))[0]
     except NotARepository:
-        if parts.config.general.rig is None:
+        if (meant := parts.config.general.rig) is None:
             raise
-        return (await make_rig(parts, str(Path(parts.config.general.rig).expanduser())))[0]
+    try:
+        if not (path := str(Path(meant).expanduser())).startswith("/"):
+            raise NotARepository(Path(meant))
+        return (await make_rig(parts, path))[0]
+    except NotARepository:
+        raise UsageError(
+            f"the setting general.rig names {meant!r}, which is no repository", "at config general.rig /PATH"
+        ) from None
 
 
 async def make_rig(parts: Parts, path: str) -> tuple[Rig, git.RepositoryFacts]:
