@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
 
 from at_session import holder_wire as wire
+from at_session import processes
 from at_session.errors import HolderSilent
 from at_session.following import wait_for_output
 from at_session.journal import RecordKind
 from at_session.pool import SessionPool
-from at_session.processes import kill_session, marked_processes
+from at_session.processes import call_holders, kill_session, marked_processes
 from at_session.pytest_plugin import SessionFactory, SessionHome
 from at_session.session import EndedSession, Session, open_session
 
@@ -81,15 +84,32 @@ def no_permission(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def no_socket(session: Session) -> Iterator[None]:
+def foreign_file(session: Session) -> Iterator[None]:
     path = session.run_dir / f"{session.id}.sock"
     away = path.with_suffix(".away")
     path.rename(away)
+    path.write_text("not yours")
     yield
+    assert path.read_text() == "not yours"
+    path.unlink()
     away.rename(path)
 
 
-HIDDEN = [frozen, full_backlog, no_file_left, no_permission, no_socket]
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_suffix(".away"))
+
+
+def stale(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as former:
+        former.bind(str(path))
+
+
+HIDDEN = [frozen, full_backlog, no_file_left, no_permission, foreign_file]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -101,8 +121,10 @@ async def test_a_holder_that_does_not_answer_keeps_its_session(
     await session.aclose()
     before = sorted(session.run_dir.iterdir())
     with hidden(session):
-        with pytest.raises(HolderSilent, match=f"holder of session {session.id} does not answer"):
+        with pytest.raises(HolderSilent, match=f"holder of session {session.id} does not answer") as caught:
             await reopen(session_factory.home, session.id)
+        if hidden is foreign_file:
+            assert caught.value.reason.endswith(f"but {session.run_dir}/{session.id}.sock is no socket")
     assert sorted(session.run_dir.iterdir()) == before
     again = await reopen(session_factory.home, session.id)
     assert isinstance(again, Session)
@@ -127,6 +149,103 @@ async def test_requests_and_followers_of_a_silent_holder_can_be_tried_again(
     assert (await session.status()).state == "running"
     assert (await follower.batch())[0].kind is RecordKind.START
     await follower.aclose()
+
+
+@pytest.mark.parametrize("lose", [removed, moved, stale])
+@pytest.mark.parametrize("depth", [0, 120])
+async def test_a_holder_without_its_socket_binds_it_anew(
+    session_home: SessionHome, lose: Callable[[Path], None], depth: int
+) -> None:
+    home = SessionHome(session_home.run_dir / ("d" * depth), session_home.journal_dir)
+    factory = SessionFactory(home)
+    session = await factory(["cat"])
+    path = home.run_dir / f"{session.id}.sock"
+    mode = path.stat().st_mode
+    async with session.follow(0) as follower:
+        assert (await follower.batch())[0].kind is RecordKind.START
+        with contextlib.chdir(home.run_dir):
+            lose(Path(path.name))
+        again = await reopen(home, session.id)
+        assert isinstance(again, Session)
+        assert (again.pid, again.holder_pid) == (session.pid, session.holder_pid)
+        assert path.stat().st_mode == mode
+        async with again:
+            await again.write("w", b"still here\n")
+            await wait_for_output(again, b"still here")
+        assert (await follower.batch())[0].kind is RecordKind.INPUT
+    assert (await session.status()).pid == session.pid
+    await session.stop(0)
+    await session.wait()
+    assert factory.stop_all() == {}
+    assert not path.exists()
+
+
+async def test_requests_and_followers_call_a_holder_without_its_socket(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    path = session.run_dir / f"{session.id}.sock"
+    path.unlink()
+    assert (await session.status()).pid == session.pid
+    path.unlink()
+    async with session.follow(0) as follower:
+        assert (await follower.batch())[0].kind is RecordKind.START
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_socket_that_answers_is_not_taken_from_another_holder(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    path = session.run_dir / f"{session.id}.sock"
+    await session.status()  # by a connection that it keeps
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        theirs = path.stat().st_ino
+        call_holders([session.holder_pid])
+        other.accept()[0].close()  # the holder has asked whether somebody listens
+        await session.status()
+        assert path.stat().st_ino == theirs
+    await session.aclose()
+    assert (await session.status()).pid == session.pid
+
+
+async def test_a_foreign_file_outlives_the_session_in_whose_sockets_place_it_is(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    await session.aclose()
+    path = session.run_dir / f"{session.id}.sock"
+    path.unlink()
+    path.write_text("not yours")
+    gone = os.pidfd_open(session.holder_pid)
+    kill_session(session.id, run_dir=session.run_dir, journal_dir=session.journal.parent)
+    await anyio.wait_readable(gone)
+    os.close(gone)
+    assert isinstance(await reopen(session_factory.home, session.id), EndedSession)
+    assert path.read_text() == "not yours"
+
+
+async def test_processes_are_looked_at_once_for_each_try(
+    session_factory: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    found = processes.holders_of
+
+    def counted(run_dir: Path, session_id: str) -> list[int]:
+        looks.append(session_id)
+        return found(run_dir, session_id)
+
+    monkeypatch.setattr("at_session.connection.holders_of", counted)
+    monkeypatch.setattr("at_session.connection.ANSWER_SECONDS", 0.3)
+    session = await session_factory(["cat"])
+    await session.aclose()
+    with foreign_file(session):
+        with pytest.raises(HolderSilent):
+            await reopen(session_factory.home, session.id)
+    assert looks == [session.id]
 
 
 async def test_a_holder_that_closed_a_connection_is_not_taken_for_lost(

@@ -1,6 +1,7 @@
 """Connections to a holder's socket, for asyncio, and what it means when there is none.
 
-Only a socket that is not there or that nobody listens on says that a holder is gone. A full table of open files, a full
+Only a socket that is not there or that nobody listens on, without a process that holds the session, says that a holder
+is gone. A full table of open files, a full
 queue of connections or silence may each be over in a moment, and the agent works on meanwhile.
 """
 
@@ -14,6 +15,7 @@ import anyio
 from at_session import holder_wire as wire
 from at_session import protocol
 from at_session.errors import HolderSilent
+from at_session.processes import call_holders, holders_of, holds
 from at_session.protocol import Frame, FrameParser, socket_address
 
 RECEIVE = 1 << 16
@@ -89,16 +91,37 @@ async def connect(run_dir: Path, session_id: str) -> Connection:
     return connection
 
 
-async def reach(run_dir: Path, session_id: str) -> Connection:
-    """A connection that has said hello. Raises one of NOBODY, or HolderSilent after ANSWER_SECONDS of trying."""
-    trouble: OSError | None = None
+async def reach(run_dir: Path, session_id: str, *, starting: bool = False) -> Connection:
+    """A connection that has said hello. Raises one of NOBODY where no process holds the session, else HolderSilent
+    after ANSWER_SECONDS of trying.
+
+    A holder that lives without its socket is called once: it binds it anew, unless another file is in the way. With
+    `starting` there may be neither yet, and one of NOBODY is raised without a look at the processes.
+    """
+    trouble: str | None = None
+    holders: list[int] | None = None
     with anyio.move_on_after(ANSWER_SECONDS):
         while True:
             try:
                 return await connect(run_dir, session_id)
             except NOBODY:
-                raise
+                if starting:
+                    raise
+                if holders is None:
+                    holders = holders_of(run_dir, session_id)
+                    call_holders(holders)
+                holders = [pid for pid in holders if holds(pid, run_dir, session_id)]
+                if not holders:
+                    raise
+                trouble = _unheard(run_dir / f"{session_id}.sock", holders[0])
             except OSError as error:
-                trouble = error
+                trouble = str(error)
             await anyio.sleep(AGAIN_SECONDS)
-    raise HolderSilent(session_id, str(trouble) if trouble else f"nothing for {ANSWER_SECONDS:g} s")
+    raise HolderSilent(session_id, trouble or f"nothing for {ANSWER_SECONDS:g} s")
+
+
+def _unheard(path: Path, pid: int) -> str:
+    """Why a holder that lives is not heard."""
+    if path.exists() and not path.is_socket():
+        return f"process {pid} holds it, but {path} is no socket"
+    return f"process {pid} holds it, but nobody listens on {path}"

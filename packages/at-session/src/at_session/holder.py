@@ -2,14 +2,13 @@
 
     python -I -S holder.py <launch file>
 
-This file starts it; the parts are `holder_loop`, `holder_clients`, `holder_journal`, `holder_processes` and
-`holder_wire`. All are standard library only. Why C modules (`_socket`, `_signal`, `posix`) and not `socket`, `signal`, `os`: their Python
+This file starts it; the parts are `holder_loop`, `holder_listener`, `holder_clients`, `holder_journal`,
+`holder_processes` and `holder_wire`. All are standard library only. Why C modules (`_socket`, `_signal`, `posix`) and not `socket`, `signal`, `os`: their Python
 halves import enum and collections, measured at +8 to +15 ms of start and +1.2 MB of private memory, against 30 ms and
 5 MB allowed.
 """
 
 import _signal  # type: ignore[import-not-found]
-import _socket
 import posix
 import sys
 
@@ -19,6 +18,7 @@ if __name__ == "__main__":
 
 from at_session import holder_wire as wire
 from at_session.holder_journal import Journal
+from at_session.holder_listener import Listener
 from at_session.holder_loop import Holder
 from at_session.holder_processes import Refusal, attempt, become_subreaper, slurp, spawn
 from at_session.holder_wire import Fields
@@ -31,22 +31,11 @@ def read_launch(path: str) -> tuple[Fields, list[bytes], Fields]:
     return dict(pairs), [value for key, value in pairs if key == b"arg"], env
 
 
-def listen(path: bytes) -> _socket.socket:
-    """Bind by relative name from the socket's folder: a path may be longer than the 107 bytes of sun_path."""
-    posix.chdir(path.rpartition(b"/")[0])
-    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    posix.umask(0o177)
-    listener.bind(path.rpartition(b"/")[2])
-    posix.umask(0o077)
-    listener.listen(64)
-    return listener
-
-
 def start(path: str) -> Holder:
     """Everything until the agent runs. Raises Refusal."""
     become_subreaper()
     launch, argv, env = attempt("launch", read_launch, path)
-    listener = attempt("socket", listen, launch[b"socket"])
+    listener = attempt("socket", Listener, launch[b"socket"])
     posix.unlink(path)  # it holds the environment; not before the socket is there, so that we can be found
     attempt("journal", posix.chdir, launch[b"journal"])
     holder = Holder(launch, listener, attempt("journal", Journal, int(launch[b"segment"])))
@@ -81,7 +70,7 @@ def main(path: str) -> None:
     posix.dup2(0, 1)
     if holder:
         holder.run()
-        posix.unlink(holder.launch[b"socket"])
+        holder.listener.remove()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from at_session import holder_wire as wire
 from at_session.holder_clients import Client, Terminal
 from at_session.holder_journal import Journal
+from at_session.holder_listener import Listener
 from at_session.holder_processes import Refusal, send_signal, session_processes, set_size
 from at_session.holder_wire import Fields
 
@@ -29,7 +30,7 @@ ECHO_SECONDS = (
 class Holder:
     """The event loop. It sleeps in poll() without a time-out unless a timer is set."""
 
-    def __init__(self, launch: Fields, listener: _socket.socket, journal: Journal) -> None:
+    def __init__(self, launch: Fields, listener: Listener, journal: Journal) -> None:
         self.launch, self.listener, self.journal = launch, listener, journal
         self.pty, self.answers = launch[b"mode"] == b"pty", launch[b"answer"] == b"1"
         self.bound, self.input_bound = int(launch[b"bound"]), int(launch[b"input_bound"])
@@ -169,7 +170,11 @@ class Holder:
     # -- ending
 
     def reap(self) -> None:
-        """After SIGCHLD or SIGTERM: collect the dead, orphans of the session included."""
+        """After SIGCHLD or SIGTERM: collect the dead, orphans of the session included.
+
+        A client that finds no socket of ours sends SIGCHLD, so that we look for it, as one of any version survives it.
+        """
+        self.listener.keep()
         if _signal.SIGTERM in posix.read(self.wake, 100):
             self.stop(5.0)
         try:
@@ -383,7 +388,7 @@ class Holder:
 
     def accept(self) -> None:
         try:
-            fd, _ = self.listener._accept()  # type: ignore[attr-defined]
+            fd, _ = self.listener.socket._accept()  # type: ignore[attr-defined]
         except OSError:  # no descriptor is left, or whoever came has gone
             self.timers[CROWDED] = time.monotonic() + 0.5
             return
@@ -442,7 +447,7 @@ class Holder:
         """What to poll for. A file that is not read is left out, as poll() would go on to report its hang-up."""
         wanted = {self.wake: select.POLLIN}
         if len(self.clients) < 128 and CROWDED not in self.timers:
-            wanted[self.listener.fileno()] = select.POLLIN
+            wanted[self.listener.socket.fileno()] = select.POLLIN
         if self.may_read() and HUNG not in self.timers:
             wanted.update(dict.fromkeys(self.outputs, select.POLLIN))
         if self.pending and self.stdin >= 0:
@@ -466,7 +471,7 @@ class Holder:
                 self.use_terminal(*self.terminals[fd], events)
             elif fd == self.wake:
                 self.reap()
-            elif fd == self.listener.fileno():
+            elif fd == self.listener.socket.fileno():
                 self.accept()
             elif fd in self.clients and events & ~select.POLLOUT:
                 self.serve(self.clients[fd], self.receive)

@@ -32,19 +32,25 @@ def holders_of(run_dir: Path, session_id: str) -> list[int]:
 
     A holder is known by its launch file, its last argument. Empty where there is no /proc.
     """
+    pids = (int(name) for name in (os.listdir(PROC) if PROC.is_dir() else ()) if name.isdigit())
+    return [pid for pid in pids if holds(pid, run_dir, session_id)]
+
+
+def holds(pid: int, run_dir: Path, session_id: str) -> bool:
+    """True when this process lives and was started to hold this session."""
     launch = run_dir / f"{session_id}.launch"
-    found = []
-    for name in os.listdir(PROC) if PROC.is_dir() else ():
-        line = holder_processes.slurp(f"{PROC}/{name}/cmdline") if name.isdigit() else b""
-        if os.fsencode(launch.name) in line and _holds(line.split(b"\0"), launch):
-            found.append(int(name))
-    return found
+    line = holder_processes.slurp(f"{PROC}/{pid}/cmdline")
+    if os.fsencode(launch.name) not in line:
+        return False
+    arguments = line.split(b"\0")
+    same = os.path.realpath(os.fsdecode(arguments[-2])) == os.path.realpath(launch)
+    return arguments[1:3] == [b"-I", b"-S"] and same
 
 
-def _holds(arguments: list[bytes], launch: Path) -> bool:
-    return arguments[1:3] == [b"-I", b"-S"] and os.path.realpath(
-        os.fsdecode(arguments[-2])
-    ) == os.path.realpath(launch)
+def call_holders(pids: Iterable[int]) -> None:
+    """Have holders look whether their sockets are there: each does after SIGCHLD, which is harmless to any process."""
+    for pid in pids:
+        holder_processes.send_signal(pid, signal.SIGCHLD)
 
 
 def kill_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> dict[int, str]:

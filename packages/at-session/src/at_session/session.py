@@ -21,7 +21,7 @@ from at_session import protocol
 from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, reach
 from at_session.errors import HolderLost, HolderSilent, ProtocolBroken, SessionEnded, SessionError
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
-from at_session.processes import holders_of, kill_all, marked_processes
+from at_session.processes import kill_all, marked_processes
 from at_session.spawn import SessionSpec, spawn_holder
 from at_session.vocabulary import Transport
 
@@ -389,27 +389,25 @@ async def start_session(spec: SessionSpec, *, run_dir: Path, journal_dir: Path) 
 async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> Session | EndedSession:
     """Find a session again: live, or what its journal says.
 
-    Raises FileNotFoundError when there never was one, and HolderSilent where nothing proves that its holder is gone:
-    it does not answer within five seconds, cannot be reached, or lives without its socket. All of it is left as it is
-    then, and may be opened later.
+    A holder whose socket has been removed is told to bind it anew. Raises FileNotFoundError when there never was such a
+    session, and HolderSilent where nothing proves that its holder is gone: it does not answer within five seconds (ten
+    while it starts), cannot be reached, or lives while another file is in its socket's place. All of it is left as it
+    is then, and may be opened later.
     """
     journal = journal_dir / session_id
     launch = run_dir / f"{session_id}.launch"
     tries = round(STARTING_SECONDS / AGAIN_SECONDS)
     while True:
-        starting = launch.exists()  # looked at first: the holder deletes it when its socket answers
+        # Looked at first: the holder deletes it when its socket answers. Until then there may be no process, either.
+        starting = tries > 0 and launch.exists()
+        tries -= 1
         try:
-            connection = await reach(run_dir, session_id)
+            connection = await reach(run_dir, session_id, starting=starting)
         except NOBODY:
-            if not starting and not journal.is_dir():
+            if not launch.exists() and not journal.is_dir():
                 raise FileNotFoundError(journal) from None
-            tries -= 1
-            if (tries < 0 or not starting) and not holders_of(run_dir, session_id):
+            if not starting:
                 break
-            if tries < 0:
-                raise HolderSilent(
-                    session_id, "its process lives, but nobody listens on its socket"
-                ) from None
             await anyio.sleep(AGAIN_SECONDS)
             continue
         found = connection.status
@@ -421,7 +419,9 @@ async def open_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> 
         session._connection = connection
         return session
     launch.unlink(missing_ok=True)  # its starter died before the holder could read it
-    (run_dir / f"{session_id}.sock").unlink(missing_ok=True)
+    stale = run_dir / f"{session_id}.sock"
+    if stale.is_socket():
+        stale.unlink(missing_ok=True)
     if not journal.is_dir():
         raise FileNotFoundError(journal)
     return EndedSession(session_id, journal, *ending(journal))

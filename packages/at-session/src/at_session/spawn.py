@@ -42,7 +42,14 @@ HOLDER_ENVIRONMENT = {
 }
 
 
-HOLDER_PARTS = ("holder_wire", "holder_journal", "holder_processes", "holder_clients", "holder_loop")
+HOLDER_PARTS = (
+    "holder_wire",
+    "holder_journal",
+    "holder_processes",
+    "holder_clients",
+    "holder_listener",
+    "holder_loop",
+)
 SOURCES = tuple(
     (path, path.read_bytes())
     for path in (Path(holder.__file__).with_name(f"{name}.py") for name in (*HOLDER_PARTS, "holder"))
