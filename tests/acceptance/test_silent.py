@@ -72,6 +72,23 @@ def test_garbage_in_a_gates_journal_ends_the_gate_and_proves_nothing(product: Pr
     assert not list((product.home / "journal").glob("gate-*"))
 
 
+def test_a_gate_whose_holder_is_frozen_ends_with_its_time_limit(product: Product) -> None:
+    product.settings(
+        '[gates.check]\nrun = "echo begun; while sleep 0.2; do echo tick; done"\ntimeout_seconds = 4\n'
+    )
+    bead = product.start("write a.txt x")
+    product.wait(bead, "work.collected")
+    begun: list[Path] = []
+    while not begun:
+        product.json("status")
+        found = (product.home / "journal").glob("gate-*/*.seg")
+        begun = [segment for segment in found if b"begun" in segment.read_bytes()]
+    os.kill(holder_of(product, begun[0].parent.name), signal.SIGSTOP)
+    finished = product.wait(bead, "gate.finished")
+    assert not finished["payload"]["ok"]
+    assert product.wait(bead, "bead.sent_back")
+
+
 def test_an_agent_whose_holder_is_frozen_while_the_daemon_starts_is_unknown_and_goes_on(
     product: Product,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,9 @@ from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.sessions import let_go
 from at_daemon.world import values
-from at_session.errors import JournalDamaged, RequestRefused, SessionError, SessionOver
+from at_session.errors import HolderSilent, JournalDamaged, RequestRefused, SessionError, SessionOver
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
+from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Transport
 
@@ -34,6 +36,8 @@ MOST_OUTPUT = 20_000
 MOST_LOG = 1 << 30
 LOG_SEGMENT = 4 << 20
 STOP_GRACE_SECONDS = 2.0
+REACH_SECONDS = 8.0
+"""A gate beyond its limit whose holder does not end it for so long is ended by force."""
 GATE_PREFIX = "gate-"
 
 
@@ -140,7 +144,7 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
             session = await _gate_session(parts, work, intent, session_id)
         failpoint("gate.after-start")
         try:
-            status, timed_out = await _exit_of(session, float(limit))
+            status, timed_out = await _exit_of(parts, session, float(limit))
         except (
             JournalDamaged
         ):  # what it said cannot be read any more, so nothing that it does proves anything
@@ -282,14 +286,20 @@ async def _commit_of(work: Work, intent: Intent) -> str:
     )
 
 
-async def _exit_of(session: Session | EndedSession, limit: float) -> tuple[ExitStatus | None, bool]:
+async def _exit_of(
+    parts: Parts, session: Session | EndedSession, limit: float
+) -> tuple[ExitStatus | None, bool]:
     if isinstance(session, EndedSession):
         return session.exit, False
     with anyio.move_on_after(limit):
         return await _followed(session), False
-    with contextlib.suppress(SessionOver, RequestRefused):  # it ended at that very moment
-        await session.stop(STOP_GRACE_SECONDS)
-    return await _followed(session), True
+    with anyio.move_on_after(STOP_GRACE_SECONDS + REACH_SECONDS):
+        with contextlib.suppress(SessionOver, RequestRefused, HolderSilent):  # it may end at that very moment
+            await session.stop(STOP_GRACE_SECONDS)
+        return await _followed(session), True
+    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
+    await anyio.to_thread.run_sync(functools.partial(kill_session, session.id, **folders))
+    return None, True
 
 
 async def _give_up(session: Session | EndedSession) -> None:
