@@ -18,6 +18,7 @@ from at_cli.errors import NotAHome
 from at_core.config import Config
 from at_core.errors import ConfigError
 from at_core.paths import Home
+from at_daemon import lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,58 @@ class Elsewhere:
 
 
 _STORE = "the store: beads, agents, events"
-_BY_ID = re.compile(r"\.?(?:gate-)?[0-9a-f]{8,}(?:[-.].*)?")
-_LOG_FILES = re.compile(r"at(?:-daemon)?\.jsonl.*|daemon\.out.*|gates")
-_SOCKETS_AND_LOCKS = re.compile(r"at\.sock.*|daemon\.lock|start\.lock|h")
+_NOTHING = r"(?!)"
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_DATE = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_BEAD = rf"(?!{_DATE}[0-9]{{4}})[0-9a-f]{{12}}"
+"""Digits of an id, but no date with a time: of 380,000 ids one reads like that, and a folder that stays harms less."""
+_GATE = r"gate-[0-9a-f]{16}"
+_SESSION = rf"(?:{_BEAD}-[0-9]+|{_GATE})"
+_LOG = r"at(?:-daemon)?\.jsonl(?:\.[0-9]+)?|daemon\.out(?:\.1)?"
+_HOLDER = r"holder-[a-z0-9_-]+-[0-9a-f]{8}\.(?:pyc|[0-9]+)"
 
 
-def _folders(home: Home) -> dict[Path, tuple[str, re.Pattern[str]]]:
-    """Our folders: what is in each, and how the product calls things there."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """One of our folders: what is in it, and how exactly the product calls the folders and the files there."""
+
+    about: str
+    folders: str = _NOTHING
+    files: str = _NOTHING
+
+    def made(self, path: Path) -> bool:
+        """Whether `path` in it bears a name of ours and is of that kind; the product makes no links there."""
+        if path.is_symlink():
+            return False
+        return re.fullmatch(self.folders if path.is_dir() else self.files, path.name) is not None
+
+
+def _checkouts(name: str) -> tuple[str, str]:
+    """A folder that `git` fills: beside it those that are made or removed just now, and its index with git's lock."""
+    return (
+        rf"{name}|\.{name}\.at-[a-z0-9_]{{8}}|\.{name}\.removed-[0-9]+-[0-9]+",
+        rf"\.{name}\.index(?:\.lock)?",
+    )
+
+
+def _folders(home: Home) -> dict[Path, _Folder]:
+    """The folders that `Home.make` makes in the home folder."""
     return {
-        home.run: ("sockets and locks", _SOCKETS_AND_LOCKS),
-        home.journal: ("what agents were told and said", _BY_ID),
-        home.worktrees: ("folders of beads", _BY_ID),
-        home.gates: ("folders in which gates ran", _BY_ID),
-        home.private: ("what agent programs keep for us", _BY_ID),
-        home.environments: ("environments of agents", _BY_ID),
-        home.logs: ("logs", _LOG_FILES),
+        home.run: _Folder("sockets and locks", "h", r"at\.sock|daemon\.lock|start\.lock"),
+        home.journal: _Folder("what agents were told and said", _SESSION),
+        home.worktrees: _Folder("folders of beads", *_checkouts(_BEAD)),
+        home.gates: _Folder("folders in which gates ran", *_checkouts(_GATE)),
+        home.private: _Folder("what agent programs keep for us", _UUID),
+        home.environments: _Folder("environments of agents", files=rf"{_UUID}\.(?:json|new)"),
+        home.logs: _Folder("logs", "gates", _LOG),
+    }
+
+
+def _inner_folders(home: Home) -> dict[Path, _Folder]:
+    """Those in which names matter too."""
+    return {
+        home.holders: _Folder("sockets of holders", files=rf"{_SESSION}\.(?:sock|launch)|{_HOLDER}"),
+        home.logs / "gates": _Folder("logs of gates", files=r"[0-9a-f]{16}\.log"),
     }
 
 
@@ -77,22 +115,37 @@ def _in_home(home: Home) -> Iterator[Entry]:
     folders = _folders(home)
     store_is_another_s = whose_store(home.store_file) is Whose.ANOTHER_S
     for path in sorted(home.root.iterdir()):
-        if path in folders and path.is_dir() and not path.is_symlink():
-            about, ours = folders[path]
-            strangers = [child for child in sorted(path.iterdir()) if not ours.fullmatch(child.name)]
-            yield Entry(path, about, size_of(path) - sum(map(size_of, strangers)), True)
-            yield from (Entry(child, "", size_of(child), False) for child in strangers)
-            continue
         if path in folders and path.is_symlink():
-            yield Entry(path, folders[path][0], size_of(path), True)
-            continue
-        beginning = re.split(r"-(?:wal|shm|journal)$|\.(?:lock|bak|old|new)", path.name)[0]
-        if beginning == home.store_file.name:
+            yield Entry(path, folders[path].about, size_of(path), True)
+        elif path in folders and path.is_dir():
+            strangers = list(_strangers(home, path))
+            yield Entry(path, folders[path].about, size_of(path) - sum(map(size_of, strangers)), True)
+            yield from (Entry(each, "", size_of(each), False) for each in strangers)
+        elif path.is_dir():
+            yield Entry(path, "", size_of(path), False)
+        elif path in _store_files(home.store_file):
             yield Entry(path, _STORE, size_of(path), not store_is_another_s)
-        elif beginning == home.config_file.name:
+        elif _is_settings(home, path):
             yield Entry(path, "settings", size_of(path), True)
         else:
             yield Entry(path, "", size_of(path), False)
+
+
+def _strangers(home: Home, folder: Path) -> Iterator[Path]:
+    """What the product did not make in a folder of ours."""
+    inner = _inner_folders(home)
+    about = (_folders(home) | inner)[folder]
+    for path in sorted(folder.iterdir()):
+        if not about.made(path):
+            yield path
+        elif path in inner:
+            yield from _strangers(home, path)
+
+
+def _is_settings(home: Home, path: Path) -> bool:
+    """Whether it is the settings file, or a copy that a killed `at config` left; what a person saved of it is not."""
+    name = re.escape(home.config_file.name)
+    return re.fullmatch(rf"{name}|\.{name}\.[a-z0-9_]{{8}}", path.name) is not None
 
 
 def _store_files(store: Path) -> list[Path]:
@@ -161,9 +214,12 @@ def require_removable(home: Home, environ: Mapping[str, str]) -> None:
 
 
 def _has_sign(home: Home) -> bool:
-    """Whether a daemon was at work in it, its store lies there, or all the folders that `Home.make` makes."""
+    """Whether a daemon was at work in it, its store lies there, or all the folders that `Home.make` makes.
+
+    An empty lock file is no sign: others call theirs so too. A daemon writes into it who it is.
+    """
     return (
-        home.lock_file.is_file()
+        (home.lock_file.is_file() and lock.owner(home).pid is not None)
         or whose_store(home.store_file) is Whose.OURS
         or all(folder.is_dir() for folder in (home.holders, *_folders(home)))
     )
@@ -178,16 +234,19 @@ def remove(home: Home, found: Iterable[Entry]) -> list[Path]:
     stay = {entry.path for entry in found if not entry.known}
     left: list[Path] = []
     for entry in found:
-        if not entry.known:
-            continue
-        if entry.path.is_symlink() or entry.path not in {path.parent for path in stay}:
-            left += _remove_tree(entry.path)
-            continue
-        for child in entry.path.iterdir():
-            left += [] if child in stay else _remove_tree(child)
+        if entry.known:
+            left += _remove_around(stay, entry.path)
     if home.root.is_dir() and not any(home.root.iterdir()):
         home.root.rmdir()
     return left
+
+
+def _remove_around(stay: set[Path], path: Path) -> list[Path]:
+    if path in stay:
+        return []
+    if path.is_symlink() or not any(path in each.parents for each in stay):
+        return _remove_tree(path)
+    return [each for child in path.iterdir() for each in _remove_around(stay, child)]
 
 
 def _remove_tree(path: Path) -> list[Path]:
