@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 from at_session import holder_wire as wire
 from at_session import processes
 from at_session.errors import HolderSilent
-from at_session.following import wait_for_output
+from at_session.following import collect, wait_for_output
 from at_session.journal import RecordKind
 from at_session.pool import SessionPool
 from at_session.processes import call_holders, kill_session, marked_processes
@@ -246,6 +246,91 @@ async def test_processes_are_looked_at_once_for_each_try(
         with pytest.raises(HolderSilent):
             await reopen(session_factory.home, session.id)
     assert looks == [session.id]
+
+
+REQUESTS: dict[str, Callable[[Session], Awaitable[object]]] = {
+    "status": lambda session: session.status(),
+    "write": lambda session: session.write("w", b"x" * 4_000_000),  # more than a socket takes
+    "signal": lambda session: session.signal(signal.SIGURG),
+    "trim": lambda session: session.trim(0),
+    "take_lease": lambda session: session.take_lease("me"),
+    "stop": lambda session: session.stop(0),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_request_on_an_open_connection_has_a_limit(
+    session_factory: SessionFactory, name: str
+) -> None:
+    session = await session_factory(["cat"])
+    await session.status()
+    with frozen(session):
+        with pytest.raises(HolderSilent, match=r"nothing for 0\.2 s"):
+            await REQUESTS[name](session)
+        with pytest.raises(HolderSilent):
+            await session.status()
+    assert (await session.status()).pid == session.pid
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_requests_that_wait_for_another_have_the_same_limit(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    await session.status()
+    silent: list[str] = []
+
+    async def ask() -> None:
+        try:
+            await session.status()
+        except HolderSilent as error:
+            silent.append(error.reason)
+
+    with frozen(session):
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(ask)
+        assert anyio.current_time() - began < 1.0
+    assert len(silent) == 10
+    assert (await session.status()).pid == session.pid
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_write_without_an_answer_is_performed_once(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    await session.status()
+    with frozen(session):
+        for _ in range(2):
+            with pytest.raises(HolderSilent):
+                await session.write("w", b"once\n")
+    await session.write("w", b"once\n")
+    await session.close_input()
+    await session.wait()
+    ended = await collect(session)
+    assert [record.data for record in ended if record.kind is RecordKind.INPUT] == [b"once\n"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_followers_and_wait_have_no_limit(session_factory: SessionFactory) -> None:
+    session = await session_factory(["cat"])
+    await session.status()
+    waiting = anyio.Event()
+
+    async def wait() -> None:
+        async with session.follow(None) as other:
+            waiting.set()
+            await other.end()
+
+    async with session.follow(0) as follower, anyio.create_task_group() as tasks:
+        await follower.batch()
+        tasks.start_soon(wait)
+        await waiting.wait()
+        with frozen(session):
+            with anyio.move_on_after(0.5) as longer:
+                await follower.batch()
+            assert longer.cancelled_caught
+        await session.stop(0)
+        assert RecordKind.EOF in [record.kind for record in await follower.batch()]
 
 
 async def test_a_holder_that_closed_a_connection_is_not_taken_for_lost(

@@ -21,13 +21,20 @@ from at_session.protocol import Frame, FrameParser, socket_address
 RECEIVE = 1 << 16
 ANSWER_SECONDS = 5.0
 AGAIN_SECONDS = 0.05
+NOTHING = "nothing for %g s"
 NOBODY = (ConnectionRefusedError, FileNotFoundError)
+
+
+def answered_by() -> float:
+    """The time, of the event loop's clock, until which a request that begins now is answered."""
+    return anyio.move_on_after(ANSWER_SECONDS).deadline
 
 
 class Connection:
     """One connection to a holder: requests in order, one at a time. Raises OSError when the holder is gone."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, session_id: str) -> None:
+        self.session_id = session_id
         self.status: dict[str, str] = {}
         """What the holder said of itself in its greeting."""
         self._socket = connected
@@ -44,7 +51,7 @@ class Connection:
                 await anyio.wait_writable(self._socket)
 
     async def receive(self) -> list[Frame]:
-        """The frames that have arrived, or wait for some."""
+        """The frames that have arrived, or wait for some, as long as it takes."""
         found, self._frames = self._frames, []
         while not found:
             try:
@@ -57,11 +64,20 @@ class Connection:
             found = self._parser.feed(data)
         return found
 
-    async def request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
-        """Send and wait for the answer. Raises RequestRefused."""
+    async def request(self, kind: int, payload: bytes = b"", *, until: float | None = None) -> dict[str, str]:
+        """Send and wait for the answer. Raises RequestRefused.
+
+        Without an answer `until` then (of the event loop's clock; None: in ANSWER_SECONDS) raises HolderSilent, and the
+        connection is closed, as half a frame may have left.
+        """
         self._requests += 1
-        number = self._requests
-        await self._send(wire.frame(kind, number, payload))
+        with anyio.CancelScope(deadline=answered_by() if until is None else until):
+            await self._send(wire.frame(kind, self._requests, payload))
+            return await self._answer(self._requests)
+        self.close()
+        raise HolderSilent(self.session_id, NOTHING % ANSWER_SECONDS)
+
+    async def _answer(self, number: int) -> dict[str, str]:
         while True:
             found = await self.receive()
             for at, frame in enumerate(found):
@@ -71,7 +87,7 @@ class Connection:
 
     def close(self, *, waited_on: bool = True) -> None:
         """Close the socket; whoever waits on it gets ClosedResourceError. Telling them needs the event loop."""
-        if waited_on:
+        if waited_on and self._socket.fileno() >= 0:
             anyio.notify_closing(self._socket)
         self._socket.close()
 
@@ -79,7 +95,7 @@ class Connection:
 async def connect(run_dir: Path, session_id: str) -> Connection:
     """A connection that has said hello. Raises OSError, one of NOBODY where nobody listens."""
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection = Connection(opened)
+    connection = Connection(opened, session_id)
     try:
         opened.setblocking(False)
         with socket_address(run_dir, session_id) as address:
@@ -91,16 +107,18 @@ async def connect(run_dir: Path, session_id: str) -> Connection:
     return connection
 
 
-async def reach(run_dir: Path, session_id: str, *, starting: bool = False) -> Connection:
+async def reach(
+    run_dir: Path, session_id: str, *, starting: bool = False, until: float | None = None
+) -> Connection:
     """A connection that has said hello. Raises one of NOBODY where no process holds the session, else HolderSilent
-    after ANSWER_SECONDS of trying.
+    after trying `until` then, of the event loop's clock (None: for ANSWER_SECONDS).
 
     A holder that lives without its socket is called once: it binds it anew, unless another file is in the way. With
     `starting` there may be neither yet, and one of NOBODY is raised without a look at the processes.
     """
     trouble: str | None = None
     holders: list[int] | None = None
-    with anyio.move_on_after(ANSWER_SECONDS):
+    with anyio.CancelScope(deadline=answered_by() if until is None else until):
         while True:
             try:
                 return await connect(run_dir, session_id)
@@ -117,7 +135,7 @@ async def reach(run_dir: Path, session_id: str, *, starting: bool = False) -> Co
             except OSError as error:
                 trouble = str(error)
             await anyio.sleep(AGAIN_SECONDS)
-    raise HolderSilent(session_id, trouble or f"nothing for {ANSWER_SECONDS:g} s")
+    raise HolderSilent(session_id, trouble or NOTHING % ANSWER_SECONDS)
 
 
 def _unheard(path: Path, pid: int) -> str:

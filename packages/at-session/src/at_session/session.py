@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ import anyio.lowlevel
 
 from at_session import holder_wire as wire
 from at_session import protocol
-from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, reach
+from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, answered_by, reach
 from at_session.errors import HolderLost, HolderSilent, ProtocolBroken, SessionEnded, SessionError
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
 from at_session.processes import kill_all, marked_processes
@@ -80,7 +81,12 @@ class SessionStatus:
 
 
 class Session:
-    """A live session. Requests raise RequestRefused, SessionEnded, HolderLost, or HolderSilent: try again later."""
+    """A live session. Requests raise RequestRefused, SessionEnded, HolderLost, or HolderSilent: try again later.
+
+    A request has its answer within five seconds, or raises HolderSilent and closes the connection, which ends a lease
+    that this object holds. It may be performed nevertheless, now or when the holder goes on; to repeat a write by its id
+    is safe. Only `wait` and followers wait as long as it takes.
+    """
 
     def __init__(self, session_id: str, *, run_dir: Path, journal: Path, pid: int, holder_pid: int) -> None:
         self.id = session_id
@@ -92,14 +98,15 @@ class Session:
         self._lock = anyio.Lock()
 
     async def _request(self, kind: int, payload: bytes = b"") -> dict[str, str]:
-        async with self._lock:
+        until = answered_by()
+        async with self._turn(until):
             try:
                 if self._connection is None:
-                    self._connection = await reach(self.run_dir, self.id)
+                    self._connection = await reach(self.run_dir, self.id, until=until)
                 connection, self._connection = self._connection, None
                 try:
-                    found = await connection.request(kind, payload)
-                except (OSError, ProtocolBroken, anyio.get_cancelled_exc_class()):
+                    found = await connection.request(kind, payload, until=until)
+                except (OSError, ProtocolBroken, HolderSilent, anyio.get_cancelled_exc_class()):
                     # Half a frame may have left: only a new connection is in a known state.
                     connection.close()
                     raise
@@ -111,12 +118,24 @@ class Session:
             except NOBODY:
                 raise self._over() from None
             except OSError:
-                raise await self._closed() from None
+                raise await self._closed(until) from None
 
-    async def _closed(self) -> SessionError:
+    @asynccontextmanager
+    async def _turn(self, until: float) -> AsyncIterator[None]:
+        """The connection for one request at a time; waiting for it counts as waiting for the answer."""
+        with anyio.CancelScope(deadline=until) as waiting:
+            await self._lock.acquire()
+        if waiting.cancelled_caught:
+            raise HolderSilent(self.id, "a request before this one has no answer yet")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    async def _closed(self, until: float) -> SessionError:
         """What it means that a connection is over: that of a holder which listens still was not the last one."""
         try:
-            self._connection = await reach(self.run_dir, self.id)
+            self._connection = await reach(self.run_dir, self.id, until=until)
         except NOBODY:
             return self._over()
         except HolderSilent as silent:
@@ -303,6 +322,9 @@ class Follower:
             return [record for frame in frames for record in self._take_news(frame.fields())]
         except NOBODY:
             await self.aclose()
+        except HolderSilent:
+            await self.aclose()
+            raise
         except OSError:
             await self.aclose()
             return []  # whether the holder is gone, too, the next connection tells
