@@ -20,7 +20,14 @@ from at_session.errors import HolderSilent
 from at_session.following import collect, wait_for_output
 from at_session.journal import RecordKind
 from at_session.pool import SessionPool
-from at_session.processes import call_holders, kill_session, marked_processes
+from at_session.processes import (
+    call_holders,
+    holders_of,
+    holds,
+    kill_session,
+    look_for_holders,
+    marked_processes,
+)
 from at_session.pytest_plugin import SessionFactory, SessionHome
 from at_session.session import EndedSession, Session, open_session
 
@@ -232,13 +239,13 @@ async def test_processes_are_looked_at_once_for_each_try(
     session_factory: SessionFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    found = processes.holders_of
+    found = processes.look_for_holders
 
-    def counted(run_dir: Path, session_id: str) -> list[int]:
+    def counted(run_dir: Path, session_id: str) -> list[int] | None:
         looks.append(session_id)
         return found(run_dir, session_id)
 
-    monkeypatch.setattr("at_session.connection.holders_of", counted)
+    monkeypatch.setattr("at_session.connection.look_for_holders", counted)
     monkeypatch.setattr("at_session.connection.ANSWER_SECONDS", 0.3)
     session = await session_factory(["cat"])
     await session.aclose()
@@ -356,6 +363,37 @@ async def test_a_silent_session_is_ended_by_force(session_factory: SessionFactor
         os.close(descriptor)
     ended = await reopen(session_factory.home, session.id)
     assert isinstance(ended, EndedSession) and not ended.complete
+
+
+async def test_without_a_free_file_nothing_is_seen_and_nothing_is_killed(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    home = session_factory.home
+    with no_file_left(session):
+        holders = holders_of(home.run_dir, session.id)
+        unknown = look_for_holders(home.run_dir, session.id)
+        one = holds(session.holder_pid, home.run_dir, session.id)
+        killed = kill_session(session.id, run_dir=home.run_dir, journal_dir=home.journal_dir)
+    assert (holders, unknown, one, killed) == ([], None, None, {})
+    assert holders_of(home.run_dir, session.id) == [session.holder_pid]
+    assert look_for_holders(home.run_dir, "other") == []
+    assert (await session.status()).state == "running"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_session_whose_holder_cannot_be_looked_for_is_not_over(
+    session_factory: SessionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await session_factory(["cat"])
+    await session.aclose()
+    path = session.run_dir / f"{session.id}.sock"
+    path.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("at_session.connection.look_for_holders", lambda *_: None)
+        with pytest.raises(HolderSilent, match=f"nobody listens on {path}, and whether a process holds"):
+            await reopen(session_factory.home, session.id)
+    assert (await session.status()).state == "running"
 
 
 @pytest.mark.usefixtures("impatient")

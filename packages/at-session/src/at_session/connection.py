@@ -15,7 +15,7 @@ import anyio
 from at_session import holder_wire as wire
 from at_session import protocol
 from at_session.errors import HolderSilent
-from at_session.processes import call_holders, holders_of, holds
+from at_session.processes import call_holders, holds, look_for_holders
 from at_session.protocol import Frame, FrameParser, socket_address
 
 RECEIVE = 1 << 16
@@ -126,20 +126,24 @@ async def reach(
                 if starting:
                     raise
                 if holders is None:
-                    holders = holders_of(run_dir, session_id)
-                    call_holders(holders)
-                holders = [pid for pid in holders if holds(pid, run_dir, session_id)]
-                if not holders:
+                    holders = look_for_holders(run_dir, session_id)
+                    call_holders(holders or ())
+                elif not any(holds(pid, run_dir, session_id) is not False for pid in holders):
                     raise
-                trouble = _unheard(run_dir / f"{session_id}.sock", holders[0])
+                if holders == []:
+                    raise
+                trouble = _unheard(run_dir / f"{session_id}.sock", holders)
             except OSError as error:
                 trouble = str(error)
             await anyio.sleep(AGAIN_SECONDS)
     raise HolderSilent(session_id, trouble or NOTHING % ANSWER_SECONDS)
 
 
-def _unheard(path: Path, pid: int) -> str:
-    """Why a holder that lives is not heard."""
-    if path.exists() and not path.is_socket():
-        return f"process {pid} holds it, but {path} is no socket"
-    return f"process {pid} holds it, but nobody listens on {path}"
+def _unheard(path: Path, holders: list[int] | None) -> str:
+    """Why a holder that lives is not heard; whether one does is not known where `holders` is None."""
+    missing = (
+        f"{path} is no socket" if path.exists() and not path.is_socket() else f"nobody listens on {path}"
+    )
+    if holders is None:
+        return f"{missing}, and whether a process holds the session cannot be seen"
+    return f"process {holders[0]} holds it, but {missing}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from at_session import holder_processes
 from at_session import holder_wire as wire
 
 PROC = Path("/proc")
+NO_FILE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def session_mark(session_id: str, journal: Path) -> str:
@@ -19,27 +21,45 @@ def session_mark(session_id: str, journal: Path) -> str:
 
 
 def marked_processes(session_id: str, journal: Path, *, holder: int = 0) -> dict[int, str]:
-    """Living processes whose environment carries the session's mark, and children of `holder`: pid to name."""
+    """Living processes whose environment carries the session's mark, and children of `holder`: pid to name.
+
+    Those that cannot be seen are left out; without a free file descriptor that is all of them.
+    """
     mark = b"%s=%s\0" % (wire.MARK, os.fsencode(session_mark(session_id, journal)))
-    return {
-        pid: name.decode(errors="replace")
-        for pid, name in holder_processes.session_processes(mark, 0, holder).items()
-    }
+    try:
+        found = holder_processes.session_processes(mark, 0, holder)
+    except OSError:
+        return {}
+    return {pid: name.decode(errors="replace") for pid, name in found.items()}
 
 
 def holders_of(run_dir: Path, session_id: str) -> list[int]:
     """Ids of the processes that were started to hold this session: one, or two for a moment while it starts.
 
-    A holder is known by its launch file, its last argument. Empty where there is no /proc.
+    A holder is known by its launch file, its last argument. Empty where there is no /proc, and where it cannot be read,
+    as without a free file descriptor: `look_for_holders` tells that from none.
     """
-    pids = (int(name) for name in (os.listdir(PROC) if PROC.is_dir() else ()) if name.isdigit())
-    return [pid for pid in pids if holds(pid, run_dir, session_id)]
+    return look_for_holders(run_dir, session_id) or []
 
 
-def holds(pid: int, run_dir: Path, session_id: str) -> bool:
-    """True when this process lives and was started to hold this session."""
+def look_for_holders(run_dir: Path, session_id: str) -> list[int] | None:
+    """As `holders_of`; None when that is not known, as /proc cannot be read now."""
+    try:
+        pids = [int(name) for name in (os.listdir(PROC) if PROC.is_dir() else ()) if name.isdigit()]
+    except OSError:
+        return None
+    seen = {pid: holds(pid, run_dir, session_id) for pid in pids}
+    found = [pid for pid, yes in seen.items() if yes]
+    return None if not found and None in seen.values() else found
+
+
+def holds(pid: int, run_dir: Path, session_id: str) -> bool | None:
+    """True when this process lives and was started to hold this session; None when no file is left to see it by."""
     launch = run_dir / f"{session_id}.launch"
-    line = holder_processes.slurp(f"{PROC}/{pid}/cmdline")
+    try:
+        line = (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError as error:
+        return None if error.errno in NO_FILE_LEFT else False
     if os.fsencode(launch.name) not in line:
         return False
     arguments = line.split(b"\0")
@@ -56,7 +76,8 @@ def call_holders(pids: Iterable[int]) -> None:
 def kill_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> dict[int, str]:
     """SIGKILL a session's holder and all its processes, which is for one that answers nobody; returns them.
 
-    Its journal gets no end: whoever opens it then finds an `EndedSession` that is not `complete`.
+    Its journal gets no end: whoever opens it then finds an `EndedSession` that is not `complete`. What cannot be seen is
+    not ended: without a free file descriptor that is all, and nothing is returned.
     """
     found: dict[int, str] = {}
     for holder in holders_of(run_dir, session_id):
