@@ -29,7 +29,7 @@ from at_session.processes import (
     marked_processes,
 )
 from at_session.pytest_plugin import SessionFactory, SessionHome
-from at_session.session import EndedSession, Session, open_session
+from at_session.session import EndedSession, Session, SessionStatus, open_session
 
 pytestmark = pytest.mark.anyio
 
@@ -412,3 +412,27 @@ async def test_a_pool_keeps_a_silent_session_and_finds_the_others(session_factor
     assert set(pool.live) == {silent.id, other.id}
     for session in pool.live.values():
         await session.aclose()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_pool_returns_no_live_session_that_it_did_not_admit(
+    session_factory: SessionFactory, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    session = await session_factory(["cat"])
+    await session.aclose()
+    home, status, holder = session_factory.home, Session.status, os.pidfd_open(session.holder_pid)
+
+    async def status_of_one_just_hit(asked: Session) -> SessionStatus:
+        signal.pidfd_send_signal(holder, number)
+        return await status(asked)
+
+    pool = SessionPool(1, run_dir=home.run_dir, journal_dir=home.journal_dir)
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "status", status_of_one_just_hit)
+        found = await pool.adopt()
+    assert not pool.live and not any(isinstance(each, Session) for each in found.values())
+    assert (session.id in found) == (number == signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(holder, signal.SIGCONT)
+    os.close(holder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from at_session.errors import HolderSilent, NoFreePty, SessionOver
+from at_session.errors import HolderSilent, NoFreePty, SessionError, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, list_sessions, open_session, start_session
 from at_session.vocabulary import Transport
 
@@ -55,28 +55,37 @@ class SessionPool:
         return session
 
     async def adopt(self) -> dict[str, Session | EndedSession]:
-        """Find every session of the folder again; live ones join the pool, even above its bound.
+        """Find every session of the folder again; live ones join the pool, even above its bound, and are returned.
 
-        One whose holder does not answer is left out, and may be found by a later call.
+        So are those that have ended, with what their journals say. One whose holder does not answer is left out, and
+        may be found by a later call.
         """
         found: dict[str, Session | EndedSession] = {}
         for session_id in list_sessions(self._run_dir):
             if session_id in self._live:
                 continue
             try:
-                session = await open_session(session_id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+                found[session_id] = await self._find(session_id)
             except HolderSilent:
                 continue
-            found[session_id] = session
-            if isinstance(session, Session):
-                await self._admit(session)
         return found
+
+    async def _find(self, session_id: str) -> Session | EndedSession:
+        """Raises HolderSilent; nothing is kept open then."""
+        session = await open_session(session_id, run_dir=self._run_dir, journal_dir=self._journal_dir)
+        if isinstance(session, Session):
+            try:
+                await self._admit(session)
+            except SessionOver:  # it ended at that very moment
+                return await self._find(session_id)
+        return session
 
     async def _admit(self, session: Session) -> None:
         try:
             status = await session.status()
-        except (SessionOver, HolderSilent):
-            return
+        except SessionError:
+            await session.aclose()
+            raise
         self._live[session.id] = session
         if status.transport is Transport.PTY:
             self._ptys.add(session.id)
