@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from at_core.config import Config, ConfigError, set_value, unset_value
@@ -148,3 +152,121 @@ def test_a_key_is_taken_out_and_all_else_stays(tmp_path: Path, before: str, afte
 def test_a_key_that_is_none_cannot_be_taken_out(file: Path) -> None:
     with pytest.raises(ConfigError, match="no such key"):
         unset_value("general.rigg", file)
+
+
+INLINE = 'agents = { claude = { allow = "ask" } }  # mine\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "text", "after"),
+    [
+        (INLINE, "agents.codex.allow", "edits", INLINE.replace("} }", '}, codex = {allow = "edits"}}')),
+        (INLINE, "agents.claude.allow", "all", INLINE.replace("ask", "all")),
+        (INLINE, "agents.claude.binary", "x", INLINE.replace('"ask" }', '"ask", binary = "x"}')),
+        ("general = {}\n[ui]\n", "general.rig", "x", 'general = {rig = "x"}\n[ui]\n'),
+        ("agents.claude = {}\n", "agents.claude.allow", "all", 'agents.claude = {allow = "all"}\n'),
+        (
+            "agents.claude = {}\n",
+            "agents.codex.allow",
+            "all",
+            'agents.claude = {}\n\n[agents.codex]\nallow = "all"\n',
+        ),
+    ],
+)
+def test_inline_tables_are_edited_in_place(file: Path, before: str, key: str, text: str, after: str) -> None:
+    file.write_text(before)
+    set_value(key, text)
+    assert file.read_text() == after
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "after"),
+    [
+        (INLINE, "agents.claude.allow", INLINE.replace('{ allow = "ask" }', "{  }")),
+        (INLINE, "agents.codex.allow", INLINE),
+        ("general = { max_agents = 3, rig = 'x' }\n", "general.rig", "general = { max_agents = 3  }\n"),
+        ("general = { rig = 'x', max_agents = 3 }\n", "general.rig", "general = {  max_agents = 3 }\n"),
+        ("agents = { claude.allow = 'ask' }\n", "agents.claude.allow", "agents = {  }\n"),
+    ],
+)
+def test_a_key_is_taken_out_of_an_inline_table(file: Path, before: str, key: str, after: str) -> None:
+    file.write_text(before)
+    unset_value(key)
+    assert file.read_text() == after
+
+
+def test_what_stands_in_the_place_of_a_section_is_told_with_its_line(file: Path) -> None:
+    file.write_text("[ui]\n[[agents]]\n")
+    with pytest.raises(ConfigError, match=f"{file}:2: agents.claude.allow: agents is no table"):
+        set_value("agents.claude.allow", "all")
+
+
+def test_what_cannot_be_edited_where_it_stands_is_left_to_the_person(file: Path) -> None:
+    text = '# mine\nagents.claude.allow = "ask"\ngeneral.rig = "x"\n'
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"{file}:2: agents.codex.allow: cannot be changed") as told:
+        set_value("agents.codex.allow", "all")
+    assert told.value.hint == "correct the file by hand"
+    assert file.read_text() == text
+
+
+_NAMES = ("claude", "codex", '"claude"', "'codex'")
+_LINES = [
+    *(f"[agents.{name}]" for name in _NAMES),
+    *(f"agents.{name}.allow = 'ask'" for name in _NAMES),
+    *(f"{name} = {{ allow = 'ask', binary = 'x' }}" for name in _NAMES),
+    *(f"{name}.allow = 'ask' # c" for name in _NAMES),
+    "agents = { claude = { allow = 'ask' }, codex = {} }",
+    "agents.claude = {allow='ask'}",
+    "agents = { claude.allow = 'ask', claude.binary = 'x' }",
+    "[agents]",
+    "[ui]",
+    "allow = 'ask' # c",
+    "binary = 'x'",
+    "x = nan",
+    "# mine",
+    "",
+]
+
+
+def entries(table: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Values by their dotted keys; tables without one leave none."""
+    found: dict[str, str] = {}
+    for name, value in table.items():
+        found |= (
+            entries(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: repr(value)}
+        )
+    return found
+
+
+def refusal(change: Callable[[], None]) -> ConfigError | None:
+    """What an edit was refused with."""
+    try:
+        change()
+    except ConfigError as error:
+        return error
+    return None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(st.sampled_from(_LINES), max_size=6),
+    name=st.sampled_from(["claude", "codex"]),
+    sets=st.booleans(),
+)
+def test_an_edit_changes_its_key_alone_or_nothing(
+    file: Path, lines: list[str], name: str, sets: bool
+) -> None:
+    text, key = "\n".join(lines) + "\n", f"agents.{name}.allow"
+    try:
+        wanted = entries(tomllib.loads(text))
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    wanted.pop(key, None)
+    file.write_text(text)
+    refused = refusal(partial(set_value, key, "all") if sets else partial(unset_value, key))
+    if refused is None:
+        assert entries(tomllib.loads(file.read_text())) == wanted | ({key: "'all'"} if sets else {})
+    else:
+        assert str(file) in refused.message and "by hand" in refused.hint
+        assert file.read_text() == text

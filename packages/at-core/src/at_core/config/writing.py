@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from at_core.config.file import KeyLines, parse_toml, read_text
 from at_core.config.model import NOT_USED_YET, Key, Setting, Settings
@@ -12,6 +14,9 @@ from at_core.config.reading import fields, require_key
 from at_core.config.values import allowed, from_text, to_toml_value
 from at_core.errors import ConfigError
 from at_core.paths import Home
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 def value_of(config: Settings, key: Key) -> Any:
@@ -64,6 +69,7 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
     that is no TOML or cannot be written.
     """
     import tomlkit  # only editing needs it
+    from tomlkit.items import InlineTable
 
     keys = require_key(key)
     try:
@@ -73,33 +79,110 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
             "", str(error), f"at config {key} VALUE", key=key, allowed=allowed(fields()[keys])
         ) from error
     target, before = _file(path)
-    document = tomlkit.parse(before)
-    table: Any = document
-    for name in keys[:-1]:
-        if name not in table:
-            if table is document and before.strip():
-                document.add(tomlkit.nl())
-            table[name] = tomlkit.table(is_super_table=name == "agents")
-        table = table[name]
-        if not isinstance(table, dict):
-            raise ConfigError(str(target), f"{name} is no table", "correct the file by hand first", key=key)
-    table[keys[-1]] = list(value) if isinstance(value, tuple) else value
-    _replace(target, tomlkit.dumps(document))
+    _require_tables(keys, before, target)
+    plain = list(value) if isinstance(value, tuple) else value
+
+    def put(document: TOMLDocument) -> None:
+        table: Any = document
+        for name in keys[:-1]:
+            if name not in table:
+                if table is document and before.strip():
+                    document.add(tomlkit.nl())
+                table[name] = (
+                    tomlkit.inline_table()
+                    if isinstance(table, InlineTable)
+                    else tomlkit.table(is_super_table=name == "agents")
+                )
+            table = table[name]
+        table[keys[-1]] = plain
+
+    _edit(target, before, keys, put, _others(before, keys) | {keys: repr(plain)})
 
 
 def unset_value(key: str, path: str | Path | None = None) -> None:
     """Take one key out of the file, if it is there: its default counts again. As `set_value` in all else."""
-    import tomlkit  # only editing needs it
-
     keys = require_key(key)
     target, before = _file(path)
-    document = tomlkit.parse(before)
-    table: Any = document
-    for name in keys[:-1]:
-        table = table.get(name, {}) if isinstance(table, dict) else {}
-    if isinstance(table, dict) and keys[-1] in table:
+    found: Any = tomllib.loads(before)
+    for name in keys:
+        if not isinstance(found, dict) or name not in found:
+            return
+        found = found[name]
+
+    def take_out(document: TOMLDocument) -> None:
+        table: Any = document
+        for name in keys[:-1]:
+            table = table[name]
         del table[keys[-1]]
-        _replace(target, tomlkit.dumps(document))
+
+    _edit(target, before, keys, take_out, _others(before, keys))
+
+
+def _require_tables(keys: Key, before: str, target: Path) -> None:
+    """Raise `ConfigError` where something else stands in the place of a section."""
+    found: Any = tomllib.loads(before)
+    for size, name in enumerate(keys[:-1], 1):
+        found = found.get(name, {})
+        if not isinstance(found, dict):
+            line = KeyLines(before).line(keys[:size])
+            raise ConfigError(
+                str(target),
+                f"{name} is no table",
+                "correct the file by hand first",
+                line=line,
+                key=".".join(keys),
+            )
+
+
+def _edit(
+    target: Path, before: str, keys: Key, change: Callable[[TOMLDocument], None], wanted: dict[Key, str]
+) -> None:
+    """Write the file with `change` made, if its entries are `wanted` then. Raises `ConfigError`."""
+    import tomlkit  # only editing needs it
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(before)
+        change(document)
+        after = tomlkit.dumps(document)
+        made = _entries(tomllib.loads(after))
+    except (TOMLKitError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise _by_hand(target, before, keys) from error  # tomlkit has no one error for what it cannot edit
+    if made != wanted:
+        raise _by_hand(target, before, keys)
+    _replace(target, after)
+
+
+def _by_hand(target: Path, before: str, keys: Key) -> ConfigError:
+    written: Any = tomllib.loads(before)
+    size = 0
+    while size < len(keys) and isinstance(written, dict) and keys[size] in written:
+        written = written[keys[size]]
+        size += 1
+    return ConfigError(
+        str(target),
+        "cannot be changed in the way it is written",
+        "correct the file by hand",
+        line=KeyLines(before).line(keys[:size]) if size else 0,
+        key=".".join(keys),
+    )
+
+
+def _others(before: str, keys: Key) -> dict[Key, str]:
+    """The values of a document but for what stands at `keys`."""
+    found = _entries(tomllib.loads(before))
+    return {key: value for key, value in found.items() if key[: len(keys)] != keys}
+
+
+def _entries(table: dict[str, Any], prefix: Key = ()) -> dict[Key, str]:
+    """Every value of a document that is no table, as Python writes it: so that NaN, too, is what it was."""
+    found: dict[Key, str] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found |= _entries(value, (*prefix, name))
+        else:
+            found[(*prefix, name)] = repr(value)
+    return found
 
 
 def _file(path: str | Path | None) -> tuple[Path, str]:
