@@ -16,7 +16,9 @@ import pytest
 
 from at_session import holder_wire as wire
 from at_session import processes
-from at_session.errors import HolderSilent
+from at_session.attach import attach
+from at_session.blocking import BlockingClient
+from at_session.errors import HolderLost, HolderSilent, SessionEnded
 from at_session.following import collect, wait_for_output
 from at_session.journal import RecordKind
 from at_session.pool import SessionPool
@@ -40,7 +42,8 @@ async def reopen(home: SessionHome, session_id: str) -> Session | EndedSession:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("at_session.connection.ANSWER_SECONDS", 0.2)
+    for module in ("connection", "blocking"):
+        monkeypatch.setattr(f"at_session.{module}.ANSWER_SECONDS", 0.2)
     monkeypatch.setattr("at_session.session.STARTING_SECONDS", 0.2)
 
 
@@ -245,7 +248,7 @@ async def test_processes_are_looked_at_once_for_each_try(
         looks.append(session_id)
         return found(run_dir, session_id)
 
-    monkeypatch.setattr("at_session.connection.look_for_holders", counted)
+    monkeypatch.setattr("at_session.silence.look_for_holders", counted)
     monkeypatch.setattr("at_session.connection.ANSWER_SECONDS", 0.3)
     session = await session_factory(["cat"])
     await session.aclose()
@@ -390,7 +393,7 @@ async def test_a_session_whose_holder_cannot_be_looked_for_is_not_over(
     path = session.run_dir / f"{session.id}.sock"
     path.unlink()
     with monkeypatch.context() as patched:
-        patched.setattr("at_session.connection.look_for_holders", lambda *_: None)
+        patched.setattr("at_session.silence.look_for_holders", lambda *_: None)
         with pytest.raises(HolderSilent, match=f"nobody listens on {path}, and whether a process holds"):
             await reopen(session_factory.home, session.id)
     assert (await session.status()).state == "running"
@@ -436,3 +439,41 @@ async def test_a_pool_returns_no_live_session_that_it_did_not_admit(
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(holder, signal.SIGCONT)
     os.close(holder)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("hidden", HIDDEN)
+async def test_a_blocking_client_takes_no_silent_holder_for_lost(
+    session_factory: SessionFactory, hidden: Callable[[Session], AbstractContextManager[None]]
+) -> None:
+    session = await session_factory(["cat"])
+    with hidden(session):
+        with pytest.raises(HolderSilent):
+            BlockingClient(session.run_dir, session.id)
+        with pytest.raises(HolderSilent):
+            attach(session.id, run_dir=session.run_dir, journal_dir=session.journal.parent, owner="ann")
+    (session.run_dir / f"{session.id}.sock").unlink()
+    with BlockingClient(session.run_dir, session.id) as client:
+        assert client.status["state"] == "running"
+        with frozen(session), pytest.raises(HolderSilent, match=r"nothing for 0\.2 s"):
+            client.request(wire.STATUS)
+        with frozen(session), pytest.raises(HolderSilent, match=r"it takes nothing for 0\.2 s"):
+            client.post(wire.WRITE, b"x" * 4_000_000)
+
+
+async def test_attaching_to_a_session_that_is_over_says_how_it_ended(session_factory: SessionFactory) -> None:
+    ended = await session_factory(["sh", "-c", "exit 4"], linger_seconds=0)
+    gone = os.pidfd_open(ended.holder_pid)
+    await anyio.wait_readable(gone)
+    os.close(gone)
+    for session_id, error in ((ended.id, SessionEnded), ("never", HolderLost)):
+        with pytest.raises(error):
+            attach(session_id, run_dir=ended.run_dir, journal_dir=ended.journal.parent, owner="ann")
+
+
+async def test_an_attachment_that_the_holder_closes_is_not_taken_for_lost(
+    session_factory: SessionFactory,
+) -> None:
+    session = await session_factory(["cat"])
+    with pytest.raises(HolderSilent, match="closed the connection"):
+        attach(session.id, run_dir=session.run_dir, journal_dir=session.journal.parent, owner="no\0field")

@@ -25,9 +25,10 @@ from pathlib import Path
 
 from at_session import holder_wire as wire
 from at_session.blocking import BlockingClient
-from at_session.errors import HolderLost, NotATerminal, RequestRefused
+from at_session.errors import HolderSilent, NotATerminal, RequestRefused, SessionError
 from at_session.journal import ExitStatus, JournalReader, RecordKind, ending
 from at_session.protocol import Frame, write
+from at_session.silence import NOBODY, over
 
 DETACH = re.compile(b"|".join(map(re.escape, wire.DETACH_KEYS)))
 
@@ -221,7 +222,7 @@ class Attachment:
                 pass  # it is gone, or hangs
 
     def run(self, changes: int) -> None:
-        """Until the person leaves, the lease is taken away or the session has ended. Raises ConnectionError."""
+        """Until the person leaves, the lease is taken away or the session has ended. Raises ConnectionError, HolderSilent."""
         while not self.ended and not self.left:
             if self.may_pass and not self.passed and not self.live.held:
                 self.pass_terminal()
@@ -255,13 +256,21 @@ def attach(
     r"""Connect a terminal (`source` is read, `sink` written) to a session on a PTY; Ctrl-\ detaches.
 
     `prelude` is written first, for instance a screen, and the journal shown from `offset` on; without an offset the
-    agent is made to redraw. Raises OSError when no holder answers, LeaseHeld when another writer is there and `steal`
-    is not set, NotATerminal, HolderLost. The terminal is always put back.
+    agent is made to redraw. Raises LeaseHeld when another writer is there and `steal` is not set, NotATerminal,
+    SessionEnded, HolderLost when the holder is gone, and HolderSilent when it does not answer, which is no proof of that.
+    The terminal is always put back.
     """
     journal = journal_dir / session_id
-    with BlockingClient(run_dir, session_id) as client:
+    try:
+        connected = BlockingClient(run_dir, session_id)
+    except NOBODY:
+        raise over(session_id, journal) from None
+    with connected as client:
         fields = wire.pack_fields(("owner", owner), ("steal", int(steal)))
-        client.request(wire.LEASE, fields)
+        try:
+            client.request(wire.LEASE, fields)
+        except ConnectionError:
+            raise _closed(run_dir, session_id, journal) from None
         lost = False
         with raw_terminal(source, sink), window_changes() as changes, opened_afresh(source, sink) as afresh:
             attachment = Attachment(client, journal, source, sink, offset, afresh)
@@ -282,8 +291,19 @@ def attach(
     if status is not None:
         return status
     if lost:
-        raise HolderLost(session_id)
+        raise _closed(run_dir, session_id, journal)
     return Detached(attachment.reader.offset)
+
+
+def _closed(run_dir: Path, session_id: str, journal: Path) -> SessionError:
+    """What it means that the connection is over: that of a holder which listens still was not the last one."""
+    try:
+        BlockingClient(run_dir, session_id).close()
+    except NOBODY:
+        return over(session_id, journal)
+    except HolderSilent as silent:
+        return silent
+    return HolderSilent(session_id, "it closed the connection")
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,9 +1,4 @@
-"""Connections to a holder's socket, for asyncio, and what it means when there is none.
-
-Only a socket that is not there or that nobody listens on, without a process that holds the session, says that a holder
-is gone. A full table of open files, a full
-queue of connections or silence may each be over in a moment, and the agent works on meanwhile.
-"""
+"""Connections to a holder's socket, for asyncio."""
 
 from __future__ import annotations
 
@@ -15,14 +10,10 @@ import anyio
 from at_session import holder_wire as wire
 from at_session import protocol
 from at_session.errors import HolderSilent
-from at_session.processes import call_holders, holds, look_for_holders
 from at_session.protocol import Frame, FrameParser, socket_address
+from at_session.silence import AGAIN_SECONDS, ANSWER_SECONDS, NOBODY, NOTHING, Unheard
 
 RECEIVE = 1 << 16
-ANSWER_SECONDS = 5.0
-AGAIN_SECONDS = 0.05
-NOTHING = "nothing for %g s"
-NOBODY = (ConnectionRefusedError, FileNotFoundError)
 
 
 def answered_by() -> float:
@@ -117,33 +108,15 @@ async def reach(
     `starting` there may be neither yet, and one of NOBODY is raised without a look at the processes.
     """
     trouble: str | None = None
-    holders: list[int] | None = None
+    unheard = Unheard(run_dir, session_id)
     with anyio.CancelScope(deadline=answered_by() if until is None else until):
         while True:
             try:
                 return await connect(run_dir, session_id)
             except NOBODY:
-                if starting:
+                if starting or (trouble := unheard.reason()) is None:
                     raise
-                if holders is None:
-                    holders = look_for_holders(run_dir, session_id)
-                    call_holders(holders or ())
-                elif not any(holds(pid, run_dir, session_id) is not False for pid in holders):
-                    raise
-                if holders == []:
-                    raise
-                trouble = _unheard(run_dir / f"{session_id}.sock", holders)
             except OSError as error:
                 trouble = str(error)
             await anyio.sleep(AGAIN_SECONDS)
     raise HolderSilent(session_id, trouble or NOTHING % ANSWER_SECONDS)
-
-
-def _unheard(path: Path, holders: list[int] | None) -> str:
-    """Why a holder that lives is not heard; whether one does is not known where `holders` is None."""
-    missing = (
-        f"{path} is no socket" if path.exists() and not path.is_socket() else f"nobody listens on {path}"
-    )
-    if holders is None:
-        return f"{missing}, and whether a process holds the session cannot be seen"
-    return f"process {holders[0]} holds it, but {missing}"

@@ -22,8 +22,8 @@ import pytest
 from at_session import holder_processes
 from at_session import holder_wire as wire
 from at_session.blocking import BlockingClient
-from at_session.errors import RequestRefused
-from at_session.processes import marked_processes
+from at_session.errors import HolderSilent, RequestRefused
+from at_session.processes import holders_of, marked_processes
 from at_session.session import Session, SessionSpec, list_sessions, start_session
 from at_session.vocabulary import Transport
 
@@ -107,12 +107,14 @@ def _stop(home: SessionHome, session_id: str) -> dict[int, str]:
             ended = os.pidfd_open(pid)
             try:
                 _end(client, ended)
-            except TimeoutError:
+            except (TimeoutError, HolderSilent):
                 left[pid] = "its holder"
             finally:
                 os.close(ended)
     except (OSError, RequestRefused):
         pass  # its holder has ended by itself; what it left is looked for below
+    except HolderSilent:
+        left.update(dict.fromkeys(holders_of(home.run_dir, session_id), "its holder"))
     left.update(marked_processes(session_id, home.journal_dir / session_id))
     for pid in left:
         holder_processes.send_signal(pid, signal.SIGKILL)
@@ -120,11 +122,10 @@ def _stop(home: SessionHome, session_id: str) -> dict[int, str]:
 
 
 def _end(client: BlockingClient, ended: int) -> None:
-    client.socket.settimeout(STOP_SECONDS)
     client.request(wire.STOP, wire.pack_fields(("grace_ms", 0)))
     news = client.request(wire.FOLLOW)
     while news["state"] != "ended":
-        for frame in client.frames():
+        for frame in client.frames(STOP_SECONDS):
             news = frame.fields()
     client.request(wire.CLOSE)
     poll = select.poll()

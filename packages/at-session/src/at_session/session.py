@@ -19,10 +19,11 @@ import anyio.lowlevel
 
 from at_session import holder_wire as wire
 from at_session import protocol
-from at_session.connection import AGAIN_SECONDS, NOBODY, Connection, answered_by, reach
+from at_session.connection import Connection, answered_by, reach
 from at_session.errors import HolderLost, HolderSilent, ProtocolBroken, SessionEnded, SessionError
 from at_session.journal import ExitStatus, JournalReader, Record, RecordKind, ending, read_records, written
 from at_session.processes import kill_all, marked_processes
+from at_session.silence import AGAIN_SECONDS, NOBODY, over
 from at_session.spawn import SessionSpec, spawn_holder
 from at_session.vocabulary import Transport
 
@@ -116,7 +117,7 @@ class Session:
                 self._connection = connection
                 return found
             except NOBODY:
-                raise self._over() from None
+                raise over(self.id, self.journal) from None
             except OSError:
                 raise await self._closed(until) from None
 
@@ -137,16 +138,10 @@ class Session:
         try:
             self._connection = await reach(self.run_dir, self.id, until=until)
         except NOBODY:
-            return self._over()
+            return over(self.id, self.journal)
         except HolderSilent as silent:
             return silent
         return HolderSilent(self.id, "it closed the connection")
-
-    def _over(self) -> SessionEnded | HolderLost:
-        status, complete = ending(self.journal)
-        if complete and status is not None:
-            return SessionEnded(self.id, status.code, status.signal)
-        return HolderLost(self.id)
 
     async def write(self, write_id: str, data: bytes, *, lease: Lease | None = None) -> WriteReceipt:
         """Journal `data` and give it to the agent, once per id however often it is repeated.
