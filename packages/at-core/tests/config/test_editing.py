@@ -201,11 +201,29 @@ def test_what_stands_in_the_place_of_a_section_is_told_with_its_line(file: Path)
         set_value("agents.claude.allow", "all")
 
 
-def test_what_cannot_be_edited_where_it_stands_is_left_to_the_person(file: Path) -> None:
-    text = '# mine\nagents.claude.allow = "ask"\ngeneral.rig = "x"\n'
+def test_a_new_section_takes_no_other_key_in(file: Path) -> None:
+    text = 'agents.claude.allow = "ask"\ngeneral.rig = "x"  # mine\n'
     file.write_text(text)
-    with pytest.raises(ConfigError, match=f"{file}:2: agents.codex.allow: cannot be changed") as told:
-        set_value("agents.codex.allow", "all")
+    set_value("agents.codex.allow", "all")
+    assert file.read_text() == f'{text}\n[agents.codex]\nallow = "all"\n'
+
+
+def test_a_file_without_a_last_end_of_line_is_edited(file: Path) -> None:
+    file.write_text("[ui]\nagents.claude.allow = 'ask'")
+    set_value("ui.theme", "light")
+    assert tomllib.loads(file.read_text())["ui"]["theme"] == "light"
+
+
+@pytest.mark.parametrize(
+    "change", [partial(set_value, "ui.theme", "light"), partial(unset_value, "ui.theme")]
+)
+def test_what_cannot_be_edited_where_it_stands_is_left_to_the_person(
+    file: Path, change: Callable[[], None]
+) -> None:
+    text = f"# mine\n[ui]\ntheme = {'[' * 200}{']' * 200}\n"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"{file}:3: ui.theme: cannot be changed") as told:
+        change()
     assert told.value.hint == "correct the file by hand"
     assert file.read_text() == text
 

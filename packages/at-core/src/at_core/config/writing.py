@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from at_core.config.file import KeyLines, parse_toml, read_text
 from at_core.config.model import NOT_USED_YET, Key, Setting, Settings
@@ -14,9 +14,6 @@ from at_core.config.reading import fields, require_key
 from at_core.config.values import allowed, from_text, to_toml_value
 from at_core.errors import ConfigError
 from at_core.paths import Home
-
-if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
 
 
 def value_of(config: Settings, key: Key) -> Any:
@@ -82,7 +79,8 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
     _require_tables(keys, before, target)
     plain = list(value) if isinstance(value, tuple) else value
 
-    def put(document: TOMLDocument) -> None:
+    def put() -> str:
+        document = tomlkit.parse(before if before.endswith("\n") else f"{before}\n" if before else "")
         table: Any = document
         for name in keys[:-1]:
             if name not in table:
@@ -95,12 +93,19 @@ def set_value(key: str, text: str, path: str | Path | None = None) -> None:
                 )
             table = table[name]
         table[keys[-1]] = plain
+        return tomlkit.dumps(document)
 
-    _edit(target, before, keys, put, _others(before, keys) | {keys: repr(plain)})
+    def append() -> str:
+        # tomlkit puts a new section right behind its siblings, where it may take keys in that stood in none.
+        return f"{before.rstrip()}\n\n[{'.'.join(keys[:-1])}]\n{keys[-1]} = {to_toml_value(value)}\n"
+
+    _edit(target, before, keys, (put, append), _others(before, keys) | {keys: repr(plain)})
 
 
 def unset_value(key: str, path: str | Path | None = None) -> None:
     """Take one key out of the file, if it is there: its default counts again. As `set_value` in all else."""
+    import tomlkit  # only editing needs it
+
     keys = require_key(key)
     target, before = _file(path)
     found: Any = tomllib.loads(before)
@@ -109,13 +114,15 @@ def unset_value(key: str, path: str | Path | None = None) -> None:
             return
         found = found[name]
 
-    def take_out(document: TOMLDocument) -> None:
+    def take_out() -> str:
+        document = tomlkit.parse(before)
         table: Any = document
         for name in keys[:-1]:
             table = table[name]
         del table[keys[-1]]
+        return tomlkit.dumps(document)
 
-    _edit(target, before, keys, take_out, _others(before, keys))
+    _edit(target, before, keys, (take_out,), _others(before, keys))
 
 
 def _require_tables(keys: Key, before: str, target: Path) -> None:
@@ -135,22 +142,21 @@ def _require_tables(keys: Key, before: str, target: Path) -> None:
 
 
 def _edit(
-    target: Path, before: str, keys: Key, change: Callable[[TOMLDocument], None], wanted: dict[Key, str]
+    target: Path, before: str, keys: Key, ways: Sequence[Callable[[], str]], wanted: dict[Key, str]
 ) -> None:
-    """Write the file with `change` made, if its entries are `wanted` then. Raises `ConfigError`."""
-    import tomlkit  # only editing needs it
-    from tomlkit.exceptions import TOMLKitError
+    """Write the text of the first of `ways` whose entries are `wanted`. Raises `ConfigError` if there is none."""
+    from tomlkit.exceptions import TOMLKitError  # only editing needs it
 
-    try:
-        document = tomlkit.parse(before)
-        change(document)
-        after = tomlkit.dumps(document)
-        made = _entries(tomllib.loads(after))
-    except (TOMLKitError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise _by_hand(target, before, keys) from error  # tomlkit has no one error for what it cannot edit
-    if made != wanted:
-        raise _by_hand(target, before, keys)
-    _replace(target, after)
+    for way in ways:
+        try:
+            after = way()
+            made = _entries(tomllib.loads(after))
+        except (TOMLKitError, ValueError, TypeError, LookupError, AttributeError):
+            continue  # tomlkit has no one error for what it cannot edit
+        if made == wanted:
+            _replace(target, after)
+            return
+    raise _by_hand(target, before, keys)
 
 
 def _by_hand(target: Path, before: str, keys: Key) -> ConfigError:
