@@ -133,3 +133,12 @@ def test_stop_ends_a_frozen_session_and_it_can_be_resumed(product: Product) -> N
     assert product.json("show", bead)["agent"]["label"] == "stopped"
     product.json("resume", document["agent"]["name"])
     assert product.run_to_rest(bead)["proved"]
+
+
+def test_stop_ends_a_session_that_froze_while_it_was_followed(product: Product) -> None:
+    bead = product.start(LONG)
+    holder = holder_of(product, session_of(product, bead))
+    product.wait(bead, "text.spoken")
+    os.kill(holder, signal.SIGSTOP)
+    assert product.at("stop", product.json("show", bead)["agent"]["name"]).code == 0
+    assert product.json("show", bead)["agent"]["label"] == "stopped"

@@ -40,6 +40,7 @@ class Listener:
         finally:
             posix.umask(OURS)
         opened.listen(64)
+        opened.setblocking(False)
         return opened, self.look()[:2]
 
     def look(self) -> tuple[int, int, int]:

