@@ -38,6 +38,17 @@ def label_of(product: Product, bead: str) -> str:
     return str(product.json("show", bead)["agent"]["label"])
 
 
+def gate_begun(product: Product, bead: str) -> Path:
+    """The journal's file of the bead's gate, once the gate has said `begun`."""
+    product.wait(bead, "work.collected")
+    begun: list[Path] = []
+    while not begun:
+        product.json("status")
+        found = (product.home / "journal").glob("gate-*/*.seg")
+        begun = [segment for segment in found if b"begun" in segment.read_bytes()]
+    return begun[0]
+
+
 def test_garbage_in_a_journal_costs_one_session(product: Product) -> None:
     harmed, other = product.start(LONG), product.start(LONG)
     session = session_of(product, harmed)
@@ -57,13 +68,8 @@ def test_garbage_in_a_journal_costs_one_session(product: Product) -> None:
 def test_garbage_in_a_gates_journal_ends_the_gate_and_proves_nothing(product: Product) -> None:
     product.settings('[gates]\ncheck = "echo begun; while sleep 0.2; do echo tick; done"\n')
     bead = product.start("write a.txt x")
-    product.wait(bead, "work.collected")
-    begun: list[Path] = []
-    while not begun:
-        product.json("status")
-        found = (product.home / "journal").glob("gate-*/*.seg")
-        begun = [segment for segment in found if b"begun" in segment.read_bytes()]
-    with begun[0].open("ab") as file:
+    segment = gate_begun(product, bead)
+    with segment.open("ab") as file:
         file.write(b"garbage")
     blocked = product.wait(bead, "bead.blocked")
     assert "could not run" in blocked["payload"]["reason"]
@@ -77,13 +83,8 @@ def test_a_gate_whose_holder_is_frozen_ends_with_its_time_limit(product: Product
         '[gates.check]\nrun = "echo begun; while sleep 0.2; do echo tick; done"\ntimeout_seconds = 4\n'
     )
     bead = product.start("write a.txt x")
-    product.wait(bead, "work.collected")
-    begun: list[Path] = []
-    while not begun:
-        product.json("status")
-        found = (product.home / "journal").glob("gate-*/*.seg")
-        begun = [segment for segment in found if b"begun" in segment.read_bytes()]
-    os.kill(holder_of(product, begun[0].parent.name), signal.SIGSTOP)
+    segment = gate_begun(product, bead)
+    os.kill(holder_of(product, segment.parent.name), signal.SIGSTOP)
     finished = product.wait(bead, "gate.finished")
     assert not finished["payload"]["ok"]
     assert product.wait(bead, "bead.sent_back")
