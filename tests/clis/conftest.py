@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clis.rehearsal.endpoint import Endpoint
-from clis.rehearsal.install import CannotInstall, cache, installed
-from clis.rehearsal.sealed import CannotSeal, is_sealed, seal
+from clis.install import CannotInstall, cache, installed
+
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.sealed import CannotSeal, is_sealed, seal
 
 FOLDER = Path(__file__).parent
 

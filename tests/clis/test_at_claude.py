@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from acceptance.product import Product, make_product
 from clis.conftest import Ground
-from clis.rehearsal.endpoint import Endpoint
-from clis.rehearsal.replies import Refuse, Say, Stream, ToolUse, UseTools
+
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.replies import Refuse, Say, Stream, ToolUse, UseTools
 
 KILLS = 10
 

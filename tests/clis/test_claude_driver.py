@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 from clis.conftest import Ground
-from clis.rehearsal.endpoint import Endpoint, Exchange
-from clis.rehearsal.pipes import PipedAgent
-from clis.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, ToolUse, UseTools
+from clis.pipes import PipedAgent
 
 from at_session.drivers.claude import ClaudeDriver, has_conversation
+from at_session.rehearsal.endpoint import Endpoint, Exchange
+from at_session.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, ToolUse, UseTools
 from at_session.vocabulary import (
     Allow,
     AskClosed,

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clis.rehearsal.endpoint import Endpoint
-from clis.rehearsal.install import LOCK
-from clis.rehearsal.replies import Cut, Refuse, Reply, Say, Stream, Tokens, ToolUse, UseTools
-from clis.rehearsal.sealed import is_sealed
+from clis.install import LOCK
+
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.replies import Cut, Refuse, Reply, Say, Stream, Tokens, ToolUse, UseTools
+from at_session.rehearsal.sealed import is_sealed
 
 TOOLS = [{"name": "Bash"}]
 

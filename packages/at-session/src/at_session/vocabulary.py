@@ -287,7 +287,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a CLI can do through this driver; asked instead of its name."""
+    """What a CLI can do through this driver; asked instead of its name.
+
+    `record_has_usage`: final figures of a turn are in the CLI's own record only, so `reconcile` is to be called after
+    each turn. `unreported` names figures that the CLI does not give at all (`cost`, `requests`, …).
+    """
 
     chooses_session_id: bool
     resumes: bool
@@ -298,6 +302,9 @@ class Capabilities:
     exits_on_eof: bool
     login_hint: str
     draws_on: str
+    asks_questions: bool = True
+    record_has_usage: bool = False
+    unreported: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -318,10 +325,14 @@ class Driver(Protocol):
         """A driver at the beginning of a process, or as it was stored."""
 
     def launch(self, request: LaunchRequest) -> Launch:
-        """Say how to start the agent."""
+        """Say how to start the agent, and begin a new process in the state.
+
+        The state may be that of the process before; what outlives a process (what was counted already) is kept, all
+        else is forgotten. What the handshake needs of the request goes into the state.
+        """
 
     def open(self) -> list[Write]:
-        """The writes of the handshake, ids fixed, so repeating them does no harm."""
+        """The first writes of the handshake, ids fixed, so repeating them does no harm; `feed` gives the further ones."""
 
     def feed(self, stream: str, data: bytes) -> Iterable[DriverEvent | Write]:
         """Take bytes of `stdout` or `stderr`, give what they mean and what must be answered."""
@@ -338,3 +349,11 @@ class Driver(Protocol):
 
     def interrupt(self, interrupt_id: str) -> list[Write]:
         """Ask the CLI to stop its turn; empty where only a signal does it."""
+
+    def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
+        """Read the CLI's own record of the session and give what the stream did not tell, each thing once.
+
+        Called after the process ended, and after each turn where `capabilities.record_has_usage` says so. `env` and
+        `cwd` are those of the launch. It only reads, and blocks while it does. A record that is missing or cannot be
+        understood is no error: it gives nothing, or an Unparsed that says so.
+        """

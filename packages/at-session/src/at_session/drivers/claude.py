@@ -168,6 +168,10 @@ class ClaudeDriver:
         line = {"type": "control_request", "request_id": interrupt_id, "request": {"subtype": "interrupt"}}
         return [Write(f"interrupt:{interrupt_id}", encode(line))]
 
+    def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
+        """Nothing yet: the stream has all figures of turns that ended."""
+        return []
+
     # --- events ----------------------------------------------------------------------------------------------------
 
     def feed(self, stream: str, data: bytes) -> Events:

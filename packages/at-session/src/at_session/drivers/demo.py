@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from at_session.drivers import jsonlines
@@ -54,6 +55,7 @@ class DemoDriver:
         exits_on_eof=True,
         login_hint="",
         draws_on="nothing: no model is called",
+        unreported=("cost",),
     )
 
     def __init__(self, state: DriverState | None = None) -> None:
@@ -99,6 +101,10 @@ class DemoDriver:
     def interrupt(self, interrupt_id: str) -> list[Write]:
         """One line; a hanging agent does not react to it."""
         return [Write(f"interrupt:{interrupt_id}", encode({"type": "interrupt", "id": interrupt_id}))]
+
+    def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
+        """The agent keeps no record beside its stream."""
+        return []
 
 
 def _event(report: Object) -> DriverEvent | None:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent
+FOLDER = Path(__file__).resolve().parent
 LOCK = FOLDER / "package-lock.json"
 
 
@@ -52,7 +52,8 @@ def installed() -> Path:
 def _install(place: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(FOLDER / name, place / name)
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    # Not `npm ci`: it refuses the lock where a registry lacks the builds for other systems, which are optional.
+    command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
     ran = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600, check=False)
     if ran.returncode != 0:
-        raise CannotInstall(f"npm ci failed: {ran.stderr.strip()[-500:]}")
+        raise CannotInstall(f"npm install failed: {ran.stderr.strip()[-500:]}")

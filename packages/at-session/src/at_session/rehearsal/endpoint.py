@@ -6,6 +6,7 @@ It is the test's witness: how often a prompt was delivered, and which figures we
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from clis.rehearsal.anthropic import Messages
-from clis.rehearsal.replies import MARKER, Hang, Refuse, Reply, Say, Script, Tokens
-from clis.rehearsal.wire import ModelRequest, Pause, Wire
+from at_session.rehearsal.replies import MARKER, Drop, Hang, Held, Refuse, Reply, Say, Script, Tokens
+from at_session.rehearsal.wires import ModelRequest, Pause, Wire
+from at_session.rehearsal.wires.anthropic import Messages
 
 WIRES: tuple[Wire, ...] = (Messages(),)
 
@@ -35,6 +36,8 @@ class Exchange:
     reply: Reply
     tokens: Tokens | None
     body: dict[str, Any]
+    held: str | None = None
+    """The name that holds the answer back."""
 
 
 class Endpoint:
@@ -45,6 +48,7 @@ class Endpoint:
         self._exchanges: list[Exchange] = []
         self._changed = threading.Condition()
         self._closing = threading.Event()
+        self._released: set[str] = set()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, name="endpoint", daemon=True)
 
@@ -60,6 +64,8 @@ class Endpoint:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -94,6 +100,12 @@ class Endpoint:
         with self._changed:
             return self._changed.wait_for(condition, seconds)
 
+    def release(self, name: str) -> None:
+        """Let the answers go that were held back under a name, now and from now on."""
+        with self._changed:
+            self._released.add(name)
+            self._changed.notify_all()
+
     # --- for the handler -----------------------------------------------------------------------------------------
 
     def take(self, path: str, key: str, request: ModelRequest, body: dict[str, Any]) -> Exchange:
@@ -105,12 +117,19 @@ class Endpoint:
             else:
                 script = self._scripts.get(marker or "")
                 reply = script.next() if script else NO_SCRIPT
+            held, reply = (reply.until, reply.reply) if isinstance(reply, Held) else (None, reply)
             number = len(self._exchanges) + 1
-            tokens = None if isinstance(reply, Refuse | Hang) else Tokens.of_response(number)
-            exchange = Exchange(number, path, key, request, marker, reply, tokens, body)
+            tokens = None if isinstance(reply, Refuse | Hang | Drop) else Tokens.of_response(number)
+            exchange = Exchange(number, path, key, request, marker, reply, tokens, body, held)
             self._exchanges.append(exchange)
             self._changed.notify_all()
         return exchange
+
+    def hold(self, name: str) -> bool:
+        """Wait for a release; true when the endpoint closes meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: name in self._released or self._closing.is_set())
+        return self._closing.is_set()
 
     def pause(self, seconds: float | None) -> bool:
         """Let time pass; true when the endpoint closes meanwhile."""
@@ -160,9 +179,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, wire: Wire, body: dict[str, Any]) -> None:
         key = self.headers.get("x-api-key") or self.headers.get("authorization") or ""
-        exchange = self.server.endpoint.take(self.path, key, wire.read(body), body)
+        exchange = self.server.endpoint.take(self.path, key, wire.read(self.path, body), body)
         request, reply, tokens = exchange.request, exchange.reply, exchange.tokens or Tokens()
-        if isinstance(reply, Refuse):
+        if exchange.held is not None and self.server.endpoint.hold(exchange.held):
+            return
+        if isinstance(reply, Drop) or (isinstance(reply, Hang) and not reply.headers):
+            self._drop(patient=isinstance(reply, Hang))
+        elif isinstance(reply, Refuse):
             headers = dict(reply.headers)
             if reply.retry_after is not None:
                 headers["retry-after"] = str(reply.retry_after)
@@ -171,6 +194,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(wire.stream(request, reply, tokens, exchange.number))
         else:
             self._answer(200, wire.whole(request, reply, tokens, exchange.number))
+
+    def _drop(self, *, patient: bool) -> None:
+        self.close_connection = True
+        if patient:
+            self.server.endpoint.pause(None)
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are recorded, not printed."""

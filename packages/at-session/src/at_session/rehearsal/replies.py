@@ -88,11 +88,33 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """The connection is closed without a word."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
-    """The headers of a stream, then nothing until the endpoint closes."""
+    """The headers of a stream (or not even those), then nothing until the endpoint closes."""
+
+    headers: bool = True
 
 
-Reply = Say | UseTools | Stream | Refuse | Cut | Hang
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Some text, then nothing until the endpoint closes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reply that waits, before its first byte, until `Endpoint.release` is called with a name."""
+
+    until: str
+    reply: Say | UseTools | Stream
+
+
+Reply = Say | UseTools | Stream | Refuse | Cut | Drop | Hang | Stall | Held
 
 
 @dataclass(slots=True)

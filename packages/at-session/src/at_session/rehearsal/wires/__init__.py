@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clis.rehearsal.replies import Refuse, Reply, Tokens
+from at_session.rehearsal.replies import Refuse, Reply, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """A request's meaning. `texts` are the user's texts, oldest first.
+    """A request's meaning. `texts` are the user's texts, oldest first, byte for byte as the CLI sent them.
 
     `auxiliary` is a request that the CLI makes for itself (a title, a summary), not for a turn.
     """
@@ -30,7 +30,7 @@ class Pause:
 
 
 class Wire(Protocol):
-    """One wire format."""
+    """One wire format. Paths are as requested, query included."""
 
     def accepts(self, path: str) -> bool:
         """Whether a path is one of its model requests."""
@@ -38,7 +38,7 @@ class Wire(Protocol):
     def aside(self, path: str) -> dict[str, Any] | None:
         """The body of an answer to a path that is no model request, if the format knows it."""
 
-    def read(self, body: dict[str, Any]) -> ModelRequest:
+    def read(self, path: str, body: dict[str, Any]) -> ModelRequest:
         """A request's meaning."""
 
     def error(self, reply: Refuse) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Records the real Claude Code for the fast tests of at-session: `python -m clis.rehearsal.record FOLDER`.
+"""Records the real Claude Code for the fast tests of at-session: `python -m clis.record_claude FOLDER`.
 
 Run from `tests` with at-session installed. One file per case: a JSON object per line with one name, either a stream
 (`stdout`, `stderr`) with a line of it or an act of ours (`prompt`, `approve`, `deny`, `interrupt`) with its arguments.
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
-from clis.rehearsal.endpoint import Endpoint
-from clis.rehearsal.install import installed
-from clis.rehearsal.pipes import PipedAgent
-from clis.rehearsal.replies import Cut, Refuse, Reply, Say, Stream, ToolUse, UseTools
-from clis.rehearsal.sealed import seal
+from clis.install import installed
+from clis.pipes import PipedAgent
 
 from at_session.drivers.claude import ClaudeDriver
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.replies import Cut, Refuse, Reply, Say, Stream, ToolUse, UseTools
+from at_session.rehearsal.sealed import seal
 from at_session.vocabulary import (
     Allow,
     AskOpened,

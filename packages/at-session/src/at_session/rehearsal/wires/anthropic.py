@@ -9,8 +9,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from clis.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, Tokens, ToolUse, UseTools
-from clis.rehearsal.wire import ModelRequest, Pause
+from at_session.rehearsal.replies import (
+    Cut,
+    Hang,
+    Refuse,
+    Reply,
+    Say,
+    Stall,
+    Stream,
+    Tokens,
+    ToolUse,
+    UseTools,
+)
+from at_session.rehearsal.wires import ModelRequest, Pause
 
 # How Claude Code begins the request for a summary of a conversation that has become too long; it offers all tools.
 _SUMMARY = "CRITICAL: Respond with TEXT ONLY"
@@ -25,7 +36,7 @@ class Messages:
     def aside(self, path: str) -> dict[str, Any] | None:
         return {"input_tokens": 1} if path.startswith("/v1/messages/count_tokens") else None
 
-    def read(self, body: dict[str, Any]) -> ModelRequest:
+    def read(self, path: str, body: dict[str, Any]) -> ModelRequest:
         texts: list[str] = []
         for message in body.get("messages", []):
             if message.get("role") != "user":
@@ -77,9 +88,11 @@ def _content(reply: Reply, number: int) -> Iterator[bytes | Pause]:
             yield Pause(1 / reply.per_second)
             yield _text(0, f"line {line}\n")
         yield _event("content_block_stop", index=0)
-    if isinstance(reply, Say | Cut) or (isinstance(reply, UseTools) and reply.text):
+    if isinstance(reply, Say | Cut | Stall) or (isinstance(reply, UseTools) and reply.text):
         yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
         yield _text(0, reply.text)
+        if isinstance(reply, Stall):
+            yield Pause(None)
         if not isinstance(reply, Cut) or reply.after_block:
             yield _event("content_block_stop", index=0)
     if isinstance(reply, UseTools):

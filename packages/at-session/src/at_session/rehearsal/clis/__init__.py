@@ -1,0 +1,69 @@
+"""What differs between the CLIs in a rehearsal: how one is pointed at the endpoint, and what its tools are called.
+
+One module per CLI, loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from at_session.errors import UnknownCli
+from at_session.rehearsal.replies import Refuse, ToolUse
+
+_CLASSES = {
+    "claude": "ClaudeRehearsal",
+    "codex": "CodexRehearsal",
+    "gemini": "GeminiRehearsal",
+    "opencode": "OpenCodeRehearsal",
+}
+CLIS = tuple(_CLASSES)
+
+
+class RehearsedCli(Protocol):
+    """One CLI's settings, tools and errors, in the words that the real vendor's endpoint would use."""
+
+    cli: str
+
+    def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
+        """Write the CLI's settings below a throw-away home and give the environment variables to add.
+
+        `folder` is the top folder below which the CLI will work, `url` the endpoint's base address without a path.
+        """
+
+    def write(self, path: str, text: str) -> ToolUse:
+        """The call that writes a whole file."""
+
+    def edit(self, path: str, old: str, new: str) -> tuple[tuple[ToolUse, ...], ...]:
+        """The calls that replace a text in an existing file, one inner tuple per model response."""
+
+    def command(self, command: str) -> ToolUse:
+        """A call that runs a shell command and is asked for under `edits`."""
+
+    def question(self, question: str, options: tuple[str, ...]) -> ToolUse | None:
+        """A call that asks the person, or None where the CLI has no such tool."""
+
+    def slow_down(self) -> Refuse:
+        """A rate limit that passes: the CLI tries again by itself."""
+
+    def quota(self, reset_at: int) -> Refuse:
+        """A hard usage limit that is over at an epoch second, told as far as the vendor tells it."""
+
+    def login_refused(self) -> Refuse:
+        """A key that is not accepted."""
+
+    def broken(self) -> Refuse:
+        """A server error."""
+
+    def too_long(self) -> Refuse:
+        """The conversation does not fit into the model's context."""
+
+
+def rehearsed(cli: str) -> RehearsedCli:
+    """The rehearsal of a CLI. Raises UnknownCli, which lists the known ones."""
+    if cli not in _CLASSES:
+        raise UnknownCli(cli, CLIS)
+    found: RehearsedCli = getattr(import_module(f"{__name__}.{cli}"), _CLASSES[cli])()
+    return found
