@@ -105,7 +105,12 @@ class Executor:
     async def _start_due(self, tasks: anyio.abc.TaskGroup) -> datetime | None:
         later: list[datetime] = []
         now = self._ledger.worlds.clock.now()
+        speaking: set[str] = set()
         for intent in await self._ledger.read(lambda tx: tx.open_intents()):
+            if intent.kind == IntentKind.WRITE:
+                if intent.payload.get("session") in speaking:
+                    continue  # a protocol's lines keep their order
+                speaking.add(intent.payload.get("session", ""))
             if intent.key in self._busy:
                 continue
             if intent.not_before is not None and intent.not_before > now:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -24,6 +25,7 @@ from at_agents.decisions import Do, IntentKind
 from at_core.paths import Home
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
+from at_daemon import environments
 from at_daemon.failpoints import failpoint
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
@@ -32,7 +34,7 @@ from at_session.errors import HolderLost, HolderSilent, SessionError
 from at_session.journal import ExitStatus, Record, RecordKind
 from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, open_session
-from at_session.vocabulary import Driver, DriverEvent, DriverState, Unparsed, Write
+from at_session.vocabulary import Driver, DriverEvent, DriverState, TurnEnded, Unparsed, Write
 
 log = logging.getLogger(__name__)
 TRIM_EVERY = 1 << 20
@@ -46,6 +48,8 @@ LONGEST_ASIDE_SECONDS = 300.0
 ADOPTION_SECONDS = 4.0
 """How long a starting daemon waits for holders; a caller takes one that is silent for longer for dead."""
 LONGEST_SILENCE_SECONDS = 30.0
+RECORD_SECONDS = 10.0
+"""How long reading a CLI's own record may take; what it would have told comes with a later reading."""
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
 
 
@@ -60,6 +64,8 @@ class Live:
     trimmed: int = 0
     taken_at: float = 0.0
     exit: ExitStatus | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held around what changes the driver's state and may be interleaved with other tasks."""
     over: anyio.Event = field(default_factory=anyio.Event)
     """It is followed no longer: its end is on record, or it was set aside and will be followed again."""
 
@@ -69,6 +75,7 @@ class LiveSessions:
 
     def __init__(self, ledger: Ledger, home: Home) -> None:
         self._ledger = ledger
+        self._home = home
         self._run_dir: Path = home.holders
         self._journal_dir: Path = home.journal
         self._live: dict[str, Live] = {}
@@ -159,6 +166,7 @@ class LiveSessions:
         try:
             found = await open_session(record.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
         except FileNotFoundError:
+            await self._take_record(record, driver)
             await self._ended(record, None, lost=True)
             return
         if isinstance(found, EndedSession):
@@ -180,6 +188,7 @@ class LiveSessions:
             await self._take(record, driver, records)
         if not ended.complete:
             ended.kill_processes()
+        await self._take_record(record, driver)
         await self._ended(record, ended.exit, lost=not ended.complete)
 
     async def _follow(self, live: Live) -> None:
@@ -199,7 +208,9 @@ class LiveSessions:
                     awake = self._ledger.worlds.clock.awake().seconds
                     recent = awake - live.taken_at < SILENT_SECONDS
                     short = batch[-1].next - live.offset < SILENT_BYTES
-                    if await self._take(live.record, live.driver, batch, may_wait=recent and short):
+                    async with live.lock:
+                        taken = await self._take(live.record, live.driver, batch, may_wait=recent and short)
+                    if taken:
                         live.offset, live.taken_at = batch[-1].next, awake
                         self._stumbles.pop(live.record.id, None)
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
@@ -211,6 +222,7 @@ class LiveSessions:
             lost = True
             await self._end_orphans(live.session)
         self._live.pop(live.record.id, None)
+        await self._take_record(live.record, live.driver)
         await self._ended(live.record, live.exit, lost=lost)
         await let_go(live.session)
 
@@ -268,6 +280,8 @@ class LiveSessions:
                     writes.append(heard)
                 else:
                     events.append(heard)
+        if driver.capabilities.record_has_usage and any(isinstance(event, TurnEnded) for event in events):
+            events += await self._reconciled(record, driver)
         gaps = [entry.gap() for entry in batch if entry.kind is RecordKind.GAP]
         if may_wait and not (events or writes or gaps):
             return False
@@ -285,6 +299,38 @@ class LiveSessions:
             )
         failpoint("ingest.after-commit")
         return True
+
+    async def _take_record(self, record: SessionRecord, driver: Driver) -> None:
+        """Take in what only the CLI's own record tells of a process that is gone, before its end is settled."""
+        if events := await self._reconciled(record, driver):
+            state = copy.deepcopy(driver.state.values)
+            await self._ledger.record(lambda change: self._note_record(change, record, events, state))
+
+    def _note_record(
+        self, change: Change, record: SessionRecord, events: Sequence[DriverEvent], state: dict[str, Any]
+    ) -> None:
+        known, agent = change.tx.session(record.id), change.tx.agent(record.agent_id)
+        if known is None or known.ended_at is not None or agent is None:
+            return
+        change.tx.advance_session(record.id, known.offset, state)
+        bead = change.tx.bead(record.bead_id) if record.bead_id else None
+        Intake(change, record, agent, bead).take(events)
+
+    async def _reconciled(self, record: SessionRecord, driver: Driver) -> list[DriverEvent]:
+        """What the CLI's own record has beyond the stream. The driver's state changes only if all of it was read."""
+        fresh = type(driver)(DriverState(copy.deepcopy(driver.state.values)))
+        environment = environments.load(self._home, record.agent_id)
+        read = functools.partial(fresh.reconcile, environment, str(record.launch.get("cwd", "")))
+        events: list[DriverEvent] = []
+        try:
+            with anyio.fail_after(RECORD_SECONDS):
+                events = await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+        except Exception as error:  # another program's files must not end the daemon
+            log.error("what %s keeps of session %s cannot be read", driver.cli, record.id, exc_info=error)
+            return []
+        driver.state.values.clear()
+        driver.state.values.update(fresh.state.values)
+        return events
 
     def _note(
         self,
@@ -314,10 +360,7 @@ class LiveSessions:
             )
         Intake(change, record, agent, bead).take(events)
         for write in writes:
-            payload = {"session": record.id, "id": write.id, "data": base64.b64encode(write.data).decode()}
-            change.intend(
-                Do(f"write:{record.id}:{write.id}", IntentKind.WRITE, payload), record.bead_id, agent.id
-            )
+            change.intend(write_of(record.id, write), record.bead_id, agent.id)
 
     async def _ended(self, record: SessionRecord, exit_status: ExitStatus | None, *, lost: bool) -> None:
         def note(change: Change) -> None:
@@ -341,6 +384,12 @@ class LiveSessions:
         self._stumbles.pop(record.id, None)
         self._trouble.pop(record.id, None)
         self._tell()
+
+
+def write_of(session_id: str, write: Write) -> Do:
+    """The intent that performs a protocol's own write."""
+    payload = {"session": session_id, "id": write.id, "data": base64.b64encode(write.data).decode()}
+    return Do(f"write:{session_id}:{write.id}", IntentKind.WRITE, payload)
 
 
 def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | Write]:

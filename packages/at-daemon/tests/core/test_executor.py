@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Mapping
 from functools import partial
@@ -18,6 +19,7 @@ from at_daemon.git.errors import GitTimedOut
 from at_daemon.parts import Starts
 from at_daemon.testing import Desk
 from at_session.errors import HolderSilent
+from at_session.vocabulary import Write
 
 
 def carried_out(
@@ -132,3 +134,29 @@ def test_a_start_whose_bead_was_removed_meanwhile_is_ended(desk: Desk) -> None:
     desk.do(lambda change: change.tx.remove_bead(bead.id))
     desk.do(partial(note_start, awake=desk.clock.awake(), record=record, pid=None))
     assert desk.do(lambda change: change.tx.intent("stop:s-1")) is not None
+
+
+def test_what_a_protocol_says_to_an_agent_keeps_its_order(desk: Desk) -> None:
+    said: list[str] = []
+    agent = desk.agent("wren")
+    record = desk.start(agent, desk.bead(agent))
+    lines = [Write(f"line-{number}", b"x") for number in range(5)]
+
+    async def act(intent: Intent) -> Effect:
+        for _ in range(5 - len(said)):
+            await anyio.lowlevel.checkpoint()
+        said.append(intent.payload["id"])
+        return Effect()
+
+    async def all_of_it() -> None:
+        executor = Executor(desk.ledger, {IntentKind.WRITE: act})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.run)
+            while len(said) < len(lines):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    begin = partial(note_start, awake=desk.clock.awake(), pid=7, writes=lines)
+    desk.do(partial(begin, record=dataclasses.replace(record, id="next")))
+    anyio.run(all_of_it)
+    assert said == [line.id for line in lines]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import pytest
 
 from at_core.paths import Home
 from at_core.vocabulary import AgentFact
 from at_daemon.sessions import LiveSessions
 from at_daemon.testing import Desk
+from at_session.drivers.demo import DemoDriver
+from at_session.vocabulary import DriverEvent, Usage, UsageReported
 
 
 def test_a_session_that_cannot_be_taken_up_is_left_alone_and_the_others_are_not(
@@ -36,3 +40,42 @@ def test_a_session_that_cannot_be_taken_up_is_left_alone_and_the_others_are_not(
     records = desk.do(lambda change: {record.id: record for record in change.tx.sessions()})
     assert (records[strange.id].ended_at is None, records[gone.id].ended_at is None) == (True, False)
     assert desk.do(lambda change: change.fact(lost.id, AgentFact.PROCESS))["state"] == "lost"
+
+
+class RecordedDriver(DemoDriver):
+    """Its CLI keeps figures that its stream does not tell, or a record that cannot be read."""
+
+    broken = False
+
+    def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
+        told = self.state.values.setdefault("told", [])
+        if self.broken:
+            told.append("half of it")
+            raise OSError("the record is locked")
+        if cwd in told:
+            return []
+        told.append(cwd)
+        return [UsageReported(Usage(input_tokens=7, output_tokens=5), "its own record")]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["readable", "broken"])
+def test_what_only_the_cli_itself_kept_is_taken_in_before_the_end_is_settled(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    monkeypatch.setattr(RecordedDriver, "broken", broken)
+    monkeypatch.setattr("at_daemon.sessions.driver_for", lambda cli: RecordedDriver)
+    agent = desk.agent("wren")
+    gone = desk.start(agent, bead := desk.bead(agent))
+
+    async def adopt_twice() -> None:
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                await LiveSessions(desk.ledger, Home(tmp_path)).adopt_all(tasks)
+                tasks.cancel_scope.cancel()
+
+    anyio.run(adopt_twice)
+    rows = desk.do(lambda change: change.tx.usage(bead_id=bead.id))
+    assert [(row.input_tokens, row.source) for row in rows] == ([] if broken else [(7, "its own record")])
+    record = desk.do(lambda change: change.tx.session(gone.id))
+    assert record is not None and record.ended_at is not None
+    assert record.driver_state == ({} if broken else {"told": [record.launch.get("cwd", "")]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -19,12 +19,12 @@ from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, agent_named, bead_named, cli_key
-from at_daemon.sessions import session_id_for
+from at_daemon.sessions import session_id_for, write_of
 from at_daemon.world import values
 from at_session.drivers import driver_for
 from at_session.errors import HolderSilent, RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
-from at_session.vocabulary import Allow, Launch, LaunchRequest
+from at_session.vocabulary import Allow, Driver, DriverState, Launch, LaunchRequest, Write
 
 STOP_GRACE_SECONDS = 5.0
 REACH_SECONDS = 8.0
@@ -34,15 +34,17 @@ REACH_SECONDS = 8.0
 async def spawn(parts: Parts, intent: Intent) -> Effect:
     """Start the agent's process in the bead's folder, or find the one that an earlier try started."""
     attempt = int(intent.payload["attempt"])
-    bead, agent, facts = await parts.ledger.read(
+    bead, agent, facts, before = await parts.ledger.read(
         lambda tx: (
             (b := bead_named(tx, intent.bead_id)),
-            agent_named(tx, intent.agent_id),
+            (a := agent_named(tx, intent.agent_id)),
             values(tx.facts(b.id)),
+            tx.sessions(agent_id=a.id, bead_id=b.id),
         )
     )
     session_id = session_id_for(agent.id, attempt)
-    launch = _launch(parts, bead, agent, facts, attempt)
+    driver = _driver(agent, [record for record in before if record.id != session_id])
+    launch = driver.launch(_request(parts, bead, agent, facts, attempt))
     failpoint("spawn.before-start")
     async with parts.starts.one():
         held = await _find_or_start(parts, session_id, launch)
@@ -54,10 +56,12 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
         cli=cli_key(agent.cli_type),
         attempt=attempt,
         launch={"argv": list(launch.argv), "cwd": launch.cwd, "transport": launch.transport.value},
+        driver_state=driver.state.values,
         started_at=parts.ledger.worlds.clock.now(),
     )
     note = functools.partial(
         note_start,
+        writes=driver.open(),
         awake=parts.ledger.worlds.clock.awake(),
         record=record,
         pid=held.pid if isinstance(held, Session) else None,
@@ -89,7 +93,14 @@ async def stop(parts: Parts, intent: Intent) -> Effect:
         await live.over.wait()
 
 
-def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> Launch:
+def _driver(agent: Agent, before: Sequence[SessionRecord]) -> Driver:
+    """A driver that knows what was counted in the processes before this one."""
+    cli = cli_key(agent.cli_type)
+    kept = dict(before[-1].driver_state) if before and before[-1].cli == cli else {}
+    return driver_for(cli)(DriverState(kept))
+
+
+def _request(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> LaunchRequest:
     order, folder = facts.get(BeadFact.ORDER) or {}, facts[BeadFact.FOLDER]
     named = (facts.get(BeadFact.SESSION) or {}).get("id")
     settings = parts.cli(agent.cli_type)
@@ -97,7 +108,7 @@ def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], at
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = environments.load(parts.home, agent.id)
     marks = {"AT_BEAD": str(bead.id), "AT_AGENT": agent.name}
-    request = LaunchRequest(
+    return LaunchRequest(
         agent_id=str(agent.id),
         binary=settings.binary,
         args=tuple(settings.args),
@@ -111,7 +122,6 @@ def _launch(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], at
         attempt=attempt,
         instructions=prompts.instructions(folder["branch"], folder["target"]),
     )
-    return driver_for(cli_key(agent.cli_type))().launch(request)
 
 
 async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Session | EndedSession:
@@ -128,13 +138,17 @@ async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Sessi
     return await start_session(spec, **folders)
 
 
-def note_start(change: Change, awake: Awake, record: SessionRecord, pid: int | None) -> None:
-    """A process of the agent is held; one that nothing is left to do for is ended."""
+def note_start(
+    change: Change, awake: Awake, record: SessionRecord, pid: int | None, writes: Sequence[Write] = ()
+) -> None:
+    """A process of the agent is held; one that nothing is left to do for is ended. `writes` begin its protocol."""
     agent = change.tx.agent(record.agent_id)
     bead = change.tx.bead(record.bead_id) if record.bead_id else None
     if agent is None or change.tx.session(record.id) is not None:
         return
     change.tx.add_session(record)
+    for write in writes:
+        change.intend(write_of(record.id, write), record.bead_id, agent.id)
     if bead is None and record.bead_id is not None:  # it was removed while this came up
         change.intend(stop_session(record.id, "its bead is removed"), record.bead_id, agent.id)
     process = {

@@ -27,7 +27,8 @@ async def send(parts: Parts, intent: Intent) -> Effect:
     if live is None:
         return Effect()
     failpoint("send.before-write")
-    writes = live.driver.prompt(str(message.id), message.body)
+    async with live.lock:
+        writes = live.driver.prompt(str(message.id), message.body)
     if not writes:
         raise TryLater("the agent takes no prompt at this moment")
     for write in writes:
@@ -58,7 +59,9 @@ async def answer(parts: Parts, intent: Intent) -> Effect:
     live = await _live(parts, intent)
     if live is None:
         return Effect()
-    for write in live.driver.decide(ask.request_id, Decision(ask.approve, ask.answer)):
+    async with live.lock:
+        writes = live.driver.decide(ask.request_id, Decision(ask.approve, ask.answer))
+    for write in writes:
         await _write(live, write.id, write.data)
     failpoint("answer.after-write")
 
