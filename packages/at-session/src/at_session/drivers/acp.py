@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from at_session.__about__ import __version__
 from at_session.drivers import acp_asks, acp_dialect, jsonlines
-from at_session.drivers.acp_dialect import GUARD, Dialect, Failure
+from at_session.drivers.acp_dialect import GUARD, Dialect, AcpFailure
 from at_session.drivers.acp_turn import AcpTurns
 from at_session.drivers.jsonlines import Object, encode, object_of, objects_of, optional_text, text_of
 from at_session.vocabulary import (
@@ -63,7 +63,7 @@ class AcpDriver(AcpTurns):
 
     # --- what a dialect may do otherwise ---------------------------------------------------------------------------
 
-    def failure(self, error: Object) -> Failure:
+    def failure(self, error: Object) -> AcpFailure:
         """The meaning of a JSON-RPC error."""
         return acp_dialect.failure_of(error)
 
@@ -268,7 +268,7 @@ class AcpDriver(AcpTurns):
             return self._handshake_failed("initialize", self.failure(error))
         if result.get("protocolVersion") != PROTOCOL_VERSION:
             said = f"it speaks version {result.get('protocolVersion')} of the Agent Client Protocol, not 1"
-            return self._handshake_failed("initialize", Failure(FailureKind.OTHER, said))
+            return self._handshake_failed("initialize", AcpFailure(FailureKind.OTHER, said))
         self._values["version"] = optional_text(object_of(result.get("agentInfo")).get("version"))
         self._values["loads"] = object_of(result.get("agentCapabilities")).get("loadSession") is True
         return self._ask_for_session()
@@ -294,7 +294,7 @@ class AcpDriver(AcpTurns):
             return self._handshake_failed("session", self.failure(error))
         session = wanted if method == "session/load" else text_of(result.get("sessionId"))
         if not session:
-            return self._handshake_failed("session", Failure(FailureKind.OTHER, "the session has no id"))
+            return self._handshake_failed("session", AcpFailure(FailureKind.OTHER, "the session has no id"))
         models = object_of(result.get("models"))
         mode, model = self._launched.get("mode"), optional_text(self._launched.get("model"))
         offered = [text_of(each.get("modelId")) for each in objects_of(models.get("availableModels"))]
@@ -324,7 +324,7 @@ class AcpDriver(AcpTurns):
             failure = self.failure(error)
             what = "permission mode" if name.startswith("mode") else "model"
             return self._handshake_failed(
-                "session", Failure(failure.kind, f"it refused the {what}: {failure.message}")
+                "session", AcpFailure(failure.kind, f"it refused the {what}: {failure.message}")
             )
         return self._settle()
 
@@ -342,7 +342,7 @@ class AcpDriver(AcpTurns):
         session, model = text_of(self._values.get("session")), optional_text(self._values.get("model"))
         return [SessionStarted(session, model, optional_text(self._values.get("version")))]
 
-    def _handshake_failed(self, step: str, failure: Failure) -> Events:
+    def _handshake_failed(self, step: str, failure: AcpFailure) -> Events:
         self._values.update(phase="failed", failed_step=step, calls={})
         held: list[list[str]] = self._values.pop("held", [])
         events = self._told(failure)
@@ -359,7 +359,7 @@ class AcpDriver(AcpTurns):
             return [Write(f"{again.id}:{message_id}", again.data)]
         return [each for each in self._ask_for_session() if isinstance(each, Write)]
 
-    def _told(self, failure: Failure) -> Events:
+    def _told(self, failure: AcpFailure) -> Events:
         """What a failure says beyond the end of its turn."""
         if failure.kind is FailureKind.LIMIT:
             return [Limited(failure.message, failure.reset_at)]

@@ -54,7 +54,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class AcpFailure:
     """Why a request of ours failed. `reset_at` is RFC 3339 UTC, where a limit names its end."""
 
     kind: FailureKind
@@ -62,14 +62,14 @@ class Failure:
     reset_at: str | None = None
 
 
-def failure_of(error: Object) -> Failure:
+def failure_of(error: Object) -> AcpFailure:
     """The meaning of a JSON-RPC error, from its code if that is an HTTP status or ACP's own, else from its words."""
     code = error.get("code")
     details = object_of(error.get("data"))
     said = text_of(error.get("message")) or "the CLI gave an error without words"
     more = text_of(details.get("details")) or text_of(details.get("message")) or text_of(error.get("data"))
     message = f"{said}: {more}" if more and more not in said else said
-    return Failure(_kind(code, message), message)
+    return AcpFailure(_kind(code, message), message)
 
 
 def _kind(code: object, message: str) -> FailureKind:

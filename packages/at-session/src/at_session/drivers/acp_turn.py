@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from at_session.drivers import acp_asks
-from at_session.drivers.acp_dialect import Failure
+from at_session.drivers.acp_dialect import AcpFailure
 from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of, text_of
 from at_session.vocabulary import (
     AskClosed,
@@ -50,7 +50,7 @@ class AcpTurns:
 
     # --- what a dialect may do otherwise ---------------------------------------------------------------------------
 
-    def failure(self, error: Object) -> Failure:
+    def failure(self, error: Object) -> AcpFailure:
         """The meaning of a JSON-RPC error."""
         raise NotImplementedError
 
@@ -198,7 +198,7 @@ class AcpTurns:
             return [*events, TurnEnded(TurnOutcome.FAILED, message_id, said, kind, why, denied)]
         return [*events, TurnEnded(TurnOutcome.COMPLETED, message_id, said, denied=denied)]
 
-    def _told(self, failure: Failure) -> Events:
+    def _told(self, failure: AcpFailure) -> Events:
         raise NotImplementedError
 
     # --- parts of the state ----------------------------------------------------------------------------------------
