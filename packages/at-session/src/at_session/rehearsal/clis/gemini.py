@@ -1,0 +1,75 @@
+"""Gemini CLI in a rehearsal. Source: requests and settings of gemini 0.61.0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from at_session.rehearsal.replies import Refuse, ToolUse
+
+_SETTINGS = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+    "privacy": {"usageStatisticsEnabled": False},
+}
+
+
+class GeminiRehearsal:
+    """Gemini CLI with an API key; its settings only keep it from asking how to log in and from calling home."""
+
+    cli = "gemini"
+
+    def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
+        """One settings file; the endpoint and the key are in the environment."""
+        place = home / ".gemini"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+        return {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "rehearsal-0123456789"}
+
+    def write(self, path: str, text: str) -> ToolUse:
+        """Its write_file tool."""
+        return ToolUse("write_file", {"file_path": path, "content": text})
+
+    def edit(self, path: str, old: str, new: str) -> tuple[tuple[ToolUse, ...], ...]:
+        """Its replace tool needs no read before it."""
+        change = {"file_path": path, "old_string": old, "new_string": new, "instruction": "Replace the text."}
+        return ((ToolUse("replace", change),),)
+
+    def command(self, command: str) -> ToolUse:
+        """Its run_shell_command tool."""
+        return ToolUse("run_shell_command", {"command": command, "description": "Run it."})
+
+    def question(self, question: str, options: tuple[str, ...]) -> ToolUse | None:
+        """None: its ask_user tool has no way out over the Agent Client Protocol."""
+        return None
+
+    def slow_down(self) -> Refuse:
+        """429 of a quota per minute, with the delay that the API asks for."""
+        return Refuse(
+            429,
+            "RESOURCE_EXHAUSTED:GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+            "You exceeded your current quota, please check your plan and billing details.",
+            retry_after=1,
+        )
+
+    def quota(self, reset_at: int) -> Refuse:
+        """429 of a quota per day. The API tells no time of its reset."""
+        return Refuse(
+            429,
+            "RESOURCE_EXHAUSTED:GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+            "You exceeded your current quota, please check your plan and billing details.",
+        )
+
+    def login_refused(self) -> Refuse:
+        """401; the API gives 400 with `API_KEY_INVALID` for a key that it does not know."""
+        return Refuse(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+
+    def broken(self) -> Refuse:
+        """500."""
+        return Refuse(500, "INTERNAL", "An internal error has occurred.")
+
+    def too_long(self) -> Refuse:
+        """400, in the API's words."""
+        said = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
+        return Refuse(400, "INVALID_ARGUMENT", said)
