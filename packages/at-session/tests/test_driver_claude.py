@@ -145,6 +145,38 @@ def test_usage_counts_cache_writes_as_input_and_costs_are_per_turn() -> None:
     assert (second.input_tokens, second.cached_tokens, second.output_tokens) == (122 + 62, 1048, 64)
     assert first.cost_usd is not None and second.cost_usd is not None
     assert 0 < second.cost_usd < first.cost_usd
+    assert first.model == second.model == "claude-opus-4-8[1m]"
+
+
+def turn_of(**models: tuple[int, float]) -> bytes:
+    spent = {
+        name: {"inputTokens": tokens, "outputTokens": tokens, "costUSD": cost}
+        for name, (tokens, cost) in models.items()
+    }
+    begin = {"type": "system", "subtype": "init", "session_id": "s", "model": "large"}
+    end = {"type": "result", "subtype": "success", "modelUsage": spent, "duration_ms": 7}
+    return b"".join(json.dumps(line).encode() + b"\n" for line in (begin, end))
+
+
+def test_each_model_of_a_turn_has_its_own_figures() -> None:
+    driver = ClaudeDriver()
+    turns = [
+        turn_of(large=(100, 0.5)),
+        turn_of(large=(150, 0.75), small=(10, 0.01)),
+        turn_of(large=(150, 0.75), small=(30, 0.04)),
+        turn_of(large=(150, 0.75), small=(30, 0.04)),
+    ]
+    told = []
+    for line in turns:
+        found = [each.usage for each in of(feed(driver, "stdout", line), UsageReported)]
+        told.append([(each.model, each.input_tokens, each.cost_usd, each.duration_ms) for each in found])
+        driver = restored(driver)
+    assert told == [
+        [("large", 100, 0.5, 7)],
+        [("large", 50, 0.25, 7), ("small", 10, 0.01, None)],
+        [("small", 20, 0.03, 7)],
+        [],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +329,7 @@ lines = st.fixed_dictionaries(
         "subtype": st.sampled_from(["init", "api_retry", "success", "can_use_tool"]),
         "request": st.fixed_dictionaries({"subtype": st.just("can_use_tool"), "input": json_values}),
         "permission_denials": json_values,
-        "total_cost_usd": json_values,
+        "modelUsage": json_values | st.dictionaries(st.text(max_size=3), json_values, max_size=2),
         "rate_limit_info": st.fixed_dictionaries({"status": st.just("rejected"), "resetsAt": json_values}),
     },
 )

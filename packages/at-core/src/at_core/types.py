@@ -269,7 +269,11 @@ class Event(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMetric(Record):
-    """Final figures of one turn. `input_tokens` excludes cache reads; `cost_usd` is None where nobody gave a price."""
+    """Final figures of one turn and one model. `input_tokens` excludes cache reads; `cost_usd` is None without a price.
+
+    `turn` is the agent's own number of it within `session`, 0 where it belongs to none; `estimated` says that the cost
+    is ours, from a price list, and not the CLI's.
+    """
 
     id: UUID
     agent_id: UUID | None = None
@@ -283,11 +287,41 @@ class TokenMetric(Record):
     duration_ms: int
     source: str = ""
     created_at: datetime
+    cli: str = ""
+    turn: int = 0
+    session: str = ""
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price(Record):
+    """What a model costs, in USD per million tokens; None where the list of `source` has no price.
+
+    `model` is `provider/model`.
+    """
+
+    model: str
+    input_usd: float | None = None
+    cached_usd: float | None = None
+    output_usd: float | None = None
+    source: str
+    at: datetime
+
+    def of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float | None:
+        """The cost of so many tokens in USD; None without a price."""
+        if self.input_usd is None or self.output_usd is None:
+            return None
+        cached = self.input_usd if self.cached_usd is None else self.cached_usd
+        total = input_tokens * self.input_usd + cached_tokens * cached + output_tokens * self.output_usd
+        return round(total / 1_000_000, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KpiSnapshot(Record):
-    """Counts of one moment; cost and tokens are those of the person's local day."""
+    """Counts of one moment; cost and tokens are those of the person's local day.
+
+    `cost_estimated` says that a part of the cost is from a price list and not a CLI's own.
+    """
 
     id: UUID
     beads_active: int
@@ -298,6 +332,7 @@ class KpiSnapshot(Record):
     total_cost_today: float
     total_tokens_today: int
     created_at: datetime
+    cost_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,15 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin is tuple:
         return st.lists(texts, max_size=3).map(tuple)
+    if origin in (typing.Union, types.UnionType):
+        return st.none() | values_of(next(each for each in arguments if each is not type(None)))
     if origin is typing.Annotated:
         (limit,) = arguments[1:]
-        return st.integers(limit.least, limit.most) if isinstance(limit, Within) else texts
-    return st.booleans() if hint is bool else st.none() | texts
+        if not isinstance(limit, Within):
+            return texts
+        numbers = st.floats if arguments[0] is float else st.integers
+        return numbers(limit.least, limit.most)
+    return st.booleans() if hint is bool else texts
 
 
 PATHS = {("cache", "sqlite_path"), ("dolt", "data_dir")}

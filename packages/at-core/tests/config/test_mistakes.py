@@ -27,7 +27,7 @@ WRONG = {
     "unknown key": ("[daemon]\npatrol_intervall_seconds = 5", ":2: daemon.patrol_intervall_seconds: there is no such key, the nearest is daemon.patrol_interval_seconds"),
     "key of another section": ("[general]\ntheme = 'x'", ":2: general.theme: there is no such key, the nearest is ui.theme"),
     "unknown agent": ("[agents.clade]\nbinary = 'x'", ":1: agents.clade: there is no such key, the nearest is agents.claude"),
-    "unknown section": ("\nfrobnicate = 3", ":2: frobnicate: there is no such key; allowed: agents, bridge, cache"),
+    "unknown section": ("\nfrobnicate = 3", ":2: frobnicate: there is no such key; allowed: agents, bridge, budget, cache"),
     "not TOML": ("[general]\nrig =\n", ":2: column 6 is not TOML: "),
     "not closed": ("a = 1\n[general", ":2: column 9 is not TOML: "),
     "twice": ("[ui]\n[ui]\n", ":2: column 4 is not TOML: "),

@@ -358,9 +358,9 @@ def test_a_session_advances_and_ends_once(store: Store) -> None:
 def test_usage_is_summed_and_what_nobody_reported_stays_unknown(store: Store) -> None:
     bead, silent = uuid4(), uuid4()
     metrics = [
-        a_metric(bead_id=bead, cached_tokens=3, cost_usd=0.5, source="result"),
-        a_metric(bead_id=bead, cost_usd=None, requests=2, source="result"),
-        a_metric(bead_id=bead, cost_usd=0.25, source="transcript"),
+        a_metric(bead_id=bead, cached_tokens=3, cost_usd=0.5, source="result", turn=1, session="s"),
+        a_metric(bead_id=bead, cost_usd=None, requests=2, source="result", turn=1, session="s", model="n"),
+        a_metric(bead_id=bead, cost_usd=0.25, source="transcript", turn=2, session="s", estimated=True),
         a_metric(bead_id=silent),
     ]
     for metric in metrics:
@@ -372,7 +372,9 @@ def test_usage_is_summed_and_what_nobody_reported_stays_unknown(store: Store) ->
         cost_usd=0.75,
         requests=2,
         duration_ms=21,
-        turns=3,
+        turns=2,
+        estimated=True,
+        unpriced_tokens=15,
         sources=("result", "transcript"),
     )
     assert store.read_now(lambda tx: tx.usage_totals(silent)).cost_usd is None

@@ -7,7 +7,16 @@ import at_core.store
 
 
 def test_exported_names() -> None:
-    assert at_core.store.__all__ == ["Counts", "Lease", "Store", "Tx", "UsageTotals", "local_day_start"]
+    assert at_core.store.__all__ == [
+        "Counts",
+        "Lease",
+        "Spent",
+        "Store",
+        "Tx",
+        "UsageBy",
+        "UsageTotals",
+        "local_day_start",
+    ]
     assert {"Config", "ConfigError", "Setting", "set_value"} <= set(at_core.config.__all__)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -83,6 +84,36 @@ def test_a_file_of_the_first_format_keeps_what_is_in_it(tmp_path: Path) -> None:
         assert agent.metadata == {"a": [1]}
 
 
+@pytest.mark.parametrize(("kind", "cli"), [("open_code", "opencode"), ("claude", "claude")])
+def test_figures_of_the_first_format_get_their_cli_and_a_turn_each(
+    tmp_path: Path, kind: str, cli: str
+) -> None:
+    path = tmp_path / "first.db"
+    at_format(path, "0001")
+    connection = sqlite3.connect(path)
+    when = "'2026-01-01T00:00:00.000000Z'"
+    connection.execute(
+        "INSERT INTO agents (id, name, role, cli_type, status, created_at, revision) VALUES"
+        f" ('{UUID(int=1)}', 'wren', 'crew', ?, 'idle', {when}, 0)",
+        (kind,),
+    )
+    for number in (1, 2):
+        connection.execute(
+            "INSERT INTO usage (id, agent_id, bead_id, model, input_tokens, cached_tokens, output_tokens,"
+            f" duration_ms, source, created_at) VALUES ('{UUID(int=number)}', '{UUID(int=1)}', '{UUID(int=9)}',"
+            f" 'm', 1, 0, 1, 1, 's', {when})"
+        )
+    connection.commit()
+    connection.close()
+    with Store.open(path) as store:
+        figures = store.read_now(lambda tx: tx.usage())
+        assert [(each.cli, each.turn, each.session, each.estimated) for each in figures] == [
+            (cli, 1, "", False),
+            (cli, 2, "", False),
+        ]
+        assert store.read_now(lambda tx: tx.usage_totals(UUID(int=9))).turns == 2
+
+
 def refused(path: Path) -> StoreError:
     """What opening says."""
     with pytest.raises(StoreError) as told:
@@ -136,4 +167,4 @@ def test_a_failed_migration_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_migrations_are_shipped_beside_the_code() -> None:
-    assert known_formats() >= {"0001"}
+    assert known_formats() >= {"0001", "0002"}

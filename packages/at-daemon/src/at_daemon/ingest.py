@@ -251,9 +251,19 @@ class Intake:
                 duration_ms=usage.duration_ms or 0,
                 source=event.source,
                 created_at=self.change.now,
+                cli=self.session.cli,
+                turn=self._turn_number(),
+                session=self.session.id,
             )
         )
         self._tell(EventType.USAGE_REPORTED, **dataclasses.asdict(usage), source=event.source)
+
+    def _turn_number(self) -> int:
+        """The session's newest turn, which figures may come after: some CLIs only write them down at its end."""
+        turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
+        if turn.get("session") == self.session.id:
+            return int(turn.get("number", 0))
+        return self.change.tx.last_turn(self.agent.id, self.session.id)
 
 
 def decide(change: Change, ask: Ask, bead: Bead | None, *, approve: bool, answer: str, by: str) -> Ask:

@@ -13,7 +13,18 @@ from at_core.vocabulary import AgentFact
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change
 from at_daemon.testing import Desk
-from at_session.vocabulary import DriverEvent, FailureKind, Limited, Retrying, Text, TurnEnded, TurnOutcome
+from at_session.vocabulary import (
+    DriverEvent,
+    FailureKind,
+    Limited,
+    Retrying,
+    Text,
+    TurnEnded,
+    TurnOutcome,
+    TurnStarted,
+    Usage,
+    UsageReported,
+)
 
 
 def hear(desk: Desk, session: SessionRecord, *events: DriverEvent) -> None:
@@ -73,3 +84,41 @@ def test_calls_are_retried_since_the_first_error_in_a_row_and_until_something_is
     assert desk.do(lambda change: change.fact(agent.id, AgentFact.RETRYING))["awake"] == 10.0
     hear(desk, session, Text("here it is"))
     assert desk.do(lambda change: change.fact(agent.id, AgentFact.RETRYING)) is None
+
+
+FIGURES = [UsageReported(Usage(10, 0, 5, model=model), "the stream") for model in ("large", "small")]
+DONE = TurnEnded(TurnOutcome.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("heard", "turns"),
+    [
+        ([TurnStarted(), *FIGURES, DONE], [1, 1]),
+        ([TurnStarted(), DONE, *FIGURES], [1, 1]),
+        ([TurnStarted(), FIGURES[0], DONE, FIGURES[1], TurnStarted(), FIGURES[0], DONE], [1, 1, 2]),
+        ([FIGURES[0], TurnStarted(), FIGURES[1]], [0, 1]),
+    ],
+)
+def test_figures_belong_to_their_turn_whenever_they_come(
+    desk: Desk, heard: list[DriverEvent], turns: list[int]
+) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    hear(desk, session, *heard)
+    figures = desk.do(lambda change: change.tx.usage())
+    assert [(each.cli, each.session, each.turn) for each in figures] == [
+        ("demo", session.id, turn) for turn in turns
+    ]
+    totals = desk.do(lambda change: change.tx.usage_totals(bead.id))
+    assert totals.turns == max(turns)
+
+
+def test_figures_of_a_session_that_was_forgotten_meanwhile_are_of_its_last_turn(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    hear(desk, session, TurnStarted(), FIGURES[0], DONE, TurnStarted(), FIGURES[0], DONE)
+    desk.do(lambda change: change.put(agent.id, AgentFact.TURN, None))
+    hear(desk, session, FIGURES[1])
+    assert [each.turn for each in desk.do(lambda change: change.tx.usage())] == [1, 2, 2]

@@ -12,6 +12,8 @@ from at_core.paths import Home
 Word = Annotated[str, NotEmpty()]
 Count = Annotated[int, Within(1, 1000)]
 Seconds = Annotated[int, Within(1, 7 * 24 * 3600)]
+Dollars = Annotated[float, Within(0, 1_000_000)]
+Tokens = Annotated[int, Within(0, 1_000_000_000_000)]
 Lanes = Literal["experimental", "standard", "critical"]
 Allow = Literal["ask", "edits", "all"]
 Key = tuple[str, ...]
@@ -67,6 +69,21 @@ class GatesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """What may be spent, in USD and in tokens (input without cache reads, plus output). None is no limit.
+
+    A turn begins only if what it is expected to cost still fits; one that runs is never cut short.
+    """
+
+    bead_usd: Dollars | None = None
+    bead_tokens: Tokens | None = None
+    """For each work item that has no budget of its own."""
+    day_usd: Dollars | None = None
+    day_tokens: Tokens | None = None
+    """For all agents together in a day of yours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """One CLI. `timeout_seconds` is without any sign of life, never a limit on the length of a turn."""
 
@@ -76,6 +93,9 @@ class AgentConfig:
     timeout_seconds: Seconds = 600
     allow: Allow = "edits"
     """What it may do unasked: nothing that writes, edits in its folder, or everything."""
+    budget_day_usd: Dollars | None = None
+    budget_day_tokens: Tokens | None = None
+    """What all its agents together may use in a day of yours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +183,7 @@ class Settings:
     providers: ProvidersConfig = ProvidersConfig()
     gates: GatesConfig = GatesConfig()
     agents: AgentsConfig = AgentsConfig()
+    budget: BudgetConfig = BudgetConfig()
     security: SecurityConfig = SecurityConfig()
     daemon: DaemonConfig = DaemonConfig()
     ui: UiConfig = UiConfig()

@@ -20,7 +20,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """For `Annotated`: a whole number from `least` to `most`.
+    """For `Annotated`: a number from `least` to `most`.
 
     Pydantic takes it and `NotEmpty` for what they stand for (annotated_types.GroupedMetadata, a protocol). They exist
     because importing annotated_types costs a fifth of what `at config` may take.
@@ -89,7 +89,7 @@ def plainly_allowed(hint: Any, value: Any) -> bool:
         return plainly_allowed(options[0], value) and all(_meets(limit, value) for limit in options[1:])
     if hint is str:
         return type(value) is str and value.isprintable()
-    return hint in (bool, int) and type(value) is hint
+    return hint in (bool, int, float) and type(value) is hint
 
 
 def _meets(limit: Any, value: Any) -> bool:
@@ -110,7 +110,7 @@ def allowed(hint: Any) -> str:
         return f"a list of {allowed(options[0]).removeprefix('a ')}s"
     if origin is typing.Annotated:
         return _allowed_within(options[0], options[1:])
-    return {bool: "true | false", int: "a whole number", str: "a text"}[hint]
+    return {bool: "true | false", int: "a whole number", float: "a number", str: "a text"}[hint]
 
 
 def _allowed_within(hint: Any, limits: tuple[Any, ...]) -> str:

@@ -10,9 +10,10 @@ tx.py         everything a transaction can do, from one module per aggregate (be
 
 from at_core.store.kpi import local_day_start
 from at_core.store.leases import Lease
+from at_core.store.spending import Spent
 from at_core.store.status import Counts
 from at_core.store.store import Store
 from at_core.store.tx import Tx
-from at_core.store.usage import UsageTotals
+from at_core.store.usage import UsageBy, UsageTotals
 
-__all__ = ["Counts", "Lease", "Store", "Tx", "UsageTotals", "local_day_start"]
+__all__ = ["Counts", "Lease", "Spent", "Store", "Tx", "UsageBy", "UsageTotals", "local_day_start"]

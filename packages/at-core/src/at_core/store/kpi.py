@@ -29,6 +29,7 @@ _DAY = Statement(
     select(
         func.coalesce(func.sum(_u.cost_usd), 0.0),
         func.coalesce(func.sum(_u.input_tokens + _u.output_tokens), 0),
+        func.coalesce(func.max(_u.estimated), 0),
     ).where(_u.created_at >= bindparam("start"), _u.created_at <= bindparam("now"))
 )
 _LATEST = Statement(_kpi.select.order_by(schema.kpi.c.created_at.desc(), schema.kpi.c.number.desc()).limit(1))
@@ -57,7 +58,7 @@ class Kpi(Rows):
         `local_day_start` gives `day_start`. It is computed, not saved.
         """
         beads: dict[str, int] = dict(self._all(_BEADS))
-        cost, tokens = self._one(_DAY, time_text(day_start), time_text(now)) or (0.0, 0)
+        cost, tokens, estimated = self._one(_DAY, time_text(day_start), time_text(now)) or (0.0, 0, 0)
         return KpiSnapshot(
             id=uuid4(),
             beads_active=_sum(beads, BeadStatus.HOOKED, BeadStatus.SLUNG, BeadStatus.REVIEW),
@@ -68,6 +69,7 @@ class Kpi(Rows):
             total_cost_today=cost,
             total_tokens_today=tokens,
             created_at=now,
+            cost_estimated=bool(estimated),
         )
 
     def save_kpi(self, snapshot: KpiSnapshot) -> None:

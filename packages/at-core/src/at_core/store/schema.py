@@ -17,11 +17,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
-FORMAT = "0001"
+FORMAT = "0002"
 """The migration that brings a file to these tables. A file that says anything unknown is refused."""
 
 VERSION_TABLE = "alembic_version"
@@ -43,6 +44,16 @@ def _text(name: str, *, required: bool = False) -> Column[str]:
 
 def _integer(name: str, *, required: bool = True) -> Column[int]:
     return Column(name, Integer, nullable=not required)
+
+
+def _added_text(name: str) -> Column[str]:
+    """A required column that later came to a table: rows of before have the empty text."""
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
+def _added_integer(name: str) -> Column[int]:
+    """The same for numbers; rows of before have 0."""
+    return Column(name, Integer, nullable=False, server_default=text("0"))
 
 
 beads = _table(
@@ -255,11 +266,28 @@ usage = _table(
     _integer("duration_ms"),
     _text("source", required=True),
     _text("created_at", required=True),
+    _added_text("cli"),
+    _added_integer("turn"),
+    _added_text("session"),
+    _added_integer("estimated"),
     UniqueConstraint("id"),
 )
 Index("usage_by_time", usage.c.created_at)
 Index("usage_by_bead", usage.c.bead_id)
 Index("usage_by_agent", usage.c.agent_id)
+Index("usage_by_cli", usage.c.cli)
+Index("usage_without_cost", usage.c.cli, usage.c.model, sqlite_where=usage.c.cost_usd.is_(None))
+
+prices = _table(
+    "prices",
+    _text("model", required=True),
+    Column("input_usd", Float, nullable=True),
+    Column("cached_usd", Float, nullable=True),
+    Column("output_usd", Float, nullable=True),
+    _text("source", required=True),
+    _text("at", required=True),
+    UniqueConstraint("model"),
+)
 
 rigs = _table(
     "rigs",
@@ -313,6 +341,7 @@ kpi = _table(
     Column("total_cost_today", Float, nullable=False),
     _integer("total_tokens_today"),
     _text("created_at", required=True),
+    _added_integer("cost_estimated"),
     UniqueConstraint("id"),
 )
 

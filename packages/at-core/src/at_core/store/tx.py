@@ -13,8 +13,10 @@ from at_core.store.intents import Intents
 from at_core.store.kpi import Kpi
 from at_core.store.leases import Leases
 from at_core.store.messages import Messages
+from at_core.store.prices import Prices
 from at_core.store.rigs import Rigs
 from at_core.store.sessions import Sessions
+from at_core.store.spending import Spending
 from at_core.store.status import Status
 from at_core.store.usage import Usage
 
@@ -31,6 +33,8 @@ class Tx(
     Asks,
     Sessions,
     Usage,
+    Spending,
+    Prices,
     Gates,
     Convoys,
     Kpi,

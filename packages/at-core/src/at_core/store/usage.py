@@ -1,24 +1,39 @@
-"""Tokens and cost in the store."""
+"""Tokens and cost in the store: each turn's figures, and their sums by bead, agent, CLI, model and time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Text, bindparam, case, cast, func, select
 
 from at_core.record import Record
 from at_core.store import schema
 from at_core.store.insertion import insert_new
-from at_core.store.mapping import Mapping
+from at_core.store.mapping import Mapping, time_text
 from at_core.store.selection import by_owner
-from at_core.store.statement import Rows, Statement
+from at_core.store.statement import Row, Rows, Statement
 from at_core.types import TokenMetric
+
+
+class UsageBy(StrEnum):
+    """What sums are made for."""
+
+    BEAD = "bead"
+    AGENT = "agent"
+    CLI = "cli"
+    MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotals(Record):
-    """Sums over turns. `cost_usd` and `requests` sum what was reported and are None when nothing was."""
+    """Sums over turns. `cost_usd` and `requests` sum what was reported and are None when nothing was.
+
+    `turns` counts turns, however many models one had; `estimated` says that a part of the cost is from a price list;
+    `unpriced_tokens` are those, cache reads not counted, whose cost nobody knows.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -27,22 +42,41 @@ class UsageTotals(Record):
     requests: int | None = None
     duration_ms: int = 0
     turns: int = 0
+    estimated: bool = False
+    unpriced_tokens: int = 0
     sources: tuple[str, ...] = ()
 
 
 _c = schema.usage.c
 _usage = Mapping(TokenMetric, schema.usage)
 _LISTS = by_owner(_usage, schema.usage)
-_TOTALS = Statement(
-    select(
-        func.coalesce(func.sum(_c.input_tokens), 0),
-        func.coalesce(func.sum(_c.cached_tokens), 0),
-        func.coalesce(func.sum(_c.output_tokens), 0),
-        func.sum(_c.cost_usd),
-        func.sum(_c.requests),
-        func.coalesce(func.sum(_c.duration_ms), 0),
-        func.count(),
-    ).where(_c.bead_id == bindparam("bead_id"))
+_GROUPS = {
+    UsageBy.BEAD: _c.bead_id,
+    UsageBy.AGENT: _c.agent_id,
+    UsageBy.CLI: _c.cli,
+    UsageBy.MODEL: _c.model,
+}
+_tokens = _c.input_tokens + _c.output_tokens
+_SUMS = (
+    func.coalesce(func.sum(_c.input_tokens), 0),
+    func.coalesce(func.sum(_c.cached_tokens), 0),
+    func.coalesce(func.sum(_c.output_tokens), 0),
+    func.sum(_c.cost_usd),
+    func.sum(_c.requests),
+    func.coalesce(func.sum(_c.duration_ms), 0),
+    func.count(func.distinct(case((_c.turn > 0, _c.session + ":" + cast(_c.turn, Text))))),
+    func.coalesce(func.max(_c.estimated), 0),
+    func.coalesce(func.sum(case((_c.cost_usd.is_(None), _tokens), else_=0)), 0),
+)
+_within = (_c.created_at >= bindparam("since"), _c.created_at < bindparam("until"))
+_OF_BEAD = Statement(select(*_SUMS).where(_c.bead_id == bindparam("bead_id")))
+_OF_TIME = Statement(select(*_SUMS).where(*_within))
+_BY = {
+    by: Statement(select(column, *_SUMS).where(*_within).group_by(column)) for by, column in _GROUPS.items()
+}
+_FIRST = Statement(select(func.min(_c.created_at)))
+_LAST_TURN = Statement(
+    select(func.max(_c.turn)).where(_c.agent_id == bindparam("agent_id"), _c.session == bindparam("session"))
 )
 _SOURCES = Statement(
     select(_c.source)
@@ -68,17 +102,43 @@ class Usage(Rows):
 
     def usage_totals(self, bead_id: UUID) -> UsageTotals:
         """What the bead has used in all."""
-        totals = self._one(_TOTALS, str(bead_id))
-        assert totals is not None  # an aggregate has a row
-        given, cached, produced, cost, requests, duration, turns = totals
-        sources = tuple(source for (source,) in self._all(_SOURCES, str(bead_id)))
-        return UsageTotals(
-            input_tokens=given,
-            cached_tokens=cached,
-            output_tokens=produced,
-            cost_usd=cost,
-            requests=requests,
-            duration_ms=duration,
-            turns=turns,
-            sources=sources,
-        )
+        sums = self._one(_OF_BEAD, str(bead_id))
+        assert sums is not None  # an aggregate has a row
+        return _totals(sums, tuple(source for (source,) in self._all(_SOURCES, str(bead_id))))
+
+    def usage_between(self, since: datetime, until: datetime) -> UsageTotals:
+        """What was used from `since` up to, but not at, `until`."""
+        sums = self._one(_OF_TIME, time_text(since), time_text(until))
+        assert sums is not None  # an aggregate has a row
+        return _totals(sums)
+
+    def usage_by(self, by: UsageBy, since: datetime, until: datetime) -> list[tuple[str | None, UsageTotals]]:
+        """The same for each bead or agent (by id), CLI or model that used anything, in no order."""
+        found = self._all(_BY[by], time_text(since), time_text(until))
+        return [(name, _totals(tuple(sums))) for name, *sums in found]
+
+    def first_usage(self) -> datetime | None:
+        """When the first figures came."""
+        row = self._one(_FIRST)
+        return None if row is None or row[0] is None else datetime.fromisoformat(row[0])
+
+    def last_turn(self, agent_id: UUID, session: str) -> int:
+        """The newest turn of a session that there are figures of, 0 for none."""
+        row = self._one(_LAST_TURN, str(agent_id), session)
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
+
+def _totals(sums: Row, sources: tuple[str, ...] = ()) -> UsageTotals:
+    given, cached, produced, cost, requests, duration, turns, estimated, unpriced = sums
+    return UsageTotals(
+        input_tokens=given,
+        cached_tokens=cached,
+        output_tokens=produced,
+        cost_usd=cost,
+        requests=requests,
+        duration_ms=duration,
+        turns=turns,
+        estimated=bool(estimated),
+        unpriced_tokens=unpriced,
+        sources=sources,
+    )

@@ -43,7 +43,7 @@ from at_session.vocabulary import (
     Write,
 )
 
-SOURCE = "claude result line (modelUsage, total_cost_usd)"
+SOURCE = "claude result line (modelUsage)"
 LOGIN_HINT = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
 _PROTOCOL = (
     "-p",
@@ -365,10 +365,9 @@ class ClaudeDriver:
         total = claude_result.spent(line)
         if total is None:
             return []
-        before: dict[str, float] = self._values.get("spent", {})
+        before = object_of(self._values.get("spent"))
         self._values["spent"] = total
-        model = (self._values.get("session") or [None, None])[1]
-        return [UsageReported(claude_result.usage(total, before, model, line), SOURCE)]
+        return [UsageReported(usage, SOURCE) for usage in claude_result.usages(total, before, line)]
 
     def _turn_end(self, line: Object) -> TurnEnded:
         current: str | None = self._values.pop("current")

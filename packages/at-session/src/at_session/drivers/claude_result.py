@@ -60,41 +60,54 @@ def turn_ended(result: Object, error: str, *, cut: bool) -> TurnEnded:
     return TurnEnded(TurnOutcome.FAILED, None, text, _failure(result, error), said, denied)
 
 
-def spent(result: Object) -> dict[str, float] | None:
-    """What the process has spent so far; None if the line does not say.
+def spent(result: Object) -> dict[str, dict[str, float]] | None:
+    """What the process has spent so far on each model; None if the line does not say.
 
     The totals by model are taken, not `usage`: that leaves out inner agents, summaries of a conversation that became too
     long, and answers that were asked for again after a cut. Tokens written to the cache were sent and paid, so they
     count as input.
     """
     by_model = result.get("modelUsage")
-    if not isinstance(by_model, dict):
-        return None
-    models = [object_of(each) for each in by_model.values()]
-    return {
-        "input": sum(
-            count_of(each.get("inputTokens")) + count_of(each.get("cacheCreationInputTokens"))
-            for each in models
-        ),
-        "cached": sum(count_of(each.get("cacheReadInputTokens")) for each in models),
-        "output": sum(count_of(each.get("outputTokens")) for each in models),
-        "cost": number_of(result.get("total_cost_usd")) or 0.0,
-    }
-
-
-def usage(
-    total: Mapping[str, float], before: Mapping[str, float], model: str | None, result: Object
-) -> Usage:
-    """Figures of one turn: what the process has spent since the turn before."""
-    since = {name: max(0.0, value - before.get(name, 0)) for name, value in total.items()}
-    return Usage(
-        input_tokens=int(since["input"]),
-        cached_tokens=int(since["cached"]),
-        output_tokens=int(since["output"]),
-        cost_usd=round(since["cost"], 9),
-        model=model,
-        duration_ms=count_of(result.get("duration_ms")),
+    return (
+        {model: _totals(object_of(each)) for model, each in by_model.items()}
+        if isinstance(by_model, dict)
+        else None
     )
+
+
+def usages(
+    total: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]], result: Object
+) -> list[Usage]:
+    """Figures of one turn, for each model that was used: what the process has spent since the turn before.
+
+    The turn's duration stands with the first of them.
+    """
+    found: list[Usage] = []
+    for model, spent_on in total.items():
+        known = object_of(before.get(model))
+        since = {
+            name: max(0.0, value - (number_of(known.get(name)) or 0.0)) for name, value in spent_on.items()
+        }
+        if any(since.values()):
+            usage = Usage(
+                input_tokens=int(since["input"]),
+                cached_tokens=int(since["cached"]),
+                output_tokens=int(since["output"]),
+                cost_usd=round(since["cost"], 9),
+                model=model,
+                duration_ms=None if found else count_of(result.get("duration_ms")),
+            )
+            found.append(usage)
+    return found
+
+
+def _totals(model: Object) -> dict[str, float]:
+    return {
+        "input": count_of(model.get("inputTokens")) + count_of(model.get("cacheCreationInputTokens")),
+        "cached": count_of(model.get("cacheReadInputTokens")),
+        "output": count_of(model.get("outputTokens")),
+        "cost": number_of(model.get("costUSD")) or 0.0,
+    }
 
 
 def reset_in(text: str) -> str | None:
