@@ -21,10 +21,15 @@ class BeadLife(RuleBasedStateMachine):
     """Anything may happen in any order; `Simulation` raises where something must never be."""
 
     @initialize(
-        land=st.sampled_from([None, True, False]), gates=st.sampled_from([(), ("check",), ("check", "lint")])
+        land=st.sampled_from([None, True, False]),
+        gates=st.sampled_from([(), ("check",), ("check", "lint")]),
+        budget=st.sampled_from([None, 0.0, 1.0, 3.0]),
+        day_budget=st.sampled_from([None, 2.0]),
     )
-    def begin(self, land: bool | None, gates: tuple[str, ...]) -> None:
-        self.life = Simulation(land=land, gates=gates)
+    def begin(
+        self, land: bool | None, gates: tuple[str, ...], budget: float | None, day_budget: float | None
+    ) -> None:
+        self.life = Simulation(land=land, gates=gates, budget=budget, day_budget=day_budget)
 
     @rule(pick=st.integers(0, 20), fails=st.booleans())
     def carry_out(self, pick: int, fails: bool) -> None:
@@ -44,9 +49,18 @@ class BeadLife(RuleBasedStateMachine):
             [("completed", None), ("failed", "api"), ("failed", "limit"), ("interrupted", None)]
         ),
         commits=st.integers(0, 2),
+        cost=st.sampled_from([0.0, 0.3, 1.0, 5.0]),
     )
-    def end_turn(self, ending: tuple[str, str | None], commits: int) -> None:
-        self.life.end_turn(*ending, commits=commits, says="all done, tests pass")
+    def end_turn(self, ending: tuple[str, str | None], commits: int, cost: float) -> None:
+        self.life.end_turn(*ending, commits=commits, says="all done, tests pass", cost=cost)
+
+    @rule(amount=st.sampled_from([0.5, 10.0]))
+    def raise_budget(self, amount: float) -> None:
+        self.life.raise_budget(amount)
+
+    @rule(others=st.sampled_from([0.0, 1.5]))
+    def others_use_the_day(self, others: float) -> None:
+        self.life.others = others
 
     @rule(asked=st.booleans())
     def process_ends(self, asked: bool) -> None:

@@ -61,6 +61,8 @@ def attention(world: World) -> list[Attention]:
         found.append(Attention("login", agent, bead, login["message"], None, login["how"]))
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and world.bead.status is BeadStatus.SLUNG:
         found.append(Attention("limit", agent, bead, limit["message"], limit.get("reset_at")))
+    if parked := world.parked:
+        found.append(Attention("budget", agent, bead, parked["reason"], parked["passes_at"], parked["hint"]))
     if halted := _halted(world):
         found.append(Attention("unknown", agent, bead, *halted))
     if world.bead.status is BeadStatus.REVIEW and (blocked := world.facts.get(BeadFact.BLOCKED)):
@@ -91,7 +93,7 @@ def _halted(world: World) -> tuple[str, None, str] | None:
 
 
 def settled(world: World) -> Settled:
-    """How `run --wait` ends; it waits through approvals, questions and limits."""
+    """How `run --wait` ends; it waits through approvals, questions, limits and budgets of the day."""
     match world.bead.status:
         case BeadStatus.DONE:
             return Settled(True, 0)
@@ -101,7 +103,7 @@ def settled(world: World) -> Settled:
             return Settled(True, 3)
         case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):
             return Settled(True, 3)
-        case BeadStatus.SLUNG if _halted(world):
+        case BeadStatus.SLUNG if _halted(world) or (world.parked and not world.parked["passes_at"]):
             return Settled(True, 3)
         case BeadStatus.REVIEW if is_proved(world) and may_land(world) is None:
             return Settled(True, 0)
@@ -117,6 +119,8 @@ def reasons(world: World) -> list[str]:
     said = [f"it waits for {world.waits_for} to land"] if world.waits_for else []
     if status is BeadStatus.SLUNG and (outcome := facts.get(BeadFact.OUTCOME)):
         said.append(f"sent back: {outcome['reason']}")
+    if parked := world.parked:
+        said.append(parked["reason"])
     if halted := _halted(world):
         said.append(halted[0])
     if status is BeadStatus.REVIEW:

@@ -125,10 +125,43 @@ class Awake:
 
 @dataclass(frozen=True, slots=True)
 class World:
+class Scope(StrEnum):
+    """What a budget is for: one bead in all, everything in a day, or one CLI in a day."""
+
+    BEAD = "bead"
+    DAY = "day"
+    CLI = "cli"
+
+
+class Unit(StrEnum):
+    """What a budget counts."""
+
+    USD = "usd"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One limit that the bead's next turn has to stay within, with what counts against it.
+
+    `under_way` is what turns of other beads that have begun are expected to cost, `expected` the same of the next one.
+    A day's budget begins anew at `passes_at`.
+    """
+
+    scope: Scope
+    unit: Unit
+    limit: float
+    spent: float = 0.0
+    under_way: float = 0.0
+    expected: float = 0.0
+    cli: str = ""
+    passes_at: datetime | None = None
+
+
     """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age.
 
     `room` says whether one more agent may be started, `spare` whose session may be ended to make room, `busy_elsewhere` whether the agent is at work on another bead,
-    `waits_for` which bead has to land first, in words.
+    `waits_for` which bead has to land first, in words. `budgets` are given where a turn may be about to begin.
     """
 
     bead: Bead
@@ -148,6 +181,7 @@ class World:
     waits_for: str | None = None
     policy: Policy = field(default_factory=Policy)
 
+    budgets: tuple[Budget, ...] = ()
     def failure(self, key: str) -> str | None:
         """Why the intent of that key failed for good, if it did."""
         intent = self.intent(key)
@@ -175,6 +209,11 @@ class World:
 
     @property
     def elsewhere(self) -> str | None:
+    @property
+    def parked(self) -> Mapping[str, Any] | None:
+        """The budget that keeps its next turn from beginning, while it is at work."""
+        return self.facts.get(BeadFact.PARKED) if self.bead.status is BeadStatus.SLUNG else None
+
         """The session of a process that the agent runs for another bead."""
         here = self.process.get("bead") == str(self.bead.id)
         return self.process["session"] if self.process.get("state") == "running" and not here else None

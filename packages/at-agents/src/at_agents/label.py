@@ -27,6 +27,7 @@ class AgentLabel(StrEnum):
     WAITS_ANSWER = "waiting for an answer"
     LIMIT = "usage limit"
     LOGIN = "login refused"
+    BUDGET = "budget reached"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     CRASHED = "crashed"
@@ -55,6 +56,7 @@ _STATUS = {
     AgentLabel.WAITS_ANSWER: AgentStatus.PENDING,
     AgentLabel.LIMIT: AgentStatus.PENDING,
     AgentLabel.LOGIN: AgentStatus.PENDING,
+    AgentLabel.BUDGET: AgentStatus.PENDING,
     AgentLabel.STOPPED: AgentStatus.STOPPED,
     AgentLabel.INTERRUPTED: AgentStatus.STOPPED,
     AgentLabel.CRASHED: AgentStatus.STOPPED,
@@ -77,6 +79,8 @@ def _decide(world: World, contact: bool) -> tuple[str, ...]:
     if stopped := world.agent_facts.get(AgentFact.STOPPED):
         return (AgentLabel.STOPPED, f"{stopped['by']} stopped it: {stopped['reason'] or 'no reason given'}")
     state = world.process.get("state")
+    if parked := world.parked:
+        return (AgentLabel.BUDGET, parked["reason"])
     if state is None:
         return _before_first_start(world)
     if state == "lost":

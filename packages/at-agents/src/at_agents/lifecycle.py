@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from at_agents import prompts
+from at_agents import prompts, trouble
+from at_agents.budget import park, reached, unpark
 from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, WakeAt, World, derived_id
 from at_core.record import parse_time
 from at_core.text import one_line
@@ -108,7 +109,10 @@ def _with_process(world: World) -> list[Action]:
             return [
                 _failed("send", f"the prompt could not be delivered: {error}", f"at retry {short(world)}")
             ]
-        return [Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})]
+        if world.intent(key) is None and (full := reached(world)):
+            return park(world, full)
+        send = Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})
+        return [send, *unpark(world)]
     if world.turn.get("state") == "cut":
         return [_go_on(world, int(world.process["attempt"]))]
     return _verdict(world)
@@ -140,6 +144,9 @@ def _without_process(world: World) -> list[Action]:
     actions: list[Action] = []
     if cut and not world.open_messages:
         actions.append(_go_on(world, attempt))
+    if world.intent(key) is None and (full := reached(world)):
+        return [*actions, *park(world, full)]
+    actions += unpark(world)
     if not world.room and world.intent(key) is None:
         # An agent that waits for a review can be had back by its session; its place is worth more to work.
         return [*actions, stop(world.spare, "its place is needed")] if world.spare else actions

@@ -7,11 +7,28 @@ on what must hold at every step and raises `Violation` otherwise.
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from at_agents.decisions import Action, Awake, Do, Policy, Put, Say, Transition, WakeAt, World, derived_id
+from at_agents.budget import fits
+from at_agents.decisions import (
+    Action,
+    Awake,
+    Budget,
+    Do,
+    IntentKind,
+    Policy,
+    Put,
+    Say,
+    Scope,
+    Transition,
+    Unit,
+    WakeAt,
+    World,
+    derived_id,
+)
 from at_agents.landing import is_proved
 from at_agents.lifecycle import after_exit
 from at_agents.reconcile import reconcile
@@ -39,10 +56,19 @@ class Violation(AssertionError):
 
 
 class Simulation:
-    """One bead, one agent, one target branch; `trees` counts the states of the agent's folder, `target` those of main."""
+    """One bead, one agent, one target branch; `trees` counts the states of the agent's folder, `target` those of main.
+
+    `budget` is what the bead may cost, `day_budget` what a day may, of which `others` is used by other beads.
+    """
 
     def __init__(
-        self, *, land: bool | None = None, gates: tuple[str, ...] = ("check",), policy: Policy | None = None
+        self,
+        *,
+        land: bool | None = None,
+        gates: tuple[str, ...] = ("check",),
+        policy: Policy | None = None,
+        budget: float | None = None,
+        day_budget: float | None = None,
     ) -> None:
         self.now, self.awake_seconds = START, 1000.0
         self.policy = policy or Policy()
@@ -62,6 +88,9 @@ class Simulation:
         self.blocked_checkout = False
         self.wakes: list[datetime] = []
         self.starts = 0
+        self.budget, self.day_budget = budget, day_budget
+        self.costs: list[tuple[datetime, float]] = []
+        self.others = 0.0
         self._say(Say(derived_id("prompt"), MessageKind.PROMPT, "do it"))
         self.settle()
 
@@ -86,9 +115,16 @@ class Simulation:
         self.settle()
 
     def end_turn(
-        self, outcome: str = "completed", failure: str | None = None, *, commits: int = 0, says: str = ""
+        self,
+        outcome: str = "completed",
+        failure: str | None = None,
+        *,
+        commits: int = 0,
+        says: str = "",
+        cost: float = 0.0,
     ) -> None:
-        """The agent's turn ends; it made so many commits in it."""
+        """The agent's turn ends; it made so many commits in it, and cost so much."""
+        self.costs.append((self.now, cost))
         for message in self._sent_open():
             self._mark(message.id, accepted_at=self.now, started_at=self.now, answered_at=self.now)
         self.commits += commits
@@ -126,6 +162,12 @@ class Simulation:
             elif message.sent_at:
                 self._mark(message.id, failed="the process ended in its turn")
         self.settle()
+
+    def raise_budget(self, amount: float) -> None:
+        """A person lets the bead cost so much more."""
+        if self.budget is not None:
+            self.budget += amount
+            self.settle()
 
     def target_moves(self) -> None:
         """Somebody else lands on the target."""
@@ -189,8 +231,20 @@ class Simulation:
             messages=tuple(self.messages),
             intent=self.intents.get,
             gates=lambda tree: {(r.name, r.command): r for (_, t), r in self.results.items() if t == tree},
+            budgets=tuple(self._budgets()),
             policy=self.policy,
         )
+
+    def _budgets(self) -> Iterator[Budget]:
+        turns = [cost for _, cost in self.costs]
+        expected = sum(turns) / len(turns) if turns else 0.0
+        if self.budget is not None:
+            yield Budget(Scope.BEAD, Unit.USD, self.budget, sum(turns), 0.0, expected)
+        if self.day_budget is not None:
+            today = self.now.date()
+            spent = sum(cost for at, cost in self.costs if at.date() == today)
+            midnight = datetime.combine(today + timedelta(days=1), time.min, UTC)
+            yield Budget(Scope.DAY, Unit.USD, self.day_budget, spent, self.others, expected, "", midnight)
 
     def settle(self) -> None:
         """Reconcile until nothing more is asked for."""
@@ -295,6 +349,9 @@ class Simulation:
     def _apply(self, action: Action) -> bool:
         match action:
             case Do():
+                begins = action.kind in (IntentKind.SEND, IntentKind.SPAWN) and action.key not in self.intents
+                if begins and not all(map(fits, self._budgets())):
+                    raise Violation("a turn begins beyond its budget")
                 self.intents.setdefault(
                     action.key,
                     Intent(

@@ -98,6 +98,11 @@ class CliType(StrEnum):
     OPEN_CODE = "open_code"
     DEMO = "demo"
 
+    @property
+    def key(self) -> str:
+        """Its name in the configuration and on the command line."""
+        return "opencode" if self is CliType.OPEN_CODE else self.value
+
     @classmethod
     def _missing_(cls, value: object) -> CliType | None:
         return cls.OPEN_CODE if value == "opencode" else None

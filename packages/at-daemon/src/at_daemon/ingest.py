@@ -204,6 +204,20 @@ class Intake:
         except (ValueError, OverflowError):
             reset = None  # a CLI's word is no reason to stumble
         if reset is None:
+        self.change.touch_parked()
+
+    def _trouble(self, event: seen.TurnEnded) -> dict[str, Any] | None:
+        before = self.change.fact(self.agent.id, AgentFact.TROUBLE)
+        if event.outcome is not seen.TurnOutcome.FAILED or event.failure is None:
+            return before if event.outcome is seen.TurnOutcome.INTERRUPTED else None
+        if event.failure.value not in trouble.TRANSIENT:
+            return None
+        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
+        awake = Awake(float(sign.get("awake", 0.0)), str(sign.get("boot", "")))
+        since = self._retrying_since()
+        error = event.error or event.failure.value
+        begun = awake.seconds if since is None else since
+        return trouble.noted(before, error, self.change.now, begun, awake, Policy())
             return self.change.now + timedelta(seconds=self.limit_retry_seconds)
         return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
 

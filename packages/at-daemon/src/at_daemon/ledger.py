@@ -53,6 +53,12 @@ class Change:
             if agent_id is None or bead.agent_id == agent_id:
                 self.beads.add(bead.id)
 
+    def touch_parked(self) -> None:
+        """Have every bead reconciled that waits for money: less may be under way than was expected."""
+        for bead in self.tx.beads(status={BeadStatus.SLUNG}):
+            if self.fact(bead.id, BeadFact.PARKED) is not None:
+                self.beads.add(bead.id)
+
     def look_again(self, rig_id: UUID, why: str) -> None:
         """Have every bead in review of one repository look at its target anew."""
         for bead in self.tx.beads(status={BeadStatus.REVIEW}, rig=str(rig_id)):

@@ -108,7 +108,7 @@ class Parts:
 
 def cli_key(cli: CliType) -> str:
     """The CLI's name in configuration and on the command line."""
-    return "opencode" if cli is CliType.OPEN_CODE else cli.value
+    return cli.key
 
 
 def rig_of(tx: Tx, bead: Bead) -> Rig:

@@ -19,6 +19,7 @@ from at_core.types import BeadStatus
 from at_core.vocabulary import EventType
 from at_daemon.__about__ import __version__
 from at_daemon.acts import folder, landing, process, proof, speech
+from at_daemon.budgets import Budgets, LiveConfig
 from at_daemon.clock import Clock, SystemClock
 from at_daemon.executor import Act, Executor
 from at_daemon.handlers import handlers
@@ -66,7 +67,8 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         section = getattr(config.agents, "opencode" if cli == "open_code" else cli, None)
         return float(section.timeout_seconds) if section else 600.0
 
-    ledger = Ledger(store, Worlds(clock, config.general.max_agents, silence_seconds))
+    budgets = Budgets(LiveConfig(home.config_file, config))
+    ledger = Ledger(store, Worlds(clock, config.general.max_agents, silence_seconds, budgets))
     sessions = LiveSessions(ledger, home)
     parts = Parts(
         home=home,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from at_agents.decisions import IntentKind, Policy, World
 from at_core.store import Tx
-from at_core.types import Agent, Bead, BeadStatus, Fact, GateResult, SessionRecord
-from at_core.vocabulary import AgentFact
+from at_core.types import Agent, Bead, BeadStatus, Fact, GateResult, Message, SessionRecord
+from at_core.vocabulary import AgentFact, BeadFact
+from at_daemon.budgets import Budgets
 from at_daemon.clock import Clock
 
 
@@ -21,6 +22,7 @@ class Worlds:
     clock: Clock
     max_agents: int = 20
     silence_seconds: Callable[[str], float] = lambda cli: 600.0
+    budgets: Budgets = field(default_factory=Budgets)
 
     def of(self, tx: Tx, bead: Bead) -> World:
         """The world of one bead as the transaction sees it."""
@@ -29,15 +31,17 @@ class Worlds:
         agent_facts = values(tx.facts(agent.id)) if agent else {}
         process = agent_facts.get(AgentFact.PROCESS) or {}
         room, spare = self._place(tx) if _wants_room(bead, process) else (True, None)
+        messages, now = tuple(tx.messages(bead_id=bead.id)), self.clock.now()
+        wants_turn = agent is not None and _wants_turn(bead, facts, agent_facts, messages)
         return World(
             bead=bead,
             facts=facts,
-            now=self.clock.now(),
+            now=now,
             awake=self.clock.awake(),
             agent=agent,
             agent_facts=agent_facts,
             session=tx.session(process["session"]) if process.get("session") else None,
-            messages=tuple(tx.messages(bead_id=bead.id)),
+            messages=messages,
             asks=tuple(a for a in tx.open_asks() if agent and (a.agent_id, a.bead_id) == (agent.id, bead.id)),
             intent=tx.intent,
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
@@ -45,6 +49,7 @@ class Worlds:
             spare=spare,
             busy_elsewhere=_busy_elsewhere(tx, bead, process),
             waits_for=_waits_for(tx, bead),
+            budgets=self.budgets.before_turn(tx, bead, agent, facts, now) if agent and wants_turn else (),
             policy=Policy(silence_seconds=self.silence_seconds(agent.cli_type.value if agent else "")),
         )
 
@@ -68,6 +73,16 @@ def _only_waits(tx: Tx, record: SessionRecord) -> bool:
 def _wants_room(bead: Bead, process: Mapping[str, Any]) -> bool:
     """Counting what runs is dear, and of no use to a bead that starts nothing."""
     return bead.status is BeadStatus.SLUNG and process.get("state") != "running"
+
+
+def _wants_turn(
+    bead: Bead, facts: Mapping[str, Any], agent_facts: Mapping[str, Any], messages: Sequence[Message]
+) -> bool:
+    """Whether a prompt may be about to be sent; what was spent is of no account before."""
+    if bead.status is not BeadStatus.SLUNG or facts.get(BeadFact.FOLDER) is None:
+        return False
+    cut = (agent_facts.get(AgentFact.TURN) or {}).get("state") == "cut"
+    return cut or any(m.sent_at is None and not m.answered_at and not m.failed for m in messages)
 
 
 def values(facts: Mapping[str, Fact]) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""Limits of money as a decision looks at them: what is set, what is gone, what is under way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from at_agents.decisions import Budget, IntentKind, Scope, Unit
+from at_core.config import AgentConfig, Config
+from at_core.errors import ConfigError
+from at_core.store import Spent, Tx, local_day_start
+from at_core.types import Agent, Bead
+from at_core.vocabulary import AgentFact, BeadFact
+
+log = logging.getLogger(__name__)
+LATEST_NEXT_DAY = timedelta(hours=36)
+"""From the beginning of a day into the next one, whatever the clock does in between."""
+
+
+class LiveConfig:
+    """The configuration, read anew when its file has changed, so that a budget counts as soon as it is set.
+
+    A file with a mistake changes nothing: `at config` and `at doctor` tell of it.
+    """
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path = path
+        self._read: tuple[object, Config] = (self._stamp(), config)
+
+    def __call__(self) -> Config:
+        """The settings as they are now."""
+        stamp = self._stamp()
+        if stamp != self._read[0]:
+            try:
+                self._read = (stamp, Config.load_from(self._path))
+            except ConfigError as error:
+                log.warning("the budgets stay as they were: %s", error)
+                self._read = (stamp, self._read[1])
+        return self._read[1]
+
+    def _stamp(self) -> object:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit that was set."""
+
+    scope: Scope
+    unit: Unit
+    amount: float
+    cli: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Reads limits from the configuration and a bead's own word, and from the store what counts against them."""
+
+    config: Callable[[], Config] = Config
+
+    def of_bead(self, own: Mapping[str, float] | None) -> list[Limit]:
+        """The limits of one bead; `own` is what a person set for it."""
+        section = self.config().budget
+        found: dict[Unit, float | None] = {Unit.USD: section.bead_usd, Unit.TOKENS: section.bead_tokens}
+        if own is not None:
+            found = found | {Unit(unit): amount for unit, amount in own.items()} if own else {}
+        return [Limit(Scope.BEAD, unit, amount) for unit, amount in found.items() if amount is not None]
+
+    def of_day(self, cli: str | None = None) -> list[Limit]:
+        """The limits of a day: of everything, and of one CLI (None: of each)."""
+        config = self.config()
+        section = config.budget
+        found: list[tuple[Scope, Unit, float | None, str]] = [
+            (Scope.DAY, Unit.USD, section.day_usd, ""),
+            (Scope.DAY, Unit.TOKENS, section.day_tokens, ""),
+        ]
+        for field in fields(config.agents):
+            if cli in (None, field.name):
+                agent: AgentConfig = getattr(config.agents, field.name)
+                found.append((Scope.CLI, Unit.USD, agent.budget_day_usd, field.name))
+                found.append((Scope.CLI, Unit.TOKENS, agent.budget_day_tokens, field.name))
+        return [Limit(scope, unit, amount, name) for scope, unit, amount, name in found if amount is not None]
+
+    def before_turn(
+        self, tx: Tx, bead: Bead, agent: Agent, facts: Mapping[str, object], now: datetime
+    ) -> tuple[Budget, ...]:
+        """What the bead's next turn has to stay within. Nothing is summed where nothing is limited."""
+        own = facts.get(BeadFact.BUDGET)
+        cli = agent.cli_type.key
+        of_bead, of_day = self.of_bead(own if isinstance(own, dict) else None), self.of_day(cli)
+        if not of_bead and not of_day:
+            return ()
+        expected = tx.mean_turn(bead.id, cli)
+        found = [_budget(limit, tx.spent_on(bead.id), Spent(), expected) for limit in of_bead]
+        if of_day:
+            start = local_day_start(now)
+            spent, under_way = tx.spent_since(start), dict(_under_way(tx, bead.id))
+            for limit in of_day:
+                gone, coming = (
+                    _of(spent, limit),
+                    _total(each for name, each in under_way.values() if limit.cli in ("", name)),
+                )
+                found.append(_budget(limit, gone, coming, expected, next_day(now)))
+        return tuple(found)
+
+    def left(self, tx: Tx, now: datetime) -> list[Budget]:
+        """Each limit of the day with what is gone of it."""
+        spent = tx.spent_since(local_day_start(now))
+        return [_budget(limit, _of(spent, limit), Spent(), Spent(), next_day(now)) for limit in self.of_day()]
+
+
+def next_day(now: datetime) -> datetime:
+    """When the person's next day begins, in UTC."""
+    return local_day_start(local_day_start(now) + LATEST_NEXT_DAY)
+
+
+def _budget(
+    limit: Limit, spent: Spent, under_way: Spent, expected: Spent, passes_at: datetime | None = None
+) -> Budget:
+    usd = limit.unit is Unit.USD
+    gone, coming, next_turn = (each.usd if usd else each.tokens for each in (spent, under_way, expected))
+    return Budget(limit.scope, limit.unit, limit.amount, gone, coming, next_turn, limit.cli, passes_at)
+
+
+def _of(spent: Mapping[str, Spent], limit: Limit) -> Spent:
+    return _total(each for cli, each in spent.items() if limit.cli in ("", cli))
+
+
+def _total(figures: Iterator[Spent]) -> Spent:
+    total = Spent()
+    for each in figures:
+        total = Spent(total.usd + each.usd, total.tokens + each.tokens)
+    return total
+
+
+def _under_way(tx: Tx, apart_from: UUID) -> Iterator[tuple[UUID, tuple[str, Spent]]]:
+    """Other beads whose turn runs, or is about to begin because that was decided, with what it is expected to cost."""
+    begins = {IntentKind.SPAWN.value, IntentKind.SEND.value}
+    found: dict[UUID, UUID | None] = {
+        intent.bead_id: intent.agent_id
+        for intent in tx.open_intents()
+        if intent.kind in begins and intent.bead_id is not None
+    }
+    for record in tx.sessions(live=True):
+        if (
+            record.bead_id is not None
+            and record.bead_id not in found
+            and _in_turn(tx, record.agent_id, record.id, record.bead_id)
+        ):
+            found[record.bead_id] = record.agent_id
+    for bead_id, agent_id in found.items():
+        agent = tx.agent(agent_id) if agent_id else None
+        if agent is not None and bead_id != apart_from:
+            cli = agent.cli_type.key
+            yield bead_id, (cli, tx.mean_turn(bead_id, cli))
+
+
+def _in_turn(tx: Tx, agent_id: UUID, session: str, bead_id: UUID) -> bool:
+    turn = tx.fact(agent_id, AgentFact.TURN.value)
+    if turn is not None and turn.value.get("state") == "working" and turn.value.get("session") == session:
+        return True
+    return any(m.sent_at and not m.answered_at and not m.failed for m in tx.messages(bead_id=bead_id))
