@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 _CLASSES = {
     "claude": ("at_session.drivers.claude", "ClaudeDriver"),
+    "codex": ("at_session.drivers.codex", "CodexDriver"),
     "demo": ("at_session.drivers.demo", "DemoDriver"),
+    "opencode": ("at_session.drivers.opencode", "OpenCodeDriver"),
 }
 
 

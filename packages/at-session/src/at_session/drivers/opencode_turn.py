@@ -1,0 +1,257 @@
+"""A turn of OpenCode from the server's events: what was accepted, said, run, asked and spent, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from at_session.drivers import opencode_asks, opencode_errors, opencode_usage
+from at_session.drivers.claude_result import rfc3339
+from at_session.drivers.jsonlines import Object, count_of, encode, object_of, objects_of, text_of
+from at_session.vocabulary import (
+    Allow,
+    AskClosed,
+    Decision,
+    DriverEvent,
+    DriverState,
+    FailureKind,
+    Limited,
+    LoginRefused,
+    PromptAccepted,
+    Text,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnOutcome,
+    TurnStarted,
+    Write,
+)
+
+LOGIN_HINT = "run `opencode auth login`, or set the key of the model's provider in the environment"
+_KEPT = 100
+"""Prompts and inner agents that the state remembers."""
+
+Events = list[DriverEvent | Write]
+
+
+class OpenCodeTurns:
+    """The events of one session and of its inner agents. Prompts come to it by `next_prompt`."""
+
+    state: DriverState
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self.state.values
+
+    def next_prompt(self) -> list[Write]:
+        """The write of the prompt that waits longest, once the session can take it."""
+        raise NotImplementedError
+
+    def at(self, what: str = "") -> str:
+        """A path below the session's own."""
+        return "/".join(each for each in ("/session", text_of(self._values.get("session")), what) if each)
+
+    def event(self, kind: str, given: Object, at: int) -> Events:
+        session = text_of(given.get("sessionID")) or text_of(object_of(given.get("info")).get("sessionID"))
+        own = session != "" and session == self._values.get("session")
+        if kind == "session.created":
+            self._note_child(object_of(given.get("info")))
+        if not own and session not in self._values.get("children", []):
+            return []
+        match kind:
+            case "message.updated":
+                return self._message(object_of(given.get("info")), own=own)
+            case "message.part.updated":
+                return self._part(object_of(given.get("part")), own=own)
+            case "permission.asked":
+                return self._permission(given)
+            case "question.asked":
+                return self._question(given)
+            case "permission.replied":
+                return self._replied(text_of(given.get("requestID")), text_of(given.get("reply")) == "reject")
+            case "question.replied":
+                return self._replied(text_of(given.get("requestID")), refused=False)
+            case "question.rejected":
+                return self._replied(text_of(given.get("requestID")), refused=True)
+            case "session.status":
+                return self._status(object_of(given.get("status")), at, own=own)
+            case "session.error" if own and self._turn is not None:
+                self._turn["error"] = object_of(given.get("error"))
+        return []
+
+    def _note_child(self, info: Object) -> None:
+        family = [self._values.get("session"), *self._values.get("children", [])]
+        if text_of(info.get("parentID")) and info.get("parentID") in family:
+            children: list[str] = self._values.setdefault("children", [])
+            children.append(text_of(info.get("id")))
+            del children[:-_KEPT]
+
+    @property
+    def _turn(self) -> dict[str, Any] | None:
+        turn: dict[str, Any] | None = self._values.get("turn")
+        return turn
+
+    def _message(self, info: Object, *, own: bool) -> Events:
+        identity = text_of(info.get("id"))
+        if info.get("role") == "user":
+            return self.accept(identity) if own else []
+        opencode_usage.note(self.state, info)
+        turn = self._turn
+        if turn is None or not own:
+            return []
+        if turn.get("message") != identity:
+            # What went wrong before was dealt with: summarised, or asked for again.
+            turn.update(message=identity, error={}, summary=info.get("summary") is True)
+        if object_of(info.get("error")):
+            turn["error"] = object_of(info["error"])
+        turn["completed"] = count_of(object_of(info.get("time")).get("completed")) > 0
+        return []
+
+    def accept(self, identity: str) -> Events:
+        message_id = object_of(self._values.get("names")).get(identity)
+        accepted: dict[str, bool] = self._values.setdefault("accepted", {})
+        if message_id is None or identity in accepted:
+            return []
+        keep(accepted, identity, True)
+        self._values["turn"] = {"prompt": message_id}
+        self._values["interrupted"] = False
+        return [PromptAccepted(message_id)]
+
+    def _part(self, part: Object, *, own: bool) -> Events:
+        turn = self._turn
+        if turn is None:
+            return []
+        if part.get("type") == "tool":
+            return self._tool(turn, text_of(part.get("callID")), text_of(part.get("tool")), part)
+        if part.get("type") != "text" or not own or part.get("messageID") != turn.get("message"):
+            return []
+        identity, text = text_of(part.get("id")), text_of(part.get("text"))
+        if not count_of(object_of(part.get("time")).get("end")) or turn.get("said") == identity:
+            return []
+        turn["said"] = identity
+        if turn.get("summary"):
+            return []
+        turn["text"] = text
+        return [Text(text)] if text else []
+
+    def _tool(self, turn: dict[str, Any], call: str, tool: str, part: Object) -> Events:
+        state, open_calls = object_of(part.get("state")), turn.setdefault("calls", [])
+        given = object_of(state.get("input"))
+        events: Events = []
+        if state.get("status") in ("running", "completed", "error") and call not in open_calls:
+            open_calls.append(call)
+            events.append(ToolStarted(call, tool, opencode_asks.summary(given)))
+        if state.get("status") in ("completed", "error") and call not in turn.setdefault("ended", []):
+            turn["ended"].append(call)
+            failed = state["status"] == "error" or tool == "invalid"
+            failed = failed or object_of(state.get("metadata")).get("exit") not in (None, 0)
+            output = text_of(state.get("error")) or text_of(state.get("output"))
+            events.append(ToolEnded(call, not failed, output))
+        return events
+
+    def _permission(self, asked: Object) -> Events:
+        ask = opencode_asks.permission(asked)
+        if ask.request_id in self._asks or not ask.request_id:
+            return []
+        if self._values.get("allow") == Allow.ALL:
+            path, body = opencode_asks.reply(ask.request_id, None, Decision(approve=True))
+            return [api_call(f"answer:{ask.request_id}", "POST", path, body)]
+        self._asks[ask.request_id] = {"what": ask.what}
+        return [ask]
+
+    def _question(self, asked: Object) -> Events:
+        ask = opencode_asks.question(asked)
+        if ask.request_id in self._asks or not ask.request_id:
+            return []
+        self._asks[ask.request_id] = {"what": ask.what, "questions": objects_of(asked.get("questions"))}
+        return [ask]
+
+    def _replied(self, request_id: str, refused: bool) -> Events:
+        ask = self._asks.get(request_id)
+        if ask is not None and (refused or ask.get("refused")) and self._turn is not None:
+            self._turn.setdefault("denied", []).append(text_of(ask.get("what")))
+        return self._close_ask(request_id)
+
+    def _close_ask(self, request_id: str, *, withdrawn: bool = False) -> Events:
+        return [AskClosed(request_id, withdrawn)] if self._asks.pop(request_id, None) is not None else []
+
+    @property
+    def _asks(self) -> dict[str, Object]:
+        asks: dict[str, Object] = self._values.setdefault("asks", {})
+        return asks
+
+    def _status(self, status: Object, at: int, *, own: bool) -> Events:
+        turn = self._turn
+        if turn is None:
+            return []
+        match status.get("type"):
+            case "busy" if own and "started" not in turn:
+                turn["started"] = True
+                return [TurnStarted(turn["prompt"])]
+            case "retry":
+                return self._retry(turn, status, at)
+            case "idle" if own and (turn.get("completed") or "message" not in turn):
+                # An error makes the session idle before its message is complete; it is idle once more then.
+                return self._end(turn) if "started" in turn else []
+        return []
+
+    def _retry(self, turn: dict[str, Any], status: Object, at: int) -> Events:
+        retry = opencode_errors.retrying(status, at)
+        if turn.get("limit") is not None or turn.get("attempt") == retry.attempt:
+            return []
+        turn["attempt"] = retry.attempt
+        if not opencode_errors.is_limit(retry):
+            return [retry]
+        # The CLI would sleep until then, with the turn open and half a gigabyte in use.
+        turn["limit"] = retry.message
+        far = (retry.delay_seconds or 0.0) > opencode_errors.LONGEST_RETRY_SECONDS
+        reset_at = rfc3339(status.get("next")) if far else None
+        abort = api_call(f"limit:{turn['prompt']}", "POST", self.at("abort"))
+        return [Limited(retry.message, reset_at), abort]
+
+    def _end(self, turn: dict[str, Any]) -> Events:
+        del self._values["turn"]
+        self._values.pop("handed", None)
+        events: Events = [
+            event for request_id in list(self._asks) for event in self._close_ask(request_id, withdrawn=True)
+        ]
+        end = _ended(turn, interrupted=bool(self._values.pop("interrupted", False)))
+        if end.failure is FailureKind.LOGIN:
+            events.append(LoginRefused(end.error or "", LOGIN_HINT))
+        if end.failure is FailureKind.LIMIT and turn.get("limit") is None:
+            events.append(Limited(end.error or "", None))
+        return [*events, *opencode_usage.told(self.state), end, *self.next_prompt()]
+
+
+def _ended(turn: dict[str, Any], *, interrupted: bool) -> TurnEnded:
+    error: Object = object_of(turn.get("error"))
+    said, denied = text_of(turn.get("text")), tuple(turn.get("denied", []))
+    prompt: str = turn["prompt"]
+    if turn.get("limit") is not None:
+        return TurnEnded(TurnOutcome.FAILED, prompt, said, FailureKind.LIMIT, turn["limit"], denied)
+    if interrupted or error.get("name") == opencode_errors.ABORTED:
+        return TurnEnded(TurnOutcome.INTERRUPTED, prompt, said, denied=denied)
+    if error:
+        kind, message = opencode_errors.kind_of(error), opencode_errors.message_of(error)
+        return TurnEnded(TurnOutcome.FAILED, prompt, said, kind, message, denied)
+    return TurnEnded(TurnOutcome.COMPLETED, prompt, said, denied=denied)
+
+
+def identity_of(message_id: str) -> str:
+    """The id of a prompt in the CLI's own record, the same for ever.
+
+    It is lower than those that the CLI makes from the time: a user's message above its last answer's id is wrapped in
+    words of the CLI's own.
+    """
+    return f"msg_00{uuid5(NAMESPACE_OID, f'at-session:{message_id}').hex[:24]}"
+
+
+def api_call(write_id: str, method: str, path: str, body: Object | None = None) -> Write:
+    line: Object = {"id": write_id, "method": method, "path": path}
+    return Write(write_id, encode(line if body is None else {**line, "body": body}))
+
+
+def keep(kept: dict[str, Any], name: str, value: object) -> None:
+    kept[name] = value
+    for oldest in list(kept)[:-_KEPT]:
+        del kept[oldest]
