@@ -23,6 +23,7 @@ class PipedAgent:
         self.events: list[DriverEvent] = []
         self.recorded: list[tuple[str, bytes | tuple[str, ...]]] = []
         self._changed = threading.Condition()
+        self._performed: set[str] = set()
         launch = driver.launch(request)
         self.process = subprocess.Popen(
             launch.argv,
@@ -50,9 +51,12 @@ class PipedAgent:
         self.kill()
 
     def write(self, writes: list[Write]) -> None:
-        """Perform writes."""
+        """Perform writes, each id once, as a holder does."""
         assert self.process.stdin is not None
-        for write in writes:
+        with self._changed:
+            fresh = [write for write in writes if write.id not in self._performed]
+            self._performed.update(write.id for write in fresh)
+        for write in fresh:
             self.process.stdin.write(write.data)
             self.process.stdin.flush()
 

@@ -32,6 +32,7 @@ class CodexRehearsal:
     """Codex is pointed at the endpoint by a model provider in its settings; its home must not lie in the temp folder."""
 
     cli = "codex"
+    counts_hidden_requests = True
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """`.codex/config.toml` with a provider of its own."""

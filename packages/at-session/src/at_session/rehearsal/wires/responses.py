@@ -39,13 +39,16 @@ class Responses:
     def read(self, path: str, body: dict[str, Any]) -> ModelRequest:
         texts: list[str] = []
         given = body.get("input", [])
-        for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
+        items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        for item in items:
             if item.get("role") == "user":
                 texts += _texts(item.get("content") or [])
+        # Of its newer models Codex tells the tools in an item of the conversation.
+        has_tools = body.get("tools") or any(item.get("type") == "additional_tools" for item in items)
         return ModelRequest(
             model=str(body.get("model", "")),
             streams=body.get("stream") is True,
-            auxiliary=not body.get("tools"),
+            auxiliary=not has_tools,
             texts=tuple(texts),
         )
 

@@ -1,0 +1,266 @@
+"""A turn of Codex from its notifications: prompts taken, tools, asks, figures, errors, its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from at_session.drivers import codex_errors, codex_items, codex_record, jsonlines
+from at_session.drivers.codex_errors import LOGIN_HINT
+from at_session.drivers.jsonlines import (
+    Object,
+    count_of,
+    encode,
+    object_of,
+    objects_of,
+    optional_text,
+    text_of,
+)
+from at_session.vocabulary import (
+    AskClosed,
+    DriverEvent,
+    FailureKind,
+    Limited,
+    LoginRefused,
+    PromptAccepted,
+    Text,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnOutcome,
+    TurnStarted,
+    Usage,
+    UsageReported,
+    Write,
+)
+
+SOURCE = "codex thread/tokenUsage/updated"
+_OUTCOMES = {"completed": TurnOutcome.COMPLETED, "interrupted": TurnOutcome.INTERRUPTED}
+_KEPT = 100
+
+Events = list[DriverEvent | Write]
+
+
+class CodexTurns:
+    """The part of the driver that follows turns; all of its memory is in the driver's state."""
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _notification(self, method: str, params: Object) -> Events:
+        if method == "thread/tokenUsage/updated":
+            self._count(params)
+            return []
+        if text_of(params.get("threadId")) not in ("", self._thread):
+            return []  # a thread that the CLI keeps for itself: a title, an inner agent
+        match method:
+            case "turn/started":
+                self._begin(text_of(object_of(params.get("turn")).get("id")))
+            case "item/started" | "item/completed":
+                return self._item(object_of(params.get("item")), over=method == "item/completed")
+            case "error" if params.get("willRetry") is True:
+                return [codex_errors.retrying(object_of(params.get("error")))]
+            case "account/rateLimits/updated":
+                self._values["limits"] = object_of(params.get("rateLimits"))
+            case "serverRequest/resolved":
+                return self._close_ask(str(params.get("requestId")))
+            case "turn/completed":
+                return self._end(object_of(params.get("turn")))
+            case "configWarning":
+                return [jsonlines.unparsed(f"{params.get('summary')} {params.get('details') or ''}".strip())]
+        return []
+
+    def _begin(self, turn: str) -> None:
+        sending = object_of(self._values.get("sending"))
+        self._values["turn"] = {"id": turn, "message": optional_text(sending.get("id")), "spent": {}}
+
+    # --- items -----------------------------------------------------------------------------------------------------
+
+    def _item(self, item: Object, *, over: bool) -> Events:
+        turn = self._turn
+        if turn is None:
+            return []
+        if item.get("type") == "userMessage":
+            return self._prompt_taken(turn, text_of(item.get("clientId"))) if over else []
+        events = self._work_seen(turn)
+        if item.get("type") == "agentMessage" and over:
+            turn["text"] = text_of(item.get("text"))
+            return [*events, Text(turn["text"])]
+        call = codex_items.tool_call(item)
+        if call is None:
+            return events
+        open_calls: dict[str, str] = turn.setdefault("calls", {})
+        if call.id not in open_calls:
+            events.append(ToolStarted(call.id, call.name, call.what))
+            # The request for an approval of an edit names the item only.
+            open_calls[call.id] = codex_items.change_shown(item) if call.name == "apply_patch" else ""
+        if over:
+            open_calls.pop(call.id, None)
+            if call.declined:
+                turn.setdefault("denied", []).append(call.what)
+            events.append(ToolEnded(call.id, call.ok, call.output))
+        return events
+
+    def _prompt_taken(self, turn: Object, message_id: str) -> Events:
+        if not message_id:
+            return self._work_seen(turn)
+        if object_of(self._values.get("sending")).get("id") == message_id:
+            self._values["sending"] = None
+        self._values["spoken"] = True
+        if turn.get("message") in (None, message_id):
+            turn["message"] = message_id
+            return [*self._accept(message_id), *self._work_seen(turn)]
+        if message_id not in turn.setdefault("joined", []):
+            turn["joined"].append(message_id)
+        return [*self._accept(message_id)]
+
+    def _work_seen(self, turn: Object) -> Events:
+        if turn.get("begun"):
+            return []
+        turn["begun"] = True
+        return [TurnStarted(optional_text(turn.get("message")))]
+
+    def _accept(self, message_id: str) -> list[DriverEvent]:
+        if message_id in self._known:
+            return []
+        self._known.append(message_id)
+        self._told.append(message_id)
+        self._forget_old()
+        return [PromptAccepted(message_id)]
+
+    # --- asks ------------------------------------------------------------------------------------------------------
+
+    def _ask(self, line: Object, method: str, params: Object) -> Events:
+        request_id = str(line.get("id"))
+        if method not in codex_items.ASKS:
+            told = {"code": -32601, "message": "requests of this kind are not supported"}
+            write = Write(f"answer:{request_id}", encode({"id": line.get("id"), "error": told}))
+            return [jsonlines.unparsed(f"a request of an unknown kind, refused: {method} {params}"), write]
+        self._asks[request_id] = {"id": line.get("id"), "method": method, "given": params}
+        calls = object_of((self._turn or {}).get("calls"))
+        change = text_of(calls.get(text_of(params.get("itemId"))))
+        return [codex_items.opened(request_id, method, params, self._folder, change)]
+
+    def _close_ask(self, request_id: str, *, withdrawn: bool = False) -> Events:
+        if self._asks.pop(request_id, None) is None:
+            return []
+        return [AskClosed(request_id, withdrawn)]
+
+    # --- figures ---------------------------------------------------------------------------------------------------
+
+    def _count(self, params: Object) -> None:
+        """The CLI tells the totals of a thread: after each response, and once when a thread is taken up again.
+
+        They begin at zero again when the conversation became too long.
+        """
+        usage, thread = object_of(params.get("tokenUsage")), text_of(params.get("threadId"))
+        totals: dict[str, codex_record.Spent] = self._values.setdefault("totals", {})
+        before, total = totals.get(thread), codex_record.figures(object_of(usage.get("total")))
+        totals[thread] = total
+        turn = self._turn
+        if turn is None or (thread == self._thread and params.get("turnId") != turn.get("id")):
+            return
+        if before is None and thread == self._thread and self._values.get("resume"):
+            since = codex_record.figures(object_of(usage.get("last")))
+        else:
+            since = {name: tokens - (before or {}).get(name, 0) for name, tokens in total.items()}
+        if min(since.values()) >= 0:
+            spent = turn.setdefault("spent", {})
+            turn["spent"] = {name: spent.get(name, 0) + tokens for name, tokens in since.items()}
+
+    def _usage(self, spent: codex_record.Spent, duration_ms: int | None = None) -> Usage:
+        return Usage(
+            input_tokens=spent.get("input", 0),
+            cached_tokens=spent.get("cached", 0),
+            output_tokens=spent.get("output", 0),
+            model=optional_text(self._values.get("model")),
+            duration_ms=duration_ms,
+        )
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _end(self, told: Object) -> Events:
+        turn = self._turn
+        if turn is None or told.get("id") != turn.get("id"):
+            return []
+        events: Events = [
+            event for each in list(self._asks) for event in self._close_ask(each, withdrawn=True)
+        ]
+        message_id = optional_text(turn.get("message"))
+        if message_id is not None:
+            # It may have been stopped before it was put on record: a hook, an interrupt.
+            events += self._accept(message_id)
+        for item in objects_of(told.get("items")):
+            if item.get("type") == "agentMessage" and not turn.get("text"):
+                turn["text"] = text_of(item.get("text"))
+        self._values.update(turn=None, sending=None)
+        self._values.pop("interrupt", None)
+        if any(spent := turn.get("spent") or {}):
+            duration = count_of(told.get("durationMs")) or None
+            events.append(UsageReported(self._usage(spent, duration), SOURCE))
+        return [*events, *self._last_words(_ended(told, turn, message_id))]
+
+    def _last_words(self, end: TurnEnded) -> list[DriverEvent]:
+        """The end of a turn, after what a person has to know about its failure."""
+        said = end.error or ""
+        if end.failure is FailureKind.LIMIT:
+            return [Limited(said, codex_errors.reset_at(object_of(self._values.get("limits")))), end]
+        if end.failure is FailureKind.LOGIN:
+            return [LoginRefused(said, LOGIN_HINT), end]
+        return [end]
+
+    # --- memory ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _thread(self) -> str:
+        return text_of(self._values.get("thread"))
+
+    @property
+    def _folder(self) -> str:
+        return text_of(self._values.get("folder"))
+
+    @property
+    def _turn(self) -> Object | None:
+        turn = self._values.get("turn")
+        return turn if isinstance(turn, dict) else None
+
+    @property
+    def _held(self) -> list[list[str]]:
+        held: list[list[str]] = self._values.setdefault("held", [])
+        return held
+
+    @property
+    def _known(self) -> list[str]:
+        """Prompts that the CLI has, newest last."""
+        known: list[str] = self._values.setdefault("known", [])
+        return known
+
+    @property
+    def _told(self) -> list[str]:
+        """Prompts of which this process has told that the CLI has them."""
+        told: list[str] = self._values.setdefault("told", [])
+        return told
+
+    @property
+    def _asks(self) -> dict[str, Object]:
+        asks: dict[str, Object] = self._values.setdefault("asks", {})
+        return asks
+
+    def _forget_old(self) -> None:
+        del self._known[:-_KEPT]
+        del self._told[:-_KEPT]
+
+
+def _ended(told: Object, turn: Object, message_id: str | None) -> TurnEnded:
+    error = object_of(told.get("error"))
+    outcome = _OUTCOMES.get(text_of(told.get("status")), TurnOutcome.FAILED)
+    failed = outcome is TurnOutcome.FAILED
+    return TurnEnded(
+        outcome,
+        message_id,
+        text_of(turn.get("text")),
+        codex_errors.kind_of(error) if failed else None,
+        (codex_errors.words_of(error) or "the turn failed") if failed else None,
+        denied=tuple(turn.get("denied") or ()),
+        joined=tuple(turn.get("joined") or ()),
+    )
