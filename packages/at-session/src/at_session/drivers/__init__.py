@@ -14,6 +14,7 @@ _CLASSES = {
     "claude": ("at_session.drivers.claude", "ClaudeDriver"),
     "codex": ("at_session.drivers.codex", "CodexDriver"),
     "demo": ("at_session.drivers.demo", "DemoDriver"),
+    "gemini": ("at_session.drivers.gemini", "GeminiDriver"),
     "opencode": ("at_session.drivers.opencode", "OpenCodeDriver"),
 }
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from at_session.__about__ import __version__
 from at_session.drivers import acp_asks, acp_dialect, jsonlines
-from at_session.drivers.acp_dialect import GUARD, Dialect, AcpFailure
+from at_session.drivers.acp_dialect import GUARD, AcpFailure, Dialect
 from at_session.drivers.acp_turn import AcpTurns
 from at_session.drivers.jsonlines import Object, encode, object_of, objects_of, optional_text, text_of
 from at_session.vocabulary import (
@@ -74,6 +74,10 @@ class AcpDriver(AcpTurns):
     def heard(self, line: str) -> Events:
         """A line of standard error."""
         return [jsonlines.unparsed(line, "stderr")] if line.strip() else []
+
+    def name_to_load(self, session_id: str) -> str:
+        """The name of a session for `session/load` and what follows."""
+        return session_id
 
     def keep(self) -> Object:
         """What a new process inherits of the state of the one before."""
@@ -155,7 +159,7 @@ class AcpDriver(AcpTurns):
         """Cancel the turn that runs, if any; open asks are answered as cancelled, as the protocol demands."""
         if not self._turn:
             return []
-        params = {"sessionId": self._values.get("session")}
+        params = {"sessionId": self._values.get("called")}
         cancel = {"jsonrpc": "2.0", "method": "session/cancel", "params": params}
         writes = [Write(f"interrupt:{interrupt_id}", encode(cancel))]
         for request_id, ask in self._asks.items():
@@ -178,7 +182,7 @@ class AcpDriver(AcpTurns):
 
     def _prompt_write(self, message_id: str, text: str) -> Write:
         first = self._values.setdefault("first", message_id) == message_id
-        params = {"sessionId": self._values.get("session"), "prompt": self.blocks(text, first=first)}
+        params = {"sessionId": self._values.get("called"), "prompt": self.blocks(text, first=first)}
         return self._call(f"prompt:{message_id}", "session/prompt", params)
 
     def _may_send(self) -> bool:
@@ -230,7 +234,7 @@ class AcpDriver(AcpTurns):
         if self._phase != "ready":
             self._values["replayed"] = self._values.get("replayed", 0) + self.tells_of_a_turn(update)
             return []
-        if params.get("sessionId") not in (None, self._values.get("session")):
+        if params.get("sessionId") not in (None, self._values.get("called")):
             return []  # a session beside ours, which some CLIs use for themselves
         return [*self._close_answered(update), *self._updated(update)]
 
@@ -280,7 +284,8 @@ class AcpDriver(AcpTurns):
             return [self._call(self._numbered("session"), "session/new", params)]
         if not self._values.get("loads"):
             return self._session_is_lost(wanted)
-        return [self._call(self._numbered("session"), "session/load", {"sessionId": wanted, **params})]
+        named = {"sessionId": self.name_to_load(wanted), **params}
+        return [self._call(self._numbered("session"), "session/load", named)]
 
     def session_params(self) -> Object:
         """Parameters of `session/new` and `session/load`. A dialect may add to them."""
@@ -298,25 +303,28 @@ class AcpDriver(AcpTurns):
         models = object_of(result.get("models"))
         mode, model = self._launched.get("mode"), optional_text(self._launched.get("model"))
         offered = [text_of(each.get("modelId")) for each in objects_of(models.get("availableModels"))]
+        loaded = method == "session/load"
+        name = self.name_to_load(session) if loaded else session
         self._launched["session"] = session
-        self._values.update(session=session, phase="settle", replayed=0)
+        self._values.update(session=session, called=name, phase="settle", replayed=0)
         self._values["model"] = model or optional_text(models.get("currentModelId"))
         wishes: Events = []
         if mode is not None and object_of(result.get("modes")).get("currentModeId") != mode:
-            call = {"sessionId": session, "modeId": mode}
+            call = {"sessionId": name, "modeId": mode}
             wishes.append(self._call(self._numbered("mode"), "session/set_mode", call))
         if model is not None and offered and models.get("currentModelId") != model:
-            call = {"sessionId": session, "modelId": model}
+            call = {"sessionId": name, "modelId": model}
             wishes.append(self._call(self._numbered("model"), "session/set_model", call))
-        if method == "session/load":
+        if loaded:
             self._values["first"] = ""
-        if method == "session/load" and self.dialect.replays_late:
+        if loaded and self.dialect.replays_late:
             wishes.append(self._call(self._numbered("ping:settle"), "_at/ping", {}))
         return wishes or self._ready()
 
     def _session_is_lost(self, wanted: str) -> Events:
-        """The process goes on with a new session, which has to be told the instructions."""
+        """The process goes on with a new session, which knows nothing of what the other one was told."""
         self._launched["session"] = None
+        self._accepted.clear()
         return [SessionLost(wanted), *self._ask_for_session()]
 
     def _settled(self, name: str, error: Object | None) -> Events:

@@ -26,14 +26,14 @@ def request_id_of(rpc_id: int | str, tool_id: str) -> str:
     return name if plain else str(uuid5(NAMESPACE_OID, name))
 
 
-def opened(request_id: str, tool_call: Object, options: list[Object]) -> AskOpened:
+def opened(request_id: str, tool: str, tool_call: Object, options: list[Object]) -> AskOpened:
     """The ask as a person should see it; it says so if approving can only be done for more than once."""
     kind, what = _meaning(tool_call)
     words = _words(tool_call)
     argv = words or argument_list(what) if kind is AskKind.COMMAND else None
     if option(options, approve=True) is not None and not _has(options, "allow_once"):
         what, argv = f"[approving allows it for good] {what}", None
-    return AskOpened(request_id, kind, what, tool=tool_name(tool_call), argv=argv)
+    return AskOpened(request_id, kind, what, tool=tool, argv=argv)
 
 
 def option(options: list[Object], *, approve: bool) -> str | None:
@@ -53,8 +53,8 @@ def outcome(option_id: str | None) -> Object:
     return {"outcome": {"outcome": "selected", "optionId": option_id}}
 
 
-def tool_name(tool_call: Object) -> str:
-    """The protocol has no tool names; the kind of the tool is what it tells."""
+def tool_kind(tool_call: Object) -> str:
+    """The kind of a tool."""
     return text_of(tool_call.get("kind")) or "other"
 
 

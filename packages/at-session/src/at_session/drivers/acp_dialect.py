@@ -69,10 +69,11 @@ def failure_of(error: Object) -> AcpFailure:
     said = text_of(error.get("message")) or "the CLI gave an error without words"
     more = text_of(details.get("details")) or text_of(details.get("message")) or text_of(error.get("data"))
     message = f"{said}: {more}" if more and more not in said else said
-    return AcpFailure(_kind(code, message), message)
+    return AcpFailure(kind_of(code, message), message)
 
 
-def _kind(code: object, message: str) -> FailureKind:
+def kind_of(code: object, message: str) -> FailureKind:
+    """What an error means, from its code if that is an HTTP status or ACP's own, else from its words."""
     by_code = {
         _AUTH_REQUIRED: FailureKind.LOGIN,
         401: FailureKind.LOGIN,

@@ -67,13 +67,21 @@ class AcpTurns:
         )
         return UsageReported(figures, SOURCE)
 
+    def broken_off(self, result: Object) -> str | None:
+        """Why a turn that is said to be completed is not: an answer that had no end. None: it is."""
+        return None
+
     def updated(self, update: Object) -> Events:
         """An update of a kind that is not of a turn's text or tools; also what must be made of others beforehand."""
         return []
 
     def opened(self, request_id: str, tool_call: Object, options: list[Object]) -> AskOpened:
         """An ask as a person should see it."""
-        return acp_asks.opened(request_id, tool_call, options)
+        return acp_asks.opened(request_id, self.tool_name(tool_call), tool_call, options)
+
+    def tool_name(self, tool_call: Object) -> str:
+        """The name of a tool; the protocol has none, so it is the tool's kind."""
+        return acp_asks.tool_kind(tool_call)
 
     def tells_of_a_turn(self, update: Object) -> bool:
         """Whether an update can only come from work on a prompt, or from a replayed history."""
@@ -138,7 +146,7 @@ class AcpTurns:
         events: Events = []
         if tool_id not in tools:
             tools[tool_id] = "started"
-            events.append(ToolStarted(tool_id, acp_asks.tool_name(update), acp_asks.summary(update)))
+            events.append(ToolStarted(tool_id, self.tool_name(update), acp_asks.summary(update)))
         status = update.get("status")
         if status in ("completed", "failed") and tools[tool_id] != "ended":
             tools[tool_id] = "ended"
@@ -196,6 +204,9 @@ class AcpTurns:
         if reason in _STOPPED:
             kind, why = _STOPPED[reason]
             return [*events, TurnEnded(TurnOutcome.FAILED, message_id, said, kind, why, denied)]
+        if (why_not := self.broken_off(result)) is not None:
+            cut = FailureKind.CONNECTION
+            return [*events, TurnEnded(TurnOutcome.FAILED, message_id, said, cut, why_not, denied)]
         return [*events, TurnEnded(TurnOutcome.COMPLETED, message_id, said, denied=denied)]
 
     def _told(self, failure: AcpFailure) -> Events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from at_session.rehearsal.replies import Refuse, ToolUse
 
 _SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
-    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+    # Ten attempts, as many as there are without this, take four minutes.
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 3},
     "privacy": {"usageStatisticsEnabled": False},
 }
 
@@ -19,6 +21,7 @@ class GeminiRehearsal:
     """Gemini CLI with an API key; its settings only keep it from asking how to log in and from calling home."""
 
     cli = "gemini"
+    counts_hidden_requests = False
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """One settings file; the endpoint and the key are in the environment."""
@@ -54,12 +57,14 @@ class GeminiRehearsal:
         )
 
     def quota(self, reset_at: int) -> Refuse:
-        """429 of a quota per day. The API tells no time of its reset."""
-        return Refuse(
-            429,
-            "RESOURCE_EXHAUSTED:GenerateRequestsPerDayPerProjectPerModel-FreeTier",
-            "You exceeded your current quota, please check your plan and billing details.",
-        )
+        """429 in the words for people who are logged in: the limit ends after a time that counts from now.
+
+        The quota per day of an API key (`GenerateRequestsPerDayPerProjectPerModel-FreeTier`) tells nothing of its end.
+        """
+        left = max(0, reset_at - round(time.time()))
+        span = f"{left // 3600}h{left // 60 % 60}m{left % 60}s"
+        said = f"You have exhausted your capacity on this model. Your quota will reset after {span}."
+        return Refuse(429, "RESOURCE_EXHAUSTED", said)
 
     def login_refused(self) -> Refuse:
         """401; the API gives 400 with `API_KEY_INVALID` for a key that it does not know."""

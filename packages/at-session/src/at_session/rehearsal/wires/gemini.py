@@ -32,7 +32,15 @@ _MODEL = re.compile(
 )
 _COUNT = re.compile(r"/v1(?:beta|beta1|alpha)?/models/[^/:?]+:countTokens")
 # Gemini CLI asks small models which model to use and who speaks next, and wants JSON; a title takes any text.
-_ASIDE = json.dumps({"reasoning": "rehearsal", "model_choice": "flash", "next_speaker": "user"})
+_ASIDE = json.dumps(
+    {
+        "complexity_reasoning": "rehearsal",
+        "complexity_score": 90,
+        "reasoning": "rehearsal",
+        "model_choice": "pro",
+        "next_speaker": "user",
+    }
+)
 _TYPE = "type.googleapis.com/google.rpc."
 
 

@@ -1,0 +1,249 @@
+"""Driver of Gemini CLI over the Agent Client Protocol (`gemini --acp`).
+
+Source: lines, log and record of gemini 0.61.0; what was found is kept in `docs/findings-clis.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from at_session.drivers import acp_asks, acp_dialect, gemini_log, gemini_record, jsonlines
+from at_session.drivers.acp import AcpDriver, Events
+from at_session.drivers.acp_dialect import AcpFailure, Dialect
+from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of, text_of
+from at_session.vocabulary import (
+    Allow,
+    AskKind,
+    AskOpened,
+    Capabilities,
+    DriverEvent,
+    FailureKind,
+    Launch,
+    LaunchRequest,
+    PromptAccepted,
+    Retrying,
+    TurnStarted,
+    UsageReported,
+    Write,
+)
+
+SOURCE = "gemini chat record (tokens of each response)"
+LOGIN_HINT = "set GEMINI_API_KEY, or run `gemini` and log in"
+
+_MODE_NOTICE = re.compile(r"\[MODE_UPDATE\] \w+")
+_LOST = re.compile(r"Invalid session identifier|No previous sessions found|Failed to (find|load) session")
+_ADMIN_DEFAULTS = Path("/etc/gemini-cli/system-defaults.json")
+
+
+class GeminiDriver(AcpDriver):
+    """Gemini CLI, structured. The CLI's own record of the session has the figures of a turn, the protocol has not."""
+
+    dialect: ClassVar[Dialect] = Dialect(
+        cli="gemini",
+        capabilities=Capabilities(
+            chooses_session_id=False,
+            resumes=True,
+            acknowledges_prompts=True,
+            asks_over_protocol=True,
+            reports_cost=False,
+            queues_prompts=True,
+            exits_on_eof=False,
+            login_hint=LOGIN_HINT,
+            draws_on="the login of `gemini` or GEMINI_API_KEY, as `gemini` itself does",
+            asks_questions=False,
+            record_has_usage=True,
+            unreported=("cost", "requests of the model router (model `auto`)"),
+        ),
+        arguments=("--acp",),
+        modes={Allow.ASK: "default", Allow.EDITS: "autoEdit", Allow.ALL: "yolo"},
+        env={
+            # Otherwise it starts itself again as a child, which survives a parent that is killed.
+            "GEMINI_CLI_NO_RELAUNCH": "true",
+            "GEMINI_CLI_TRUST_WORKSPACE": "true",
+            # In ACP mode it says nowhere else that it tries a request again.
+            "GEMINI_DEBUG_LOG_FILE": "/dev/stderr",
+        },
+        command_marks=("/", "$"),
+        replays_late=True,
+        instructions_in_prompt=False,
+    )
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    def launch(self, request: LaunchRequest) -> Launch:
+        """Say how to start the CLI.
+
+        Instructions are a context file in a folder of ours beside the workspace. A login that the environment names
+        and the settings do not is repeated in a defaults file of ours: the CLI resumes no session without it.
+        """
+        launch = super().launch(request)
+        argv, env = list(launch.argv), dict(launch.env)
+        place = Path(request.private_dir, "gemini")
+        if request.instructions:
+            _write_instructions(
+                place / "instructions", request.instructions, _context_names(env, request.cwd)
+            )
+            argv[2:2] = ["--include-directories", str(place / "instructions")]
+        selected = _login_of(env)
+        if selected and "GEMINI_CLI_SYSTEM_DEFAULTS_PATH" not in env and not _ADMIN_DEFAULTS.exists():
+            place.mkdir(parents=True, exist_ok=True)
+            defaults = place / "system-defaults.json"
+            defaults.write_text(
+                json.dumps({"security": {"auth": {"selectedType": selected}}}), encoding="utf-8"
+            )
+            env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
+        return replace(launch, argv=tuple(argv), env=env)
+
+    def _prompt_write(self, message_id: str, text: str) -> Write:
+        self._turn["digest"] = gemini_record.digest(text)
+        return super()._prompt_write(message_id, text)
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def heard(self, line: str) -> Events:
+        """A line of its log. A request that is tried again is a sign of work on the prompt."""
+        told = gemini_log.read(line, self._log)
+        return [*(self._begins() if any(isinstance(each, Retrying) for each in told) else []), *told]
+
+    def failure(self, error: Object) -> AcpFailure:
+        """API errors come with the API's answer as their message."""
+        failure = acp_dialect.failure_of({**error, "message": _innermost(text_of(error.get("message")))})
+        if failure.kind is FailureKind.LIMIT:
+            return replace(failure, reset_at=gemini_log.reset_at(failure.message, self._log))
+        return failure
+
+    def lost(self, error: Object) -> bool:
+        """It names what it looked for."""
+        details = object_of(error.get("data")).get("details")
+        return _LOST.search(f"{text_of(error.get('message'))} {text_of(details)}") is not None
+
+    def usage(self, result: Object | None) -> UsageReported | None:
+        """The response leaves out thoughts, what was read from the cache, and turns that did not complete."""
+        return None
+
+    def name_to_load(self, session_id: str) -> str:
+        """The id with a blank before it.
+
+        The CLI takes the blank away to find the session. But first it begins a record for the name as it is given, and
+        that of a session from the same minute would be the session's own, emptied.
+        """
+        return f" {session_id}"
+
+    def broken_off(self, result: Object) -> str | None:
+        """Without a single complete response it gives up, and says `end_turn` and zero tokens.
+
+        An answer that is cut after a tool's result is taken for a whole one; nothing in the response tells.
+        """
+        counted = object_of(object_of(object_of(result.get("_meta")).get("quota")).get("token_count"))
+        if not counted or any(count_of(counted.get(each)) for each in ("input_tokens", "output_tokens")):
+            return None
+        return None if self._values.get("no_figures") else "the model's answer had no end, several times"
+
+    def tells_of_a_turn(self, update: Object) -> bool:
+        """A change of the mode is told as if the agent had spoken."""
+        said = text_of(object_of(update.get("content")).get("text"))
+        return super().tells_of_a_turn(update) and _MODE_NOTICE.fullmatch(said) is None
+
+    def tool_name(self, tool_call: Object) -> str:
+        """Call ids begin with the tool's name."""
+        name, separator, _ = text_of(tool_call.get("toolCallId")).partition("__")
+        return name if separator and name else acp_asks.tool_kind(tool_call)
+
+    def opened(self, request_id: str, tool_call: Object, options: list[Object]) -> AskOpened:
+        """A command comes with where it runs and whether in the background; an argument list is one that runs here."""
+        ask = super().opened(request_id, tool_call, options)
+        if ask.kind is not AskKind.COMMAND:
+            return ask
+        about = acp_asks.output(tool_call)
+        here = about.startswith(f"[current working directory {text_of(self._launched.get('cwd'))}]")
+        notes = [] if here or not about else [about.partition("]")[0] + "]"]
+        notes += ["[background]"] if about.endswith(" [background]") else []
+        return replace(ask, what=" ".join([*notes, ask.what]), argv=None if notes else ask.argv)
+
+    # --- the record ------------------------------------------------------------------------------------------------
+
+    def keep(self) -> Object:
+        """How far the record was read outlives the process."""
+        return {name: self._values[name] for name in ("accepted", "record") if name in self._values}
+
+    def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
+        """Figures of responses that were completed since the last look, and the receipt of a prompt that it shows."""
+        session = text_of(self._values.get("session")) or text_of(self._launched.get("session"))
+        record: dict[str, Any] = self._values.setdefault("record", {})
+        if record.get("session") != session:
+            record.clear()
+            record.update(session=session, files={})
+        try:
+            news = gemini_record.read(env, session, record["files"])
+        except OSError as error:
+            return [jsonlines.unparsed(f"the record of session {session} cannot be read: {error}", "record")]
+        self._values["no_figures"] = news.without_figures
+        events: list[DriverEvent] = []
+        if self._turn and not self._turn.get("begun") and self._turn.get("digest") in news.prompts:
+            events += [event for event in self._begins() if isinstance(event, PromptAccepted | TurnStarted)]
+        return events + [UsageReported(usage, SOURCE) for usage in news.usage.values()]
+
+    @property
+    def _log(self) -> dict[str, Any]:
+        log: dict[str, Any] = self._values.setdefault("log", {})
+        return log
+
+
+def _innermost(message: str) -> str:
+    """The words within an answer of the API that stands where its words should be."""
+    try:
+        error = object_of(object_of(json.loads(message)).get("error")) if message.startswith("{") else {}
+    except (ValueError, RecursionError):
+        return message
+    return text_of(error.get("message")) or message
+
+
+def _write_instructions(folder: Path, text: str, names: list[str]) -> None:
+    """One file under each name; a file that the CLI meets twice it reads once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    first = folder / names[0]
+    first.write_text(text, encoding="utf-8")
+    for name in names[1:]:
+        os.link(first, folder / name)
+
+
+def _context_names(env: Mapping[str, str], cwd: str) -> list[str]:
+    """Names under which this CLI looks for context: its own one, and those of the person's and the folder's settings."""
+    names = ["GEMINI.md"]
+    for settings in _settings(env, cwd):
+        given = object_of(settings.get("context")).get("fileName")
+        names += (
+            [given] if isinstance(given, str) else [each for each in given or [] if isinstance(each, str)]
+        )
+    return list(dict.fromkeys(name for name in names if name and Path(name).name == name))
+
+
+def _login_of(env: Mapping[str, str]) -> str | None:
+    """The kind of login that the CLI takes from the environment, where it does so for new sessions only."""
+    if env.get("GOOGLE_GENAI_USE_GCA") == "true":
+        return "oauth-personal"
+    if env.get("GOOGLE_GENAI_USE_VERTEXAI") == "true":
+        return "vertex-ai"
+    if env.get("GOOGLE_GEMINI_BASE_URL"):
+        return None
+    return "gemini-api-key" if env.get("GEMINI_API_KEY") else None
+
+
+def _settings(env: Mapping[str, str], cwd: str) -> list[Object]:
+    home = env.get("GEMINI_CLI_HOME") or env.get("HOME") or str(Path.home())
+    found: list[Object] = []
+    for folder in (home, cwd):
+        try:
+            settings = json.loads(Path(folder, ".gemini", "settings.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        found += objects_of([settings])
+    return found

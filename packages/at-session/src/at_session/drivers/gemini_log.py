@@ -1,0 +1,87 @@
+"""The debug log of Gemini CLI: the only place where it tells, in ACP mode, that it tries a model request again.
+
+Source: the log of gemini 0.61.0, a line `[2026-01-31T10:20:30.123Z] [WARN] …` with further lines of the same entry
+after it. The driver has it written to standard error (`GEMINI_DEBUG_LOG_FILE`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from at_session.drivers import jsonlines
+from at_session.drivers.acp_dialect import kind_of
+from at_session.drivers.jsonlines import text_of
+from at_session.vocabulary import FailureKind, Retrying, Unparsed
+
+_ENTRY = re.compile(r"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[^\]]*\] \[([A-Z]+)\] (.*)")
+_ATTEMPT = re.compile(r"Attempt (\d{1,4}) failed(?: with status (\d{3})| with (\d{3}) error)?[:.]? ?(.*)")
+_DELAY = re.compile(r"(.*?)\.? ?Retrying after (\d{1,9})ms")
+_RESET = re.compile(r"reset after ((?:\d{1,6}[dhms] ?)+)")
+_PART = re.compile(r"(\d+)([dhms])")
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_MESSAGE_LIMIT = 500
+
+
+def read(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
+    """What a line of standard error tells. `values` keeps the time of the last entry and a retry that is half told.
+
+    Lines that are not of the log, as a crash writes them, are facts.
+    """
+    found = _ENTRY.match(line)
+    if found is None:
+        if values.get("attempt"):
+            return _continued(line, values)
+        return [] if values.get("in_entry") and _inside(line) else _outside(line, values)
+    values.update(at=found.group(1), in_entry=True)
+    values.pop("attempt", None)
+    told = _ATTEMPT.match(found.group(3))
+    if told is None:
+        return [jsonlines.unparsed(line, "stderr")] if found.group(2) == "ERROR" else []
+    number, said = int(told.group(1)), told.group(4)
+    status = int(told.group(2) or told.group(3) or 0)
+    if said.startswith("Retrying with backoff") or "Retrying with backoff" in line:
+        message = said.removeprefix("Retrying with backoff...").strip()
+        return [_retrying(number, status, message, None)]
+    values["attempt"] = {"number": number, "said": ""}
+    return _continued(said, values)
+
+
+def reset_at(message: str, values: dict[str, Any]) -> str | None:
+    """When a limit ends whose message says after how long, counted from the log's last entry; RFC 3339 UTC."""
+    found, last = _RESET.search(message), text_of(values.get("at"))
+    if found is None or not last:
+        return None
+    seconds = sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(found.group(1)))
+    try:
+        end = datetime.fromisoformat(last) + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+    return f"{end.isoformat()}Z"
+
+
+def _continued(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
+    attempt = values["attempt"]
+    found = _DELAY.match(line)
+    said = f"{attempt['said']} {(found.group(1) if found else line).strip()}".strip()[:_MESSAGE_LIMIT]
+    if found is None and "Max attempts reached" not in line:
+        attempt["said"] = said
+        return []
+    del values["attempt"]
+    return [_retrying(attempt["number"], 429, said, int(found.group(2)) / 1000)] if found else []
+
+
+def _retrying(number: int, status: int, message: str, delay: float | None) -> Retrying:
+    kind = kind_of(status or None, message)
+    return Retrying(kind if kind is not FailureKind.OTHER else FailureKind.API, number, delay, message)
+
+
+def _inside(line: str) -> bool:
+    """Whether a line looks like a further one of an entry: the fields of an object, or a place in the code."""
+    return not line.strip() or line[0] in " \t{}[]" or line.startswith("Error: ")
+
+
+def _outside(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
+    values["in_entry"] = False
+    return [jsonlines.unparsed(line, "stderr")]
