@@ -12,7 +12,8 @@ import pytest
 from clis.conftest import Ground
 from clis.pipes import PipedAgent
 
-from at_session.drivers.claude import ClaudeDriver, has_conversation
+from at_session.drivers.claude import ClaudeDriver
+from at_session.drivers.claude_record import has_conversation
 from at_session.rehearsal.endpoint import Endpoint, Exchange
 from at_session.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, ToolUse, UseTools
 from at_session.vocabulary import (

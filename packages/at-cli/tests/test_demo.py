@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from at_cli.demo.ended import SIGNALS, EndedBySignal, ended_by_signals
 from at_cli.demo.stage import GitNeeded, Stage
+from at_cli.ended import SIGNALS, EndedBySignal, ended_by_signals
 from at_core.config import Config
 
 AT = [sys.executable, "-m", "at_cli"]
@@ -150,7 +150,7 @@ def test_a_signal_that_came_before_interrupts_as_soon_as_it_may(number: signal.S
 
 def test_a_demo_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path, environ: dict[str, str]) -> None:
     code = (
-        "import os, signal; from at_cli.demo.ended import ended_by_signals\n"
+        "import os, signal; from at_cli.ended import ended_by_signals\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with ended_by_signals(): os.kill(os.getpid(), signal.SIGHUP); print('goes on')"
     )

@@ -46,7 +46,7 @@ def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Pat
     claude = told["clis"][0]
     assert (claude["name"], claude["version"], claude["draws_on"]) == ("claude", "2.1.197", None)
     assert told["repository"] == str(place) and told["git"]
-    assert told["try"] == ["at demo", "at init", 'at run "PROMPT" --wait']
+    assert told["try"] == ["at demo", "at prove", "at init", 'at run "PROMPT" --wait']
     plain = at()
     assert plain.code == 0 and str(place) in plain.out and "at demo" in plain.out
     assert not at.home.root.exists()
@@ -54,7 +54,10 @@ def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Pat
 
 @pytest.mark.parametrize(
     "in_repository, cli, steps",
-    [(False, False, ["at demo", "at doctor"]), (False, True, ["at demo", "cd YOUR-REPOSITORY && at init"])],
+    [
+        (False, False, ["at demo", "at doctor"]),
+        (False, True, ["at demo", "at prove", "cd YOUR-REPOSITORY && at init"]),
+    ],
 )
 def test_what_to_try_depends_on_what_is_there(
     at: At, tmp_path: Path, in_repository: bool, cli: bool, steps: list[str]

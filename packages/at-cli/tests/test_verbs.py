@@ -22,6 +22,8 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "agents": (["agents"], "agents"),
     "show": (["show", "3f2a"], "show"),
     "explain": (["explain", "furiosa"], "explain"),
+    "costs": (["costs"], "costs"),
+    "budget": (["budget", "3f2a", "5"], "budget"),
     "logs": (["logs", "furiosa"], "logs"),
     "events": (["events"], "events"),
     "open": (["open", "3f2a"], "folder"),
@@ -43,7 +45,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "up": (["up"], "health"),
 }
 LOCAL = {"doctor", "config", "completion", "uninstall"}
-APART = LOCAL | {"demo", "down"}
+APART = LOCAL | {"demo", "down", "prove"}
 STREAMS = {"events", "logs", "attach"}
 
 
@@ -178,7 +180,8 @@ def test_an_order_has_every_choice(at: At, daemon: FakeDaemon) -> None:
     at("run", "P", "--cli", "opencode", "--allow", "all", "--base", "main~1", "--land", "--model", "m")
     order = (daemon.last("run").body or {})["order"]
     del order["env"]
-    assert order == {"cli": "opencode", "allow": "all", "base": "main~1", "land": True, "model": "m"}
+    chosen = {"cli": "opencode", "allow": "all", "base": "main~1", "land": True, "model": "m"}
+    assert order == chosen | {"budget": None}
 
 
 @pytest.mark.parametrize("flag, land", [("--land", True), ("--no-land", False), (None, None)])

@@ -112,6 +112,8 @@ class Policy:
     silence_seconds: float = 600.0
     limit_retry_seconds: float = 900.0
     api_patience_seconds: float = 120.0
+    trouble_backoff_seconds: tuple[float, ...] = (2.0, 10.0)
+    """Before each further turn after one that an error of the endpoint broke off; there are no more than these."""
     gate_output_characters: int = 6000
 
 
@@ -123,8 +125,6 @@ class Awake:
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
-class World:
 class Scope(StrEnum):
     """What a budget is for: one bead in all, everything in a day, or one CLI in a day."""
 
@@ -158,6 +158,8 @@ class Budget:
     passes_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class World:
     """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age.
 
     `room` says whether one more agent may be started, `spare` whose session may be ended to make room, `busy_elsewhere` whether the agent is at work on another bead,
@@ -179,9 +181,9 @@ class Budget:
     spare: str | None = None
     busy_elsewhere: bool = False
     waits_for: str | None = None
+    budgets: tuple[Budget, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
-    budgets: tuple[Budget, ...] = ()
     def failure(self, key: str) -> str | None:
         """Why the intent of that key failed for good, if it did."""
         intent = self.intent(key)
@@ -208,12 +210,12 @@ class Budget:
         return self.process.get("state") == "running" and self.process.get("bead") == str(self.bead.id)
 
     @property
-    def elsewhere(self) -> str | None:
-    @property
     def parked(self) -> Mapping[str, Any] | None:
         """The budget that keeps its next turn from beginning, while it is at work."""
         return self.facts.get(BeadFact.PARKED) if self.bead.status is BeadStatus.SLUNG else None
 
+    @property
+    def elsewhere(self) -> str | None:
         """The session of a process that the agent runs for another bead."""
         here = self.process.get("bead") == str(self.bead.id)
         return self.process["session"] if self.process.get("state") == "running" and not here else None

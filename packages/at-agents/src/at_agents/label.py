@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from at_agents import trouble
 from at_agents.decisions import World
 from at_core.types import AgentStatus, BeadStatus
 from at_core.vocabulary import AgentFact
@@ -26,8 +27,8 @@ class AgentLabel(StrEnum):
     WAITS_APPROVAL = "waiting for approval"
     WAITS_ANSWER = "waiting for an answer"
     LIMIT = "usage limit"
-    LOGIN = "login refused"
     BUDGET = "budget reached"
+    LOGIN = "login refused"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     CRASHED = "crashed"
@@ -55,8 +56,8 @@ _STATUS = {
     AgentLabel.WAITS_APPROVAL: AgentStatus.PENDING,
     AgentLabel.WAITS_ANSWER: AgentStatus.PENDING,
     AgentLabel.LIMIT: AgentStatus.PENDING,
-    AgentLabel.LOGIN: AgentStatus.PENDING,
     AgentLabel.BUDGET: AgentStatus.PENDING,
+    AgentLabel.LOGIN: AgentStatus.PENDING,
     AgentLabel.STOPPED: AgentStatus.STOPPED,
     AgentLabel.INTERRUPTED: AgentStatus.STOPPED,
     AgentLabel.CRASHED: AgentStatus.STOPPED,
@@ -78,9 +79,9 @@ def _decide(world: World, contact: bool) -> tuple[str, ...]:
         return waiting
     if stopped := world.agent_facts.get(AgentFact.STOPPED):
         return (AgentLabel.STOPPED, f"{stopped['by']} stopped it: {stopped['reason'] or 'no reason given'}")
-    state = world.process.get("state")
     if parked := world.parked:
         return (AgentLabel.BUDGET, parked["reason"])
+    state = world.process.get("state")
     if state is None:
         return _before_first_start(world)
     if state == "lost":
@@ -150,6 +151,12 @@ def _running(world: World) -> tuple[str, ...]:
     outcome = world.turn.get("outcome")
     if outcome == "interrupted":
         return (AgentLabel.INTERRUPTED, "its turn was interrupted")
+    if outcome == "failed" and (broken := trouble.waiting(world)):
+        return (
+            AgentLabel.RETRYING,
+            broken["message"],
+            f"its turn broke off; it goes on at {broken['try_at']}",
+        )
     if outcome == "failed":
         return (AgentLabel.FAILED, world.turn.get("error") or "its turn failed")
     seen = (world.agent_facts.get(AgentFact.SEEN) or {}).get("turn")

@@ -171,6 +171,8 @@ def _verdict(world: World) -> list[Action]:
     failure = turn.get("failure") or "other"
     if failure == "limit":
         return []
+    if again := trouble.go_on(world):
+        return again
     return [_failed(failure, turn.get("error") or "the turn failed", f"at retry {short(world)}")]
 
 

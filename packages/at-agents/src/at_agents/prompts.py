@@ -27,6 +27,14 @@ def go_on() -> str:
     )
 
 
+def trouble_over() -> str:
+    """After an error on the way to the model ended a turn."""
+    return (
+        "Your last turn was broken off by an error on the way to the model. "
+        "Look at what is already done and go on with the work where you left off."
+    )
+
+
 def limit_over() -> str:
     """After a usage limit."""
     return "The usage limit is over. Go on with the work where you left off."

@@ -118,3 +118,9 @@ class NotAttached(AtError):
 
     def __init__(self, agent: str, reason: str) -> None:
         super().__init__(f"cannot attach to {agent}: {reason}", f"at explain {agent}")
+
+
+class CannotProve(AtError):
+    """The rehearsal cannot be held here."""
+
+    code = "cannot_prove"

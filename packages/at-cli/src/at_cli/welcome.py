@@ -42,12 +42,13 @@ def what_to_try(in_repository: bool, has_cli: bool) -> list[str]:
     if not has_cli:
         return [*steps, "at doctor"]
     if not in_repository:
-        return [*steps, "cd YOUR-REPOSITORY && at init"]
-    return [*steps, "at init", 'at run "PROMPT" --wait']
+        return [*steps, "at prove", "cd YOUR-REPOSITORY && at init"]
+    return [*steps, "at prove", "at init", 'at run "PROMPT" --wait']
 
 
 _ABOUT = {
     "at demo": "four scripted agents on a throw-away repository; no key, no model",
+    "at prove": "your CLIs through a table of cases, sealed to loopback; no key, no cost",
     "at init": "put this repository under management; writes nothing in it",
     "at doctor": "what is missing on this machine, and how to install it",
 }

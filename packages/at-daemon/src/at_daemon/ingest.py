@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from at_agents.decisions import Action, Do, IntentKind, Put, World, derived_id
+from at_agents import trouble
+from at_agents.decisions import Action, Awake, Do, IntentKind, Policy, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
 from at_core.record import parse_time
 from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
@@ -46,6 +48,8 @@ class Intake:
                 self._taken_before(event.message_id)
             case seen.PromptAccepted():
                 self._mark(event.message_id, EventType.MESSAGE_ACCEPTED)
+            case seen.PromptForgotten():
+                self._forgotten(event.message_id)
             case seen.TurnStarted():
                 self._turn_started(event)
             case seen.Text():
@@ -147,6 +151,13 @@ class Intake:
             turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
             self._put(AgentFact.TURN, turn | {"state": "cut"})
 
+    def _forgotten(self, message_id: str) -> None:
+        """The next process of the CLI knows nothing of it: it is delivered as if for the first time."""
+        message = self._current(message_id)
+        if message is not None:
+            self.change.tx.requeue_message(message.id)
+            self._tell(EventType.MESSAGE_FORGOTTEN, message=str(message.id))
+
     def _turn_started(self, event: seen.TurnStarted) -> None:
         turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
         if turn.get("state") == "working" and turn.get("session") == self.session.id:
@@ -182,6 +193,7 @@ class Intake:
             "denied": list(event.denied),
         }
         self._put(AgentFact.TURN, value)
+        self._put(AgentFact.TROUBLE, self._trouble(event))
         self._put(AgentFact.RETRYING, None)
         self._put(AgentFact.CRASHES, None)
         if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):
@@ -192,18 +204,6 @@ class Intake:
             if ask.closed_at is None and ask.session == self.session.id:
                 self.change.tx.close_ask(ask.id, self.change.now, ask.decided_at is None)
         self._tell(EventType.TURN_ENDED, **{k: v for k, v in value.items() if k != "state"})
-
-    def _limited(self, message: str, reset_at: str | None) -> None:
-        try_at = self._try_at(reset_at).isoformat()
-        self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
-        self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
-
-    def _try_at(self, reset_at: str | None) -> datetime:
-        try:
-            reset = parse_time(reset_at) if reset_at else None
-        except (ValueError, OverflowError):
-            reset = None  # a CLI's word is no reason to stumble
-        if reset is None:
         self.change.touch_parked()
 
     def _trouble(self, event: seen.TurnEnded) -> dict[str, Any] | None:
@@ -218,6 +218,18 @@ class Intake:
         error = event.error or event.failure.value
         begun = awake.seconds if since is None else since
         return trouble.noted(before, error, self.change.now, begun, awake, Policy())
+
+    def _limited(self, message: str, reset_at: str | None) -> None:
+        try_at = self._try_at(reset_at).isoformat()
+        self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
+        self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
+
+    def _try_at(self, reset_at: str | None) -> datetime:
+        try:
+            reset = parse_time(reset_at) if reset_at else None
+        except (ValueError, OverflowError):
+            reset = None  # a CLI's word is no reason to stumble
+        if reset is None:
             return self.change.now + timedelta(seconds=self.limit_retry_seconds)
         return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
 

@@ -25,16 +25,18 @@ class FakeClock:
     """Time passes when a test says so."""
 
     moment: datetime = datetime(2026, 11, 1, tzinfo=UTC)
+    awake_seconds: float = 1000.0
 
     def now(self) -> datetime:
         return self.moment
 
     def awake(self) -> Awake:
-        return Awake(1000.0, "boot")
+        return Awake(self.awake_seconds, "boot")
 
     def pass_time(self, seconds: float) -> None:
         """Let it be later."""
         self.moment += timedelta(seconds=seconds)
+        self.awake_seconds += seconds
 
 
 @dataclass

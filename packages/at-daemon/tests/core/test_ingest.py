@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from at_agents.decisions import derived_id
-from at_core.types import BeadStatus, MessageKind, SessionRecord
+from at_agents import prompts
+from at_agents.decisions import Policy, derived_id
+from at_core.types import Bead, BeadStatus, Message, MessageKind, ReceiptState, SessionRecord
 from at_core.vocabulary import AgentFact
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change
@@ -17,6 +18,7 @@ from at_session.vocabulary import (
     DriverEvent,
     FailureKind,
     Limited,
+    PromptForgotten,
     Retrying,
     Text,
     TurnEnded,
@@ -122,3 +124,86 @@ def test_figures_of_a_session_that_was_forgotten_meanwhile_are_of_its_last_turn(
     desk.do(lambda change: change.put(agent.id, AgentFact.TURN, None))
     hear(desk, session, FIGURES[1])
     assert [each.turn for each in desk.do(lambda change: change.tx.usage())] == [1, 2, 2]
+
+
+def test_a_prompt_that_its_cli_forgot_is_queued_again(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    identity = derived_id(bead.id, "prompt")
+    desk.do(lambda change: change.say(bead, identity, MessageKind.PROMPT, "do it"))
+    hear(desk, session, TurnStarted(str(identity)), PromptForgotten(str(identity)))
+    message = desk.do(lambda change: change.tx.message(identity))
+    assert message is not None and message.receipt is ReceiptState.QUEUED
+    hear(desk, session, TurnEnded(TurnOutcome.COMPLETED, str(identity)), PromptForgotten(str(identity)))
+    message = desk.do(lambda change: change.tx.message(identity))
+    assert message is not None and message.receipt is ReceiptState.ANSWERED
+
+
+def broken_off(desk: Desk, kind: FailureKind = FailureKind.CONNECTION) -> tuple[Bead, SessionRecord]:
+    """A bead whose turn was ended by an error."""
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    desk.do(lambda change: change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, "do it"))
+    fail(desk, session, kind)
+    return bead, session
+
+
+def fail(desk: Desk, session: SessionRecord, kind: FailureKind) -> None:
+    end(desk, session, TurnEnded(TurnOutcome.FAILED, None, "", kind, "it broke"))
+
+
+def end(desk: Desk, session: SessionRecord, turn: TurnEnded) -> None:
+    """A turn about all that was said, from its begin to its end."""
+    awake = {"awake": desk.clock.awake().seconds, "boot": desk.clock.awake().boot, "session": session.id}
+    desk.do(lambda change: change.put(session.agent_id, AgentFact.SIGN_OF_LIFE, awake))
+    for message in desk.do(lambda change: change.tx.messages(bead_id=session.bead_id)):
+        desk.do(partial(send, message))
+    hear(desk, session, TurnStarted(), turn)
+
+
+def send(message: Message, change: Change) -> None:
+    """Mark it as handed over, as carrying out its intent does."""
+    change.tx.mark_message(message.id, sent_at=change.now)
+
+
+def state(desk: Desk, bead: Bead) -> tuple[BeadStatus, list[str]]:
+    """The bead's status, and what was said to its agent."""
+    found = desk.do(lambda change: (change.tx.bead(bead.id), change.tx.messages(bead_id=bead.id)))
+    assert found[0] is not None
+    return found[0].status, [message.body for message in found[1]][1:]
+
+
+def test_a_broken_connection_is_gone_on_from_twice_then_the_bead_fails(desk: Desk) -> None:
+    bead, session = broken_off(desk)
+    assert state(desk, bead) == (BeadStatus.SLUNG, [])
+    for number, wait in enumerate(Policy().trouble_backoff_seconds, start=1):
+        desk.clock.pass_time(wait)
+        desk.do(lambda change: change.touch(bead.id))
+        assert state(desk, bead) == (BeadStatus.SLUNG, [prompts.trouble_over()] * number)
+        fail(desk, session, FailureKind.OVERLOADED)
+    assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+def test_what_lasts_longer_than_patience_is_not_gone_on_from(desk: Desk) -> None:
+    bead, session = broken_off(desk)
+    desk.clock.pass_time(Policy().trouble_backoff_seconds[0])
+    desk.do(lambda change: change.touch(bead.id))
+    desk.clock.pass_time(Policy().api_patience_seconds)
+    fail(desk, session, FailureKind.API)
+    assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CONTEXT, FailureKind.LOGIN, FailureKind.OTHER])
+def test_what_does_not_pass_by_itself_fails_at_once(desk: Desk, kind: FailureKind) -> None:
+    assert state(desk, broken_off(desk, kind)[0]) == (BeadStatus.FAILED, [])
+
+
+def test_a_turn_that_goes_through_ends_the_trouble(desk: Desk) -> None:
+    bead, session = broken_off(desk)
+    desk.clock.pass_time(Policy().trouble_backoff_seconds[0])
+    desk.do(lambda change: change.touch(bead.id))
+    end(desk, session, TurnEnded(TurnOutcome.COMPLETED))
+    assert state(desk, bead)[0] is BeadStatus.REVIEW
+    assert desk.do(lambda change: change.fact(session.agent_id, AgentFact.TROUBLE)) is None

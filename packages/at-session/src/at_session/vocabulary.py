@@ -107,6 +107,16 @@ class PromptAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptForgotten:
+    """A process that had acknowledged a prompt is gone, and the CLI's own record does not have it.
+
+    A resumed session would not know of it, so it is to be handed over again under the same id.
+    """
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnStarted:
     """The model or the CLI was seen to work on a prompt."""
 
@@ -219,6 +229,7 @@ DriverEvent = (
     SessionStarted
     | SessionLost
     | PromptAccepted
+    | PromptForgotten
     | TurnStarted
     | Text
     | ToolStarted

@@ -6,11 +6,11 @@ import contextlib
 
 import click
 
-from at_cli.demo.ended import EndedBySignal, Ending, ended_by_signals
 from at_cli.demo.play import Moment, Play
 from at_cli.demo.script import PARTS
 from at_cli.demo.stage import Stage
 from at_cli.demo.telling import tell
+from at_cli.ended import EndedBySignal, Ending, ended_by_signals
 from at_cli.face import Document, Face
 from at_cli.style import Look
 from at_cli.verb import verb

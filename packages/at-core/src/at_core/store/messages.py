@@ -32,6 +32,11 @@ _UNSEND = Statement(
     .where(_c.id == bindparam("of"), _c.accepted_at.is_(None), _c.answered_at.is_(None), _c.failed.is_(None))
     .values(sent_at=None)
 )
+_REQUEUE = Statement(
+    update(schema.messages)
+    .where(_c.id == bindparam("of"), _c.answered_at.is_(None), _c.failed.is_(None))
+    .values(sent_at=None, accepted_at=None, started_at=None)
+)
 _MAIL_OF = Statement(
     _mail.select.where(schema.mail.c.to_agent == bindparam("to")).order_by(schema.mail.c.number)
 )
@@ -89,6 +94,10 @@ class Messages(Rows):
     def unsend_message(self, id: UUID) -> None:
         """Queue it again, unless it was accepted or is at its end: nobody took it."""
         self._run(_UNSEND, str(id))
+
+    def requeue_message(self, id: UUID) -> None:
+        """Queue it again although it was accepted, unless it is at its end: who accepted it has forgotten it."""
+        self._run(_REQUEUE, str(id))
 
     def add_mail(self, mail: Mail) -> None:
         """Leave a new one. Raises `Duplicate` if its id is taken."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from at_session.drivers import claude_asks, claude_result, jsonlines
+from at_session.drivers import claude_asks, claude_record, claude_result, jsonlines
 from at_session.drivers.jsonlines import Object, count_of, encode, number_of, object_of, objects_of, text_of
 from at_session.errors import LaunchRefused
 from at_session.vocabulary import (
@@ -28,6 +27,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    PromptForgotten,
     Retrying,
     SessionLost,
     SessionStarted,
@@ -44,6 +44,7 @@ from at_session.vocabulary import (
 )
 
 SOURCE = "claude result line (modelUsage)"
+RECORD_SOURCE = "claude transcript"
 LOGIN_HINT = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
 _PROTOCOL = (
     "-p",
@@ -169,8 +170,14 @@ class ClaudeDriver:
         return [Write(f"interrupt:{interrupt_id}", encode(line))]
 
     def reconcile(self, env: Mapping[str, str], cwd: str) -> list[DriverEvent]:
-        """Nothing yet: the stream has all figures of turns that ended."""
-        return []
+        """Of a turn that the process was killed in: the prompt, if the transcript does not have it, and its tokens."""
+        current, session = self._values.get("current"), self._values.get("session")
+        if current is None or not session or self._values.get("reconciled"):
+            return []
+        self._values["reconciled"] = True
+        turn = claude_record.cut_turn(env, session[0], current)
+        events: list[DriverEvent] = [UsageReported(usage, RECORD_SOURCE) for usage in turn.usages]
+        return events if turn.known else [*events, PromptForgotten(self._name(current))]
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -399,21 +406,10 @@ class ClaudeDriver:
         return self._names.get(uuid, uuid)
 
 
-def has_conversation(env: Mapping[str, str], session_id: str) -> bool | None:
-    """Whether the CLI's transcript of a session holds a prompt; None if there is no transcript."""
-    folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(
-        env.get("HOME") or os.path.expanduser("~"), ".claude"
-    )
-    for transcript in Path(folder, "projects").glob(f"*/{session_id}.jsonl"):
-        with transcript.open("rb") as lines:
-            return any(b'"type":"user"' in line for line in lines)
-    return None
-
-
 def _session_options(env: Mapping[str, str], session_id: str) -> list[str]:
     # A CLI that was killed before its first turn leaves nothing, or a transcript without a prompt. The latter can be
     # neither resumed nor begun again, so a further id is taken; it follows from the first one.
-    while (conversation := has_conversation(env, session_id)) is False:
+    while (conversation := claude_record.has_conversation(env, session_id)) is False:
         session_id = str(uuid5(NAMESPACE_OID, session_id))
     return ["--resume" if conversation else "--session-id", session_id]
 

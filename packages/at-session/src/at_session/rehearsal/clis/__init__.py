@@ -26,12 +26,17 @@ class RehearsedCli(Protocol):
     """One CLI's settings, tools and errors, in the words that the real vendor's endpoint would use."""
 
     cli: str
+    counts_hidden_requests: bool
+    """Whether the CLI's own figures hold the requests that it makes for itself (titles, summaries)."""
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Write the CLI's settings below a throw-away home and give the environment variables to add.
 
         `folder` is the top folder below which the CLI will work, `url` the endpoint's base address without a path.
         """
+
+    def subscribed(self) -> Mapping[str, str]:
+        """Environment variables to add where the login is to be one whose limits tell their reset."""
 
     def write(self, path: str, text: str) -> ToolUse:
         """The call that writes a whole file."""

@@ -12,6 +12,7 @@ class ClaudeRehearsal:
     """Claude Code takes all it needs from the environment."""
 
     cli = "claude"
+    counts_hidden_requests = False
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Nothing is written: there are no first-start dialogs without a terminal."""
@@ -20,6 +21,10 @@ class ClaudeRehearsal:
             "ANTHROPIC_API_KEY": "sk-ant-rehearsal-0123456789",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         }
+
+    def subscribed(self) -> Mapping[str, str]:
+        """A subscription's token: only with one do limits carry a reset, and is a 429 not tried again."""
+        return {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-rehearsal"}
 
     def write(self, path: str, text: str) -> ToolUse:
         """Its Write tool."""

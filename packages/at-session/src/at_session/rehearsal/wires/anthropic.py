@@ -58,8 +58,14 @@ class Messages:
     def whole(self, request: ModelRequest, reply: Reply, tokens: Tokens, number: int) -> dict[str, Any]:
         text = reply.text if isinstance(reply, Say | UseTools | Cut) else "ok"
         usage = {**_usage(tokens), "output_tokens": tokens.output}
-        content = [{"type": "text", "text": text}]
-        return {**_message(request, number), "content": content, "stop_reason": "end_turn", "usage": usage}
+        content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+        tools = reply.tools if isinstance(reply, UseTools) else ()
+        content += [
+            {"type": "tool_use", "id": f"toolu_{number:04}_{index}", "name": tool.name, "input": dict(tool.input)}
+            for index, tool in enumerate(tools, start=len(content))
+        ]
+        reason = "tool_use" if tools else "end_turn"
+        return {**_message(request, number), "content": content, "stop_reason": reason, "usage": usage}
 
     def stream(
         self, request: ModelRequest, reply: Reply, tokens: Tokens, number: int

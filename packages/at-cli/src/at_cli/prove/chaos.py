@@ -1,0 +1,109 @@
+"""Kills daemon and CLI while a case plays, at instants that follow from a seed, the CLI and the case alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from at_cli.prove.case import Case, Failed
+from at_cli.prove.scene import Scene
+from at_cli.prove.site import Site
+from at_core.errors import AtError
+from at_daemon.lock import owner
+
+MOST_STRIKES = 3
+FIRST_SECONDS = 0.05
+LONGEST_SECONDS = 2.5
+AT_THE_END_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One kill: so many seconds after the strike before, or after the bead's start."""
+
+    seconds: float
+    cli: bool
+
+
+def strikes(seed: int, cli: str, case: Case) -> list[Strike]:
+    """What is killed and when. A CLI is killed once at most: it is given up after some deaths in one turn."""
+    dice = random.Random(f"{seed}:{cli}:{case.name}")
+    count = dice.randint(1, MOST_STRIKES)
+    plan = [Strike(dice.uniform(FIRST_SECONDS, LONGEST_SECONDS), cli=False) for _ in range(count)]
+    if case.outlives_cli:
+        plan.insert(dice.randrange(count + 1), Strike(dice.uniform(FIRST_SECONDS, LONGEST_SECONDS), cli=True))
+    return plan
+
+
+@dataclass(slots=True)
+class Shaker:
+    """Strikes at one case. No order is cut off in mid-call: what a caller does then is another matter than the work."""
+
+    plan: list[Strike]
+    site: Site
+    done: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+    _calls: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+
+    def begin(self, scene: Scene, bead: str) -> None:
+        """Strike from now on; a second bead of the same case is not struck."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(scene, bead), name="strikes")
+            self._thread.start()
+
+    def end(self) -> None:
+        """No strike after this."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(AT_THE_END_SECONDS)
+
+    def guarded(self, call: Callable[..., object]) -> Callable[..., object]:
+        """The call, never struck while it is under way."""
+
+        def guard(*names: object, **values: object) -> object:
+            with self._calls:
+                return call(*names, **values)
+
+        return guard
+
+    def _run(self, scene: Scene, bead: str) -> None:
+        for strike in self.plan:
+            if self._over.wait(strike.seconds):
+                return
+            with self._calls:
+                self.done += self._kill_cli(scene, bead) if strike.cli else self._kill_daemon()
+
+    def _kill_daemon(self) -> bool:
+        pid = owner(self.site.daemon.home).pid
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _kill_cli(self, scene: Scene, bead: str) -> bool:
+        try:
+            scene.kill_cli(bead)
+        except (AtError, Failed, ProcessLookupError):
+            return False  # it was not running at this instant
+        return True
+
+
+def shaken(seed: int, case: Case, site: Site) -> str:
+    """Play a case while it is struck; the fact says how often."""
+    shaker = Shaker(strikes(seed, site.cli, case), site)
+    scene = Scene(site, case.name)
+    scene.on_start = lambda bead: shaker.begin(scene, bead)
+    scene.guard = shaker.guarded
+    try:
+        fact = case.play(scene)
+    finally:
+        shaker.end()
+    return f"{fact} (struck {shaker.done} times)"

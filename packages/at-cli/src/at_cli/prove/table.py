@@ -1,0 +1,129 @@
+"""Plays the cases of a CLI, several at once; those on one site follow each other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from at_cli.clock import monotonic
+from at_cli.prove import ground
+from at_cli.prove.case import Cannot, Case, CaseResult, Failed, TableCell
+from at_cli.prove.scene import Scene
+from at_cli.prove.site import Site
+from at_core.errors import AtError
+from at_session.rehearsal.clis import rehearsed
+from at_session.rehearsal.endpoint import Endpoint
+
+JOBS = 3
+"""Lanes of one CLI at once. More only wait for the processor on two cores, and one CLI takes up to 0.8 GB."""
+
+Play = Callable[[Case, Site], str]
+
+
+@dataclass(slots=True)
+class Table:
+    """All cases of one CLI. `cells` gives each as soon as it is played."""
+
+    folder: Path
+    installed: ground.Installed
+    cases: Sequence[Case]
+    base: Mapping[str, str]
+    play: Play
+    jobs: int = JOBS
+    troubles: list[str] = field(default_factory=list)
+    """What could not be cleaned up."""
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+    def cells(self) -> Generator[TableCell, None, None]:
+        """Play all; the order is that of their ends."""
+        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+        for case in sorted(self.cases, key=lambda case: (not case.long, not case.alone)):
+            waiting.put(case)
+        played: queue.SimpleQueue[TableCell] = queue.SimpleQueue()
+        with Endpoint() as endpoint:
+            count = min(self.jobs, len(self.cases))
+            threads = [
+                threading.Thread(
+                    target=self._worker, args=(number, endpoint, waiting, played), name=f"worker-{number}"
+                )
+                for number in range(count)
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                for _ in self.cases:
+                    yield played.get()
+            finally:
+                self.given_up.set()
+                for thread in threads:
+                    thread.join()
+
+    def _worker(
+        self,
+        number: int,
+        endpoint: Endpoint,
+        waiting: queue.SimpleQueue[Case],
+        played: queue.SimpleQueue[TableCell],
+    ) -> None:
+        shared: Site | None = None
+        while True:
+            try:
+                case = waiting.get_nowait()
+            except queue.Empty:
+                break
+            if self.given_up.is_set():
+                break
+            began = monotonic()
+            try:
+                if case.alone:
+                    cell = self._alone(case, f"{number}-{case.name}", endpoint, began)
+                else:
+                    shared = shared or self._open(str(number), endpoint)
+                    cell = self._cell(case, shared, began)
+            except Exception as error:  # noqa: BLE001 - one cell's trouble is that cell's verdict, and the table goes on
+                cell = self._told(case, CaseResult.FAIL, f"{type(error).__name__}: {error}", began)
+            played.put(cell)
+        if shared is not None:
+            self.troubles += shared.end()
+
+    def _alone(self, case: Case, name: str, endpoint: Endpoint, began: float) -> TableCell:
+        site = self._open(name, endpoint, case)
+        try:
+            return self._cell(case, site, began)
+        finally:
+            self.troubles += site.end()
+
+    def _open(self, name: str, endpoint: Endpoint, case: Case | None = None) -> Site:
+        site = Site(
+            self.folder / f"{self.installed.cli}-{name}",
+            self.installed,
+            rehearsed(self.installed.cli),
+            endpoint,
+            self.base,
+            watchdog=case.watchdog if case else None,
+            failpoint=case.failpoint if case else None,
+            given_up=self.given_up,
+        )
+        site.prepare()
+        return site
+
+    def _cell(self, case: Case, site: Site, began: float) -> TableCell:
+        try:
+            return self._told(case, CaseResult.PASS, self.play(case, site), began)
+        except Cannot as proof:
+            return self._told(case, CaseResult.CANNOT, str(proof), began)
+        except Failed as fact:
+            return self._told(case, CaseResult.FAIL, str(fact), began)
+        except AtError as error:
+            return self._told(case, CaseResult.FAIL, f"{error.code}: {error.message}", began)
+
+    def _told(self, case: Case, verdict: CaseResult, fact: str, began: float) -> TableCell:
+        return TableCell(self.installed.cli, case.name, verdict, round(monotonic() - began, 1), fact)
+
+
+def plainly(case: Case, site: Site) -> str:
+    """Play a case with nothing else going on."""
+    return case.play(Scene(site, case.name))
