@@ -41,6 +41,10 @@ class CodexRehearsal:
         settings.write_text(_SETTINGS.format(model=MODEL, url=url), encoding="utf-8")
         return {"OPENAI_API_KEY": "sk-rehearsal-0123456789"}
 
+    def subscribed(self) -> Mapping[str, str]:
+        """Nothing to add: what it tells of a limit does not depend on the login."""
+        return {}
+
     def write(self, path: str, text: str) -> ToolUse:
         """Its apply_patch tool, adding a file."""
         lines = [f"*** Add File: {path}", *(f"+{line}" for line in text.splitlines())]

@@ -30,6 +30,10 @@ class GeminiRehearsal:
         (place / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
         return {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "rehearsal-0123456789"}
 
+    def subscribed(self) -> Mapping[str, str]:
+        """Nothing to add: what it tells of a limit does not depend on the login."""
+        return {}
+
     def write(self, path: str, text: str) -> ToolUse:
         """Its write_file tool."""
         return ToolUse("write_file", {"file_path": path, "content": text})

@@ -42,6 +42,10 @@ class OpenCodeRehearsal:
         (settings / "opencode.json").write_text(json.dumps(config), encoding="utf-8")
         return {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
 
+    def subscribed(self) -> Mapping[str, str]:
+        """Nothing to add: what it tells of a limit does not depend on the login."""
+        return {}
+
     def write(self, path: str, text: str) -> ToolUse:
         """Its write tool."""
         return ToolUse("write", {"filePath": path, "content": text})
