@@ -408,6 +408,17 @@ def test_usage_is_the_same_in_every_run(start: Start) -> None:
     assert {usage.cost_usd for usage in runs[0]} == {None}
 
 
+def test_a_scenario_gives_the_figures_of_its_turn(start: Start) -> None:
+    child = start()
+    child.turn("m1", "usage 100 20 0.25; lie; usage 7 3 openai/gpt-5")
+    child.turn("m2", "usage 1 1")
+    assert [each.usage for each in child.of(UsageReported)] == [
+        Usage(100, 0, 20, 0.25, 1, "demo"),
+        Usage(7, 0, 3, None, 1, "openai/gpt-5"),
+        Usage(1, 0, 1, None, 1, "demo"),
+    ]
+
+
 def test_bad_lines_are_told_and_change_nothing(start: Start) -> None:
     child = start()
     child.write(

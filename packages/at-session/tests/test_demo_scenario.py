@@ -28,6 +28,9 @@ from at_session.demo.scenario import STEP_WORDS, ScenarioError, Step, begins_wit
         ("limit 60", [Step("limit", number=60.0)]),
         ("flood 1", [Step("flood", number=1.0)]),
         ("fail No luck today", [Step("fail", "No luck today")]),
+        ("usage 100 20", [Step("usage", "", "100 20", -1.0)]),
+        ("usage 100 20 0.25", [Step("usage", "", "100 20", 0.25)]),
+        ("usage 100 20 openai/gpt-5", [Step("usage", "openai/gpt-5", "100 20", -1.0)]),
         ("Please write a page; then stop", [Step("note", "Please write a page; then stop")]),
         ("Write a page", [Step("note", "Write a page")]),
         ("", [Step("note", "")]),
@@ -51,6 +54,11 @@ def test_a_prompt_becomes_its_steps(prompt: str, steps: list[Step]) -> None:
         ("limit nan", "needs a number from 0"),
         ("flood 1e99", "needs a number from 0"),
         ("lie twice", "step 'lie' takes no argument, got 'twice'"),
+        ("usage", "step 'usage' needs INPUT OUTPUT .USD|MODEL., got ''"),
+        ("usage 1", "step 'usage' needs INPUT OUTPUT"),
+        ("usage 1 x", "step 'usage' needs INPUT OUTPUT"),
+        ("usage 1 2 3 4", "step 'usage' needs INPUT OUTPUT"),
+        ("usage 1 2 3x", "step 'usage' needs a number, got '3x'"),
         ("write /etc/passwd x", "step 'write' stays inside the working folder, got '/etc/passwd'"),
         ("write a/../../b x", "step 'write' stays inside"),
         ("write .git/config x", "step 'write' stays inside"),
@@ -75,5 +83,6 @@ def test_any_text_is_steps_or_a_named_error(prompt: str) -> None:
 
 @given(st.lists(st.sampled_from([word for word in STEP_WORDS if word != "shell"]), min_size=1, max_size=5))
 def test_separators_are_alike(words: list[str]) -> None:
-    texts = [f"{word} 1" if word not in ("crash-always", "hang", "lie") else word for word in words]
+    arguments = {"crash-always": "", "hang": "", "lie": "", "usage": " 1 1"}
+    texts = [f"{word}{arguments.get(word, ' 1')}" for word in words]
     assert parse("; ".join(texts)) == parse("\n".join(texts))

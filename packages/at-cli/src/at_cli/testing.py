@@ -104,6 +104,16 @@ EVENTS: list[dict[str, Any]] = [
     },
 ]
 KPI = {"beads_active": 1, "beads_completed": 2, "beads_failed": 0, "agents_active": 1, "convoys_active": 0}
+SPENT = {
+    "input_tokens": 1_234_567,
+    "cached_tokens": 45_600,
+    "output_tokens": 950,
+    "cost_usd": 1.2345,
+    "cost_estimated": True,
+    "requests": None,
+    "turns": 3,
+    "unpriced_tokens": 0,
+}
 ANSWERS: dict[str, Any] = {
     "health": {"ok": True, "pid": 0, "version": "0.1.0", "protocol": PROTOCOL},
     "status": {"daemon": {}, "rig": None, "kpi": KPI, "agents": [AGENT], "attention": []},
@@ -125,6 +135,28 @@ ANSWERS: dict[str, Any] = {
     "stop": {"agent": {**AGENT, "status": "stopped", "label": "stopped"}},
     "resume": {"agent": AGENT},
     "resume_all": {"agents": [AGENT]},
+    "costs": {
+        "by": "bead",
+        "since": None,
+        "until": WHEN,
+        "rows": [{"key": BEAD_ID, "name": "Fix the flaky test", **SPENT}],
+        "total": SPENT,
+        "landed": {"beads": 1, "cost_usd": 1.2, "usd_per_bead": 1.2, "usd_per_bead_all_in": 1.2345},
+        "budgets": [
+            {
+                "scope": "day",
+                "cli": None,
+                "bead": None,
+                "title": None,
+                "unit": "usd",
+                "limit": 10.0,
+                "spent": 1.2345,
+                "left": 8.7655,
+                "passes_at": WHEN,
+            },
+        ],
+        "unreported": {"claude": ["requests"]},
+    },
     "session": {"session": "s1", "run_dir": "/r", "journal_dir": "/j", "transport": "pipe", "live": False},
     "approvals": {"approvals": [ASK]},
     "decide": {"approval": ASK},

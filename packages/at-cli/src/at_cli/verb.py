@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from at_cli.amounts import budget_option
 from at_cli.errors import EmptyText, NotText
 from at_cli.face import Face, is_unicode
 
@@ -120,6 +121,7 @@ def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="What the agent may do without asking.",
             ),
             click.option("--land/--no-land", default=None, help="Merge by itself once it is proved."),
+            budget_option(),
         )
     ):
         function = decorate(function)

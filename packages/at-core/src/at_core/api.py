@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from at_core.requests import (
         AddRequest,
+        BudgetRequest,
         DecideRequest,
         DoneRequest,
         DownRequest,
@@ -39,6 +40,7 @@ __all__ = [
     "ROUTES",
     "AddRequest",
     "Answer",
+    "BudgetRequest",
     "DecideRequest",
     "DoneRequest",
     "DownRequest",
@@ -186,6 +188,13 @@ ROUTES: tuple[Route, ...] = (
         "Bead document; hand in, or record a person's override.",
         "DoneRequest",
     ),
+    Route(
+        "budget",
+        "POST",
+        "/v1/beads/{bead}/budget",
+        "Bead document; what it may use from now on.",
+        "BudgetRequest",
+    ),
     Route("remove", "DELETE", "/v1/beads/{bead}", "{removed, attic}; the work is on a hidden ref."),
     Route("folder", "GET", "/v1/beads/{bead}/folder", "{path, branch}."),
     Route(
@@ -211,6 +220,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "terminal", "GET", "/v1/agents/{agent}/terminal", "Screen and keys of an agent.", answer=Answer.SOCKET
+    ),
+    Route(
+        "costs",
+        "GET",
+        "/v1/costs",
+        "{by, since, until, rows: [usage], total, landed, budgets: [budget], unreported}; "
+        "`by` is bead, agent, cli, model or day, `since` a date or a number of days (`7d`).",
+        query=(("by", str), ("since", str)),
     ),
     Route("approvals", "GET", "/v1/approvals", "{approvals: [ask]}."),
     Route("decide", "POST", "/v1/approvals/{ask}", "{approval: ask}.", "DecideRequest"),

@@ -14,6 +14,10 @@ Environment: TypeAlias = dict[str, str]
 surrogate escapes (PEP 383)."""
 
 
+Amounts: TypeAlias = dict[str, float]
+"""What a bead may use, by unit (`usd`, `tokens`); a unit that is not named keeps its default, none at all is no limit."""
+
+
 class Request:
     """A request's body. Keys that it does not have are refused, and so are numbers without a finite value."""
 
@@ -47,6 +51,7 @@ class AddRequest(Request):
     lane: str | None = None
     priority: int = 0
     after: str | None = None
+    budget: Amounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,7 @@ class Order(Request):
     base: str | None = None
     land: bool | None = None
     model: str | None = None
+    budget: Amounts | None = None
     env: Environment = field(default_factory=dict)
 
 
@@ -92,6 +98,13 @@ class RunRequest(Request):
     title: str | None = None
     lane: str | None = None
     order: Order = field(default_factory=Order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRequest(Request):
+    """What a bead may use in all, in place of what was set for it before."""
+
+    budget: Amounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

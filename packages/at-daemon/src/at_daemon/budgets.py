@@ -11,7 +11,7 @@ from uuid import UUID
 
 from at_agents.decisions import Budget, IntentKind, Scope, Unit
 from at_core.config import AgentConfig, Config
-from at_core.errors import ConfigError
+from at_core.errors import ConfigError, UsageError
 from at_core.store import Spent, Tx, local_day_start
 from at_core.types import Agent, Bead
 from at_core.vocabulary import AgentFact, BeadFact
@@ -19,6 +19,8 @@ from at_core.vocabulary import AgentFact, BeadFact
 log = logging.getLogger(__name__)
 LATEST_NEXT_DAY = timedelta(hours=36)
 """From the beginning of a day into the next one, whatever the clock does in between."""
+
+MOST = 1e12
 
 
 class LiveConfig:
@@ -111,10 +113,24 @@ class Budgets:
                 found.append(_budget(limit, gone, coming, expected, next_day(now)))
         return tuple(found)
 
-    def left(self, tx: Tx, now: datetime) -> list[Budget]:
+    def left_of_bead(self, tx: Tx, bead: Bead) -> list[Budget]:
+        """Each limit of one bead with what is gone of it."""
+        own = tx.fact(bead.id, BeadFact.BUDGET.value)
+        limits = self.of_bead(own.value if own else None)
+        return [_budget(limit, tx.spent_on(bead.id), Spent(), Spent()) for limit in limits]
+
+    def left_of_day(self, tx: Tx, now: datetime) -> list[Budget]:
         """Each limit of the day with what is gone of it."""
         spent = tx.spent_since(local_day_start(now))
         return [_budget(limit, _of(spent, limit), Spent(), Spent(), next_day(now)) for limit in self.of_day()]
+
+
+def checked(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Amounts as a person gave them. Raises UsageError."""
+    for unit, amount in amounts.items():
+        if unit not in set(Unit) or not 0 <= amount <= MOST:
+            raise UsageError(f"{amount:g} {unit} is no budget", "give dollars, tokens (200000tokens) or none")
+    return dict(amounts)
 
 
 def next_day(now: datetime) -> datetime:

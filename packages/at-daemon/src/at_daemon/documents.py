@@ -27,6 +27,7 @@ from at_core.types import (
     Rig,
 )
 from at_core.vocabulary import BeadFact
+from at_daemon.costs import budget_document, unreported, usage_document
 from at_daemon.parts import Parts, cli_key
 from at_daemon.world import beads_of
 
@@ -47,6 +48,9 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "proved": is_proved(world),
         "evidence": _evidence(world),
         "usage": _usage(tx, bead),
+        "budgets": [
+            budget_document(each, bead) for each in parts.ledger.worlds.budgets.left_of_bead(tx, bead)
+        ],
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in wants_of(parts, world)],
@@ -216,17 +220,12 @@ def _gate(result: GateResult) -> Json:
 
 
 def _usage(tx: Tx, bead: Bead) -> Json:
-    rows = tx.usage(bead_id=bead.id)
-    costs = [row.cost_usd for row in rows if row.cost_usd is not None]
-    requests = [row.requests for row in rows if row.requests is not None]
-    return {
-        "input_tokens": sum(row.input_tokens for row in rows),
-        "cached_tokens": sum(row.cached_tokens for row in rows),
-        "output_tokens": sum(row.output_tokens for row in rows),
-        "cost_usd": round(sum(costs), 6) if costs else None,
-        "requests": sum(requests) if requests else None,
-        "source": "; ".join(sorted({row.source for row in rows if row.source})),
-    }
+    totals = tx.usage_totals(bead.id)
+    clis = sorted({row.cli for row in tx.usage(bead_id=bead.id) if row.cli})
+    missing = [f"{cli} does not report: {', '.join(names)}" for cli in clis if (names := unreported(cli))]
+    figures = usage_document(totals)
+    del figures["turns"]
+    return {**figures, "source": "; ".join([*totals.sources, *missing])}
 
 
 def status_document(

@@ -14,7 +14,7 @@ MOST_WANTS = 12
 def status_text(document: dict[str, Any], *, color: bool, width: int) -> str:
     """Plain lines of at most `width` columns, with a newline at the end."""
     kpi, agents, wants = document["kpi"], document["agents"], document["attention"]
-    cost = f"${kpi['total_cost_today']:.2f}"
+    cost = f"{'~' if kpi['cost_estimated'] else ''}${kpi['total_cost_today']:.2f}"
     rig = f"rig {document['rig_name'] or '(all)'}"
     counts = f"{kpi['beads_active']} active, {kpi['beads_completed']} completed, {kpi['beads_failed']} failed"
     lines = [

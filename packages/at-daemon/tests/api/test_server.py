@@ -162,7 +162,7 @@ def test_a_wrong_body_is_one_line_that_names_the_key(client: Client, body: Any, 
 @pytest.mark.parametrize(
     ("order", "line"),
     [
-        ({"clii": "x"}, "unknown key 'order.clii' .allowed: cli, allow, base, land, model, env"),
+        ({"clii": "x"}, "unknown key 'order.clii' .allowed: cli, allow, base, land, model, budget, env"),
         ({"env": {"A": 1}}, "order.env.A: input should be a valid string"),
         ({"env": ["A"]}, "order.env: input should be a valid dictionary"),
         ({"base": "\ud800"}, "base: the text is not valid Unicode"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from at_cli.amounts import budget_option
 from at_cli.face import Face
 from at_cli.verb import BEAD, lane_option, verb
 from at_cli.views.bead import one_line
@@ -15,8 +16,15 @@ from at_cli.views.bead import one_line
 @lane_option()
 @click.option("-p", "--priority", type=int, default=0, metavar="N", help="Higher comes first in its lane.")
 @click.option("--after", type=BEAD, metavar="BEAD", help="Not before that one is done.")
+@budget_option()
 def command(
-    face: Face, title: str, description: str | None, lane: str | None, priority: int, after: str | None
+    face: Face,
+    title: str,
+    description: str | None,
+    lane: str | None,
+    priority: int,
+    after: str | None,
+    budget: dict[str, float] | None,
 ) -> None:
     """Note a work item (bead) in the backlog. Nothing is started."""
     document = face.call(
@@ -27,5 +35,6 @@ def command(
         lane=lane,
         priority=priority,
         after=after,
+        budget=budget,
     )
     face.emit(document, one_line(document, face.style))

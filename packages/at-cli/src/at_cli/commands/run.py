@@ -22,7 +22,7 @@ def command(
     lane: str | None,
     wait: bool,
     timeout: float | None,
-    **order: str | bool | None,
+    **order: object,
 ) -> int:
     """Give PROMPT to a fresh agent in a folder and on a branch of its own. PROMPT - reads standard input."""
     document = face.call(

@@ -22,7 +22,7 @@ def command(
     lane: str | None,
     wait: bool,
     timeout: float | None,
-    **order: str | bool | None,
+    **order: object,
 ) -> int:
     """Assign BEAD to AGENT and start it. An unknown AGENT is made; without -l the lane stays."""
     document = face.call(

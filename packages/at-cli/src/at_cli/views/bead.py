@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from at_cli.style import Look, TableCell
+from at_cli.views.costs import budget_words, dollars
 from at_cli.views.words import BEAD_COLOURS, agent_glyph, clock_time, count, duration, short
 
 Document = dict[str, Any]
@@ -79,6 +80,8 @@ def _fields(document: Document, style: Look) -> Iterator[tuple[str, str]]:
         yield "gate", _gate_words(gate, style)
     yield "merged as", short(evidence["merge"]) if evidence.get("merge") else ""
     yield "usage", usage_words(document.get("usage") or {}, document.get("turns", 0), style)
+    for budget in document.get("budgets") or []:
+        yield "budget", budget_words(budget)
     yield "made", clock_time(bead.get("created_at"))
 
 
@@ -117,7 +120,8 @@ def usage_words(usage: Document, turns: int, style: Look) -> str:
         if usage.get("cached_tokens"):
             parts.append(f"{usage['cached_tokens']:,} cached")
         cost = usage.get("cost_usd")
-        parts.append(f"${cost:.4f}" if cost is not None else "cost not reported")
+        known = dollars(cost, bool(usage.get("cost_estimated")))
+        parts.append(known if cost is not None else "cost not reported")
     return ", ".join(parts)
 
 

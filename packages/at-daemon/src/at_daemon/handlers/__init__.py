@@ -2,6 +2,7 @@
 
 rigs.py  repositories     beads.py  work items     agents.py  workers
 asks.py  decisions        look.py   reading        life.py    the daemon itself
+money.py costs and budgets
 named.py what a person's word for a thing stands for
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 
 from at_daemon.edge import Handler
-from at_daemon.handlers import agents, asks, beads, life, look, review, rigs
+from at_daemon.handlers import agents, asks, beads, life, look, money, review, rigs
 from at_daemon.parts import Parts
 
 _ROOMS = (
@@ -20,6 +21,7 @@ _ROOMS = (
     agents.HANDLERS,
     asks.HANDLERS,
     look.HANDLERS,
+    money.HANDLERS,
     life.HANDLERS,
 )
 

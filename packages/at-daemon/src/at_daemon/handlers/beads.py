@@ -32,6 +32,7 @@ from at_core.types import (
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments, git
 from at_daemon.acts.folder import REMOVED
+from at_daemon.budgets import checked
 from at_daemon.documents import bead_document
 from at_daemon.edge import Call
 from at_daemon.handlers.named import bead_called, rig_at, rig_or_new
@@ -63,7 +64,10 @@ async def add(parts: Parts, call: Call) -> Json:
         word = request.after
         first = await parts.ledger.read(lambda tx: bead_called(tx, word, rig))
         bead = dataclasses.replace(bead, metadata={"after": str(first.id)})
-    await parts.ledger.change(lambda change: None if change.tx.bead(bead.id) else _insert(change, bead))
+    budget = None if request.budget is None else checked(request.budget)
+    await parts.ledger.change(
+        lambda change: None if change.tx.bead(bead.id) else _insert(change, bead, budget)
+    )
     return await shown(parts, bead.id)
 
 
@@ -75,6 +79,7 @@ async def run(parts: Parts, call: Call) -> Json:
     cli = choose_cli(parts, request.order)
     order = checked_order(parts, request.order, cli)
     await _require_base(rig, request.order)
+    budget = None if request.order.budget is None else checked(request.order.budget)
     title = request.title or text.plain_title(request.prompt)
     bead = new_bead(parts, rig, title, request.prompt, request.lane, 0, request.id)
     identity = derived_id(bead.id, "agent")
@@ -95,7 +100,7 @@ async def run(parts: Parts, call: Call) -> Json:
         )
         change.tx.add_agent(agent)
         change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli_key(cli), role=agent.role.value)
-        _insert(change, bead)
+        _insert(change, bead, budget)
         _start(change, _hook(change, bead, agent), order)
 
     await parts.ledger.change(begin)
@@ -138,6 +143,8 @@ async def sling(parts: Parts, call: Call) -> Json:
         agent = _agent_or_new(parts, change, request.agent, request.order.cli, identity, home)
         _require_free(change, agent, bead)
         order = checked_order(parts, request.order, agent.cli_type)
+        if request.order.budget is not None:
+            change.put(bead.id, BeadFact.BUDGET, checked(request.order.budget), "person")
         if request.lane is not None:
             bead = change.tx.save_bead(
                 dataclasses.replace(bead, lane=lane_called(request.lane), updated_at=change.now)
@@ -336,14 +343,17 @@ def forget_outcome(change: Change, bead: Bead, agent: Agent) -> None:
         BeadFact.ROUNDS,
         BeadFact.LAND_ALLOWED,
         BeadFact.OVERRIDE,
+        BeadFact.PARKED,
     ):
         change.put(bead.id, name, None)
     for fact in OF_LAST_TRY:
         change.put(agent.id, fact, None)
 
 
-def _insert(change: Change, bead: Bead) -> None:
+def _insert(change: Change, bead: Bead, budget: Json | None = None) -> None:
     change.tx.add_bead(bead)
+    if budget is not None:
+        change.put(bead.id, BeadFact.BUDGET, budget, "person")
     change.tell(EventType.BEAD_ADDED, bead, actor="person", title=bead.title)
 
 

@@ -41,6 +41,7 @@ class DemoAgent:
         self.denied: list[str] = []
         self.words: list[str] = []
         self.work = 0
+        self.used: list[dict[str, object]] = []
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class DemoAgent:
     # --- turns ---------------------------------------------------------------------------------------------------
 
     def _turn(self, prompt: dict[str, str]) -> None:
-        self.denied, self.words, self.work, self.in_turn = [], [], 0, True
+        self.denied, self.words, self.work, self.used, self.in_turn = [], [], 0, [], True
         self.channel.send("turn_started", prompt=prompt["id"])
         keep = False
         outcome, failure, error = "completed", None, None
@@ -173,6 +174,10 @@ class DemoAgent:
             self.session.save()
 
     def _report_usage(self, prompt: dict[str, str]) -> None:
+        for told in self.used:
+            self.channel.send("usage", **told)
+        if self.used:
+            return
         taken = 50 + len(prompt["text"].encode("utf-8", "replace")) // 4
         given = 20 * self.work + sum(len(words) for words in self.words) // 4
         figures = {"input_tokens": taken, "cached_tokens": self.session.tokens, "output_tokens": given}

@@ -18,9 +18,10 @@ LIMIT = "limit"
 LIE = "lie"
 FLOOD = "flood"
 FAIL = "fail"
+USAGE = "usage"
 NOTE = "note"
 
-STEP_WORDS = (WRITE, SHELL, ASK, STREAM, CRASH, CRASH_ALWAYS, HANG, LIMIT, LIE, FLOOD, FAIL)
+STEP_WORDS = (WRITE, SHELL, ASK, STREAM, CRASH, CRASH_ALWAYS, HANG, LIMIT, LIE, FLOOD, FAIL, USAGE)
 _BARE = (CRASH_ALWAYS, HANG, LIE)
 _NUMBER_REQUIRED = (STREAM, LIMIT, FLOOD)
 _LARGEST_NUMBER = 1_000_000.0
@@ -89,6 +90,8 @@ def _step(piece: str) -> Step:
         if argument:
             raise ScenarioError(f"step {word!r} takes no argument, got {argument!r}")
         return Step(word)
+    if word == USAGE:
+        return _usage(word, argument)
     if word in _NUMBER_REQUIRED or word == CRASH:
         return Step(word, number=_number(word, argument))
     if not argument:
@@ -97,6 +100,17 @@ def _step(piece: str) -> Step:
         path, content = _split(argument)
         return Step(word, _confined(path), content)
     return Step(word, argument)
+
+
+def _usage(word: str, argument: str) -> Step:
+    """`content` has the two counts, `text` the model, `number` the dollars: below zero for none."""
+    given = argument.split()
+    counts, last = given[:2], given[2:]
+    if len(given) not in (2, 3) or not all(count.isascii() and count.isdigit() for count in counts):
+        raise ScenarioError(f"step {word!r} needs INPUT OUTPUT [USD|MODEL], got {argument!r}")
+    if last and last[0][0].isdigit():
+        return Step(word, "", " ".join(counts), _number(word, last[0]))
+    return Step(word, last[0] if last else "", " ".join(counts), -1.0)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -124,6 +124,14 @@ def _fail(agent: DemoAgent, current: Current, step: Step) -> None:
     raise StepFailed(step.text)
 
 
+def _usage(agent: DemoAgent, current: Current, step: Step) -> None:
+    given, produced = map(int, step.content.split())
+    figures: dict[str, object] = {"input_tokens": given, "output_tokens": produced, "cached_tokens": 0}
+    if step.number >= 0:
+        figures["cost_usd"] = step.number
+    agent.used.append({"model": step.text or "demo", "requests": 1, **figures})
+
+
 def _note(agent: DemoAgent, current: Current, step: Step) -> None:
     slug = _slug(step.text)
     path = f"demo-{slug}-{agent.session.id[:8]}-{agent.session.turns + 1}.md"
@@ -225,5 +233,6 @@ _STEPS: dict[str, Callable[[DemoAgent, Current, Step], None]] = {
     scenario.LIE: _lie,
     scenario.FLOOD: _flood,
     scenario.FAIL: _fail,
+    scenario.USAGE: _usage,
     scenario.NOTE: _note,
 }

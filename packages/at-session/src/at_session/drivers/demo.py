@@ -8,7 +8,7 @@ from pathlib import Path
 
 from at_session.drivers import jsonlines
 from at_session.drivers.commands import argument_list
-from at_session.drivers.jsonlines import Object, count_of, encode, optional_text, text_of
+from at_session.drivers.jsonlines import Object, count_of, encode, number_of, optional_text, text_of
 from at_session.errors import LaunchRefused
 from at_session.vocabulary import (
     AskClosed,
@@ -42,7 +42,7 @@ SOURCE = "demo agent (no model is called)"
 
 
 class DemoDriver:
-    """The demo agent over pipes. It calls no model, so it needs no login and has no cost."""
+    """The demo agent over pipes. It calls no model, so it needs no login and has no cost but one of its scenario."""
 
     cli = "demo"
     capabilities = Capabilities(
@@ -155,6 +155,7 @@ def _usage(report: Object) -> Usage:
         input_tokens=count_of(report.get("input_tokens")),
         cached_tokens=count_of(report.get("cached_tokens")),
         output_tokens=count_of(report.get("output_tokens")),
+        cost_usd=number_of(report.get("cost_usd")),
         requests=count_of(report.get("requests")),
         model=optional_text(report.get("model")),
     )

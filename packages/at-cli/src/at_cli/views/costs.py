@@ -1,0 +1,120 @@
+"""Costs as lines: a table, its total, dollars per landed bead, budgets, and what nobody tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from at_cli.style import Look, TableCell
+from at_cli.views.words import clock_time, count, short
+
+Document = dict[str, Any]
+MOST_ROWS = 40
+NARROW = (("requests", 72), ("cached", 62), ("turns", 52), ("out", 44))
+"""Columns that are left out on a terminal of fewer columns than this."""
+
+
+def cost_lines(document: Document, style: Look) -> list[str]:
+    """The page of `at costs`."""
+    since = f" since {clock_time(document['since'])}" if document.get("since") else ""
+    if not document["rows"]:
+        return [f"Nothing was spent{since}.", *_budget_lines(document, style)]
+    return [
+        *_table(document, style),
+        *_landed_lines(document),
+        *_budget_lines(document, style),
+        *_untold_lines(document, style),
+    ]
+
+
+def dollars(cost: float | None, estimated: bool = False) -> str:
+    """`$0.42`, `$0.0042`, `~$0.42` for an estimate, `-` where nobody knows."""
+    if cost is None:
+        return "-"
+    digits = 2 if cost >= 0.1 or cost == 0 else 4
+    return f"{'~' if estimated else ''}${cost:,.{digits}f}"
+
+
+def tokens(number: float) -> str:
+    """`950`, `12.3k`, `4.56M`."""
+    if number < 10_000:
+        return f"{number:,.0f}"
+    return f"{number / 1000:.1f}k" if number < 999_950 else f"{number / 1_000_000:.2f}M"
+
+
+def _table(document: Document, style: Look) -> list[str]:
+    rows, total = document["rows"], document["total"]
+    left_out = {name for name, width in NARROW if style.width < width}
+    heads = ["cost", "turns", "in", "cached", "out", "requests"]
+    shown = [_figures(row) for row in (*rows[:MOST_ROWS], total)]
+    names = [_name(document["by"], row, style) for row in rows[:MOST_ROWS]]
+    columns = [head for head in heads if head not in left_out]
+    widths = {head: max(len(head), *(len(figures[head]) for figures in shown)) for head in columns}
+    lines: list[tuple[TableCell, ...]] = [
+        tuple(TableCell(head.rjust(widths[head]), "dim") for head in columns)
+        + (TableCell(document["by"], "dim"),)
+    ]
+    for figures, name in zip(shown, [*names, "total"], strict=True):
+        colour = "bold" if figures is shown[-1] else ""
+        cells = tuple(TableCell(figures[head].rjust(widths[head]), colour) for head in columns)
+        lines.append((*cells, TableCell(name, colour)))
+    made = style.table(lines)
+    if len(rows) > MOST_ROWS:
+        made.insert(-1, f"and {len(rows) - MOST_ROWS} more: at costs --json")
+    return made
+
+
+def _figures(row: Document) -> dict[str, str]:
+    return {
+        "cost": dollars(row["cost_usd"], row["cost_estimated"]),
+        "turns": f"{row['turns']:,}",
+        "in": tokens(row["input_tokens"]),
+        "cached": tokens(row["cached_tokens"]),
+        "out": tokens(row["output_tokens"]),
+        "requests": "-" if row["requests"] is None else f"{row['requests']:,}",
+    }
+
+
+def _name(by: str, row: Document, style: Look) -> str:
+    name = style.plain(row["name"])
+    return f"{short(row['key'])} {name}" if by == "bead" and row["key"] else name
+
+
+def _landed_lines(document: Document) -> Iterator[str]:
+    landed, rough = document["landed"], document["total"]["cost_estimated"]
+    if not landed["beads"] or landed["usd_per_bead_all_in"] is None:
+        return
+    own = f"{dollars(landed['usd_per_bead'], rough)} each, " if landed["usd_per_bead"] is not None else ""
+    all_in = dollars(landed["usd_per_bead_all_in"], rough)
+    yield f"landed: {count(landed['beads'], 'bead')}, {own}{all_in} each with all that was spent"
+
+
+def _budget_lines(document: Document, style: Look) -> Iterator[str]:
+    for budget in document["budgets"]:
+        whose = {
+            "day": "the day",
+            "cli": f"{budget['cli']}, the day",
+            "bead": f"{short(budget['bead'])} {style.plain(budget['title'])}",
+        }[budget["scope"]]
+        anew = f", anew at {clock_time(budget['passes_at'])}" if budget.get("passes_at") else ""
+        yield style.fit(f"budget: {budget_words(budget)}{anew}, for {whose}", style.width)
+
+
+def budget_words(budget: Document) -> str:
+    """`$1.20 of $2.50 left`."""
+    return " of ".join(_amount(budget[name], budget["unit"]) for name in ("left", "limit")) + " left"
+
+
+def _amount(value: float, unit: str) -> str:
+    return dollars(value) if unit == "usd" else f"{value:,.0f} tokens"
+
+
+def _untold_lines(document: Document, style: Look) -> Iterator[str]:
+    total = document["total"]
+    if total["cost_estimated"]:
+        yield "~ estimated from a price list"
+    if total["unpriced_tokens"]:
+        yield f"no price is known for {tokens(total['unpriced_tokens'])} tokens"
+    for cli, names in document["unreported"].items():
+        if names:
+            yield style.fit(f"{cli} does not report: {', '.join(names)}", style.width)

@@ -1,0 +1,155 @@
+"""What was spent, in documents: sums by bead, agent, CLI, model or day, per landed bead, and what is left of budgets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from at_agents.decisions import Budget
+from at_core.errors import UsageError
+from at_core.record import format_time
+from at_core.store import Tx, UsageBy, UsageTotals, local_day_start
+from at_core.types import Bead, BeadStatus
+from at_daemon.budgets import Budgets, next_day
+from at_session.drivers import driver_for, known_clis
+
+Json = dict[str, Any]
+BY = (*UsageBy, "day")
+BEGINNING = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+WITH_BUDGET = {BeadStatus.BACKLOG, BeadStatus.HOOKED, BeadStatus.SLUNG, BeadStatus.REVIEW}
+
+
+def since_when(word: str | None, now: datetime) -> datetime | None:
+    """The beginning of a range: of a day (`2026-11-01`) or of the last N days (`7d`, today is one of them).
+
+    Days are the person's own. Raises UsageError.
+    """
+    if word is None:
+        return None
+    try:
+        if found := re.fullmatch(r"([1-9][0-9]{0,4})d", word):
+            day = now.astimezone().date() - timedelta(days=int(found[1]) - 1)
+        else:
+            day = date.fromisoformat(word)
+        return local_day_start(datetime.combine(day, time(12)).astimezone())
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{word!r} is no beginning of a range", "--since 2026-11-01, or --since 7d"
+        ) from None
+
+
+def costs_document(tx: Tx, budgets: Budgets, by: str, since: datetime | None, now: datetime) -> Json:
+    """The costs of all repositories from `since` until now. Raises UsageError for an unknown `by`."""
+    if by not in BY:
+        raise UsageError(f"{by!r} is no way to sum up (there are {', '.join(BY)})")
+    start, until = since or BEGINNING, now + timedelta(microseconds=1)
+    total = tx.usage_between(start, until)
+    rows = list(_days(tx, start, until) if by == "day" else _groups(tx, UsageBy(by), start, until))
+    clis = sorted(name for name, _ in tx.usage_by(UsageBy.CLI, start, until) if name)
+    return {
+        "by": by,
+        "since": format_time(since) if since else None,
+        "until": format_time(now),
+        "rows": rows,
+        "total": usage_document(total),
+        "landed": _landed(tx, start, total),
+        "budgets": list(_budgets(tx, budgets, now)),
+        "unreported": {cli: unreported(cli) for cli in clis},
+    }
+
+
+def usage_document(totals: UsageTotals) -> Json:
+    """Sums as the contract's usage, without where they come from."""
+    return {
+        "input_tokens": totals.input_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "output_tokens": totals.output_tokens,
+        "cost_usd": None if totals.cost_usd is None else round(totals.cost_usd, 6),
+        "cost_estimated": totals.estimated,
+        "requests": totals.requests,
+        "turns": totals.turns,
+        "unpriced_tokens": totals.unpriced_tokens,
+    }
+
+
+def unreported(cli: str) -> list[str]:
+    """Figures that the CLI does not give at all."""
+    return list(driver_for(cli).capabilities.unreported) if cli in known_clis() else []
+
+
+def budget_document(budget: Budget, bead: Bead | None = None) -> Json:
+    """A limit with what is left of it."""
+    return {
+        "scope": budget.scope.value,
+        "cli": budget.cli or None,
+        "bead": str(bead.id) if bead else None,
+        "title": bead.title if bead else None,
+        "unit": budget.unit.value,
+        "limit": budget.limit,
+        "spent": round(budget.spent, 6),
+        "left": round(max(0.0, budget.limit - budget.spent), 6),
+        "passes_at": format_time(budget.passes_at) if budget.passes_at else None,
+    }
+
+
+def _groups(tx: Tx, by: UsageBy, since: datetime, until: datetime) -> Iterator[Json]:
+    found = tx.usage_by(by, since, until)
+    found.sort(
+        key=lambda row: (-(row[1].cost_usd or 0.0), -row[1].input_tokens - row[1].output_tokens, row[0] or "")
+    )
+    for name, totals in found:
+        yield {"key": name or None, "name": _name(tx, by, name), **usage_document(totals)}
+
+
+def _name(tx: Tx, by: UsageBy, name: str | None) -> str:
+    if not name:
+        return "(none)"
+    match by:
+        case UsageBy.BEAD:
+            bead = tx.bead(UUID(name))
+            return bead.title if bead else "(removed)"
+        case UsageBy.AGENT:
+            agent = tx.agent(UUID(name))
+            return agent.name if agent else "(removed)"
+        case _:
+            return name
+
+
+def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
+    first = tx.first_usage()
+    if first is None:
+        return
+    day = local_day_start(max(since, first))
+    while day < until:
+        end = next_day(day)
+        totals = tx.usage_between(max(day, since), min(end, until))
+        if totals != UsageTotals():
+            name = day.astimezone().date().isoformat()
+            yield {"key": name, "name": name, **usage_document(totals)}
+        day = end
+
+
+def _landed(tx: Tx, since: datetime, total: UsageTotals) -> Json:
+    """Dollars per landed bead: its own, and with everything else that was spent meanwhile."""
+    done = [bead for bead in tx.beads(status=BeadStatus.DONE) if bead.done_at and bead.done_at >= since]
+    costs = [cost for bead in done if (cost := tx.usage_totals(bead.id).cost_usd) is not None]
+    own = sum(costs) if costs else None
+    return {
+        "beads": len(done),
+        "cost_usd": None if own is None else round(own, 6),
+        "usd_per_bead": None if own is None else round(own / len(done), 6),
+        "usd_per_bead_all_in": round(total.cost_usd / len(done), 6)
+        if done and total.cost_usd is not None
+        else None,
+    }
+
+
+def _budgets(tx: Tx, budgets: Budgets, now: datetime) -> Iterator[Json]:
+    for budget in budgets.left_of_day(tx, now):
+        yield budget_document(budget)
+    for bead in tx.beads(status=WITH_BUDGET):
+        for budget in budgets.left_of_bead(tx, bead):
+            yield budget_document(budget, bead)
