@@ -24,6 +24,7 @@ from at_session.vocabulary import (
     Launch,
     LaunchRequest,
     PromptAccepted,
+    PromptForgotten,
     SessionLost,
     SessionStarted,
     Transport,
@@ -276,12 +277,12 @@ class CodexDriver(CodexTurns):
             return []
         try:
             path = codex_record.find(codex_launch.home(env), self._thread)
-            recorded = codex_record.read(path) if path is not None else codex_record.Recorded()
+            recorded = codex_record.read(path) if path is not None else codex_record.Rollout()
         except OSError as error:
             return [jsonlines.unparsed(f"the record of {self._thread}: {error}")]
-        events: list[DriverEvent] = []
         message_id = text_of(sending.get("id"))
         taken_by = recorded.prompts.get(message_id)
+        events: list[DriverEvent] = []
         if message_id and (taken_by is not None or recorded.unnamed == sending.get("digest")):
             events += [*self._accept(message_id), TurnStarted(message_id)]
             if taken_by is not None and taken_by not in open_turns:
@@ -293,8 +294,22 @@ class CodexDriver(CodexTurns):
         if (end := recorded.ends.get(current)) is not None:
             named = next((name for name, turn in recorded.prompts.items() if turn == current), None)
             events += self._last_words(replace(end, message_id=named))
+        else:
+            events += self._forgotten(recorded)
         self._values.update(turn=None, sending=None, unsettled=[])
         return events
+
+    def _forgotten(self, recorded: codex_record.Rollout) -> list[DriverEvent]:
+        """A prompt that the CLI told it had taken, and did not live to put on record."""
+        turn = self._turn or {}
+        message_id = text_of(turn.get("message"))
+        if message_id not in self._known or message_id in recorded.prompts:
+            return []
+        if recorded.unnamed is not None and recorded.unnamed == turn.get("digest"):
+            return []
+        self._known.remove(message_id)
+        self._values["spoken"] = bool(recorded.prompts)
+        return [PromptForgotten(message_id)]
 
 
 def _unsettled(values: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from at_session.vocabulary import TurnEnded, TurnOutcome, Unparsed
 Spent = dict[str, int]
 
 _THREAD = re.compile(r"[0-9a-fA-F-]{8,64}")
-_WANTED = (
+WANTED = (
     b'"client_id"',
     b'"token_usage_record"',
     b'"task_complete"',
@@ -30,15 +30,14 @@ _WANTED = (
 
 
 @dataclass(slots=True)
-class Recorded:
-    """What a record says. `unnamed` is the digest of a last prompt whose id had not been written yet."""
+class Rollout:
+    """What the record of a thread says. `unnamed` is the digest of a last prompt whose id had not been written yet."""
 
     prompts: dict[str, str] = field(default_factory=dict)
     """Message id to the turn that took it, oldest first."""
     spent: dict[str, Spent] = field(default_factory=dict)
     ends: dict[str, TurnEnded] = field(default_factory=dict)
     unnamed: str | None = None
-    last_turn: str | None = None
 
 
 def find(home: Path, thread: str) -> Path | None:
@@ -54,9 +53,9 @@ def find(home: Path, thread: str) -> Path | None:
     return None
 
 
-def read(path: Path) -> Recorded:
+def read(path: Path) -> Rollout:
     """Everything at once; lines that are no objects are passed over. Raises OSError."""
-    found = Recorded()
+    found = Rollout()
     for line in _lines(path):
         payload = object_of(line.get("payload"))
         kind = text_of(line.get("type"))
@@ -86,23 +85,23 @@ def figures(usage: Object) -> Spent:
 def _lines(path: Path) -> Iterator[Object]:
     with path.open("rb") as lines:
         for line in lines:
-            if any(word in line for word in _WANTED):
+            if any(word in line for word in WANTED):
                 parsed = jsonlines.parse(line)
                 if parsed is not None and not isinstance(parsed, Unparsed):
                     yield parsed
 
 
-def _add(found: Recorded, payload: Object) -> None:
+def _add(found: Rollout, payload: Object) -> None:
     turn, usage = text_of(payload.get("turn_id")), figures(object_of(payload.get("usage")))
     before = found.spent.get(turn, {})
     found.spent[turn] = {name: before.get(name, 0) + tokens for name, tokens in usage.items()}
 
 
-def _event(found: Recorded, payload: Object) -> None:
+def _event(found: Rollout, payload: Object) -> None:
     turn, item = text_of(payload.get("turn_id")), object_of(payload.get("item"))
     match payload.get("type"):
         case "item_completed" if item.get("type") == "UserMessage":
-            found.unnamed, found.last_turn = None, turn
+            found.unnamed = None
             if message := text_of(item.get("client_id")):
                 found.prompts[message] = turn
         case "turn_aborted":

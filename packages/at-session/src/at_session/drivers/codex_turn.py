@@ -104,8 +104,9 @@ class CodexTurns:
     def _prompt_taken(self, turn: Object, message_id: str) -> Events:
         if not message_id:
             return self._work_seen(turn)
-        if object_of(self._values.get("sending")).get("id") == message_id:
-            self._values["sending"] = None
+        sending = object_of(self._values.get("sending"))
+        if sending.get("id") == message_id:
+            turn["digest"], self._values["sending"] = sending.get("digest"), None
         self._values["spoken"] = True
         if turn.get("message") in (None, message_id):
             turn["message"] = message_id
@@ -195,7 +196,8 @@ class CodexTurns:
                 turn["text"] = text_of(item.get("text"))
         self._values.update(turn=None, sending=None)
         self._values.pop("interrupt", None)
-        if any(spent := turn.get("spent") or {}):
+        spent = turn.get("spent") or {}
+        if any(spent.values()):
             duration = count_of(told.get("durationMs")) or None
             events.append(UsageReported(self._usage(spent, duration), SOURCE))
         return [*events, *self._last_words(_ended(told, turn, message_id))]

@@ -1,0 +1,408 @@
+"""The Codex driver on recorded streams of the real CLI (`tests/clis` at the root records them)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from at_session.drivers.codex import CodexDriver
+from at_session.vocabulary import (
+    AskClosed,
+    AskKind,
+    AskOpened,
+    Decision,
+    DriverEvent,
+    DriverState,
+    FailureKind,
+    LaunchRequest,
+    Limited,
+    LoginRefused,
+    PromptAccepted,
+    Retrying,
+    SessionLost,
+    SessionStarted,
+    Text,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+    TurnOutcome,
+    TurnStarted,
+    Unparsed,
+    UsageReported,
+    Write,
+)
+
+RECORDINGS = Path(__file__).with_name("recordings") / "codex-0.169.0"
+CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl") if not path.stem.endswith(".rollout"))
+REPOSITORY = "/var/tmp/demo-codex/repo"
+HOW = "run `codex login`, or set the key that its model provider reads"
+LOST = "01a204db-1130-7011-b699-29c08635506b"
+
+Events = list[DriverEvent]
+Found = TypeVar("Found", bound=DriverEvent)
+
+
+def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
+    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
+        yield next(iter(json.loads(line).items()))
+
+
+def restored(driver: CodexDriver) -> CodexDriver:
+    """The driver of a daemon that was killed and started again."""
+    return CodexDriver(DriverState(json.loads(json.dumps(driver.state.values))))
+
+
+def session_in(case: str) -> str:
+    lines = (json.loads(text) for name, text in acts(case) if name == "stdout" and isinstance(text, str))
+    return next(str(line["result"]["thread"]["id"]) for line in lines if "thread" in line.get("result", {}))
+
+
+def launched(case: str = "") -> CodexDriver:
+    """A driver at the beginning of a recorded process."""
+    driver = CodexDriver()
+    resume = {"lost": LOST}.get(case) or (session_in(case) if case == "repeated" else None)
+    if case == "repeated":
+        driver.state.values["known"] = ["m1"]
+    driver.launch(
+        LaunchRequest(
+            "a1",
+            "codex",
+            (),
+            REPOSITORY,
+            {"HOME": "/nowhere"},
+            "/nowhere/private",
+            session_id=resume,
+            resume=resume is not None,
+        )
+    )
+    assert [write.id for write in driver.open()] == ["initialize"]
+    return driver
+
+
+class Played:
+    """A recording's events and the ids of the driver's writes; at each cut, counted in bytes of the streams, the driver
+    is stored and restored."""
+
+    def __init__(self, case: str, cuts: Iterable[int] = ()) -> None:
+        self.driver = launched(case)
+        self.events: Events = []
+        self.written: list[str] = []
+        waiting = sorted(set(cuts), reverse=True)
+        position = 0
+        for name, given_ in acts(case):
+            if isinstance(given_, list):
+                self._act(name, given_)
+                continue
+            data = given_.encode() + b"\n"
+            while waiting and waiting[-1] < position + len(data):
+                size = max(0, waiting.pop() - position)
+                self._feed(name, data[:size])
+                self.driver, data, position = restored(self.driver), data[size:], position + size
+            self._feed(name, data)
+            position += len(data)
+
+    def _feed(self, stream: str, data: bytes) -> None:
+        for event in self.driver.feed(stream, data):
+            if isinstance(event, Write):
+                self.written.append(event.id)
+            else:
+                self.events.append(event)
+
+    def _act(self, name: str, arguments: list[str]) -> None:
+        match name:
+            case "prompt":
+                writes = self.driver.prompt(*arguments)
+            case "approve" | "deny":
+                writes = self.driver.decide(arguments[0], Decision(name == "approve", arguments[1]))
+            case _:
+                writes = self.driver.interrupt(*arguments)
+        self.written += [write.id for write in writes]
+
+    def of(self, kind: type[Found]) -> list[Found]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def size(case: str) -> int:
+    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), case=st.sampled_from(CASES))
+def test_chunks_and_restored_states_change_nothing(data: st.DataObject, case: str) -> None:
+    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    torn, whole = Played(case, cuts), Played(case)
+    assert (torn.events, torn.written) == (whole.events, whole.written)
+
+
+def test_a_state_survives_every_byte_boundary() -> None:
+    assert Played("lost", range(size("lost"))).events == Played("lost").events
+
+
+def test_two_turns_with_a_write() -> None:
+    played = Played("write")
+    kinds = [type(event) for event in played.events if not isinstance(event, Unparsed)]
+    assert kinds == [
+        *(SessionStarted, PromptAccepted, TurnStarted, Text, ToolStarted, ToolEnded, Text),
+        *(UsageReported, TurnEnded),
+        *(PromptAccepted, TurnStarted, Text, UsageReported, TurnEnded),
+    ]
+    assert played.of(ToolStarted)[0].what == f"{REPOSITORY}/hello.txt"
+    assert played.of(TurnEnded) == [
+        TurnEnded(TurnOutcome.COMPLETED, "m1", "Done."),
+        TurnEnded(TurnOutcome.COMPLETED, "m2", "Again."),
+    ]
+    assert played.written == ["initialized", "thread", "prompt:m1", "prompt:m2"]
+
+
+def test_usage_is_of_each_turn_and_its_input_without_cache_reads() -> None:
+    first, second = (each.usage for each in Played("write").of(UsageReported))
+    # What the endpoint sends: response n has 101+7n input, 53+3n written, 1009+13n read, 31+11n output tokens.
+    assert (first.input_tokens, first.cached_tokens, first.output_tokens) == (223 + 115, 2057, 95)
+    assert (second.input_tokens, second.cached_tokens, second.output_tokens) == (122 + 62, 1048, 64)
+    assert (first.model, first.cost_usd) == ("gpt-5.5", None)
+
+
+@pytest.mark.parametrize(
+    "case, kind, what, argv",
+    [
+        ("approved", AskKind.COMMAND, "git config demo.key 1", ("git", "config", "demo.key", "1")),
+        ("denied", AskKind.COMMAND, "make -k all; true", None),
+        ("edit", AskKind.EDIT, f"{REPOSITORY}/poem.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+2", None),
+        ("question", AskKind.QUESTION, "Which colour?\n  1. Red (Red)\n  2. Blue (Blue)", None),
+    ],
+)
+def test_an_ask_shows_exactly_what_is_asked(
+    case: str, kind: AskKind, what: str, argv: tuple[str, ...] | None
+) -> None:
+    played = Played(case)
+    (ask,) = played.of(AskOpened)
+    assert (ask.kind, ask.what, ask.argv) == (kind, what, argv)
+    assert played.of(AskClosed) == [AskClosed(ask.request_id)]
+    assert f"answer:{ask.request_id}" in played.written
+
+
+@pytest.mark.parametrize(
+    "case, ends",
+    [
+        ("approved", [TurnEnded(TurnOutcome.COMPLETED, "m1", "Configured.")]),
+        ("denied", [TurnEnded(TurnOutcome.COMPLETED, "m1", "I could not.", denied=("make -k all; true",))]),
+        ("question", [TurnEnded(TurnOutcome.COMPLETED, "m1", "Blue it is.")]),
+        ("interrupted", [TurnEnded(TurnOutcome.INTERRUPTED, "m1")]),
+        ("withdrawn", [TurnEnded(TurnOutcome.INTERRUPTED, "m1")]),
+        ("retried", [TurnEnded(TurnOutcome.COMPLETED, "m1", "At last.")]),
+        ("repeated", [TurnEnded(TurnOutcome.COMPLETED, "m2", "Next.")]),
+        ("killed", []),
+        ("lost", []),
+        (
+            "cut",
+            [
+                TurnEnded(
+                    TurnOutcome.FAILED,
+                    "m1",
+                    "",
+                    FailureKind.CONNECTION,
+                    "stream disconnected before completion: stream closed before response.completed",
+                )
+            ],
+        ),
+    ],
+)
+def test_how_turns_ended(case: str, ends: list[TurnEnded]) -> None:
+    assert Played(case).of(TurnEnded) == ends
+
+
+@pytest.mark.parametrize(
+    "case, failure, said",
+    [
+        ("limited", FailureKind.LIMIT, "usage limit"),
+        ("login", FailureKind.LOGIN, "401"),
+        ("no-login", FailureKind.LOGIN, "OPENAI_API_KEY"),
+        ("context", FailureKind.CONTEXT, "context window"),
+        ("server-error", FailureKind.API, "high demand"),
+    ],
+)
+def test_a_failed_turn_has_its_kind_and_the_clis_words(case: str, failure: FailureKind, said: str) -> None:
+    end = Played(case).of(TurnEnded)[0]
+    assert (end.outcome, end.failure) == (TurnOutcome.FAILED, failure)
+    assert said in (end.error or "")
+
+
+def test_a_prompt_during_a_turn_waits_for_its_own() -> None:
+    played = Played("queued")
+    assert [(end.message_id, end.joined) for end in played.of(TurnEnded)] == [("m1", ()), ("m2", ())]
+    assert played.written.count("prompt:m2") == 1
+
+
+def test_a_limit_tells_its_reset() -> None:
+    assert [each.reset_at for each in Played("limited").of(Limited)] == ["2030-03-17T17:46:40Z"]
+
+
+@pytest.mark.parametrize("case", ["login", "no-login"])
+def test_a_refused_login_is_told_once(case: str) -> None:
+    assert [each.how for each in Played(case).of(LoginRefused)] == [HOW]
+
+
+def test_the_clis_own_retries_are_told() -> None:
+    told = [(each.kind, each.attempt) for each in Played("retried").of(Retrying)]
+    assert told == [(FailureKind.LIMIT, 1), (FailureKind.CONNECTION, 2)]
+
+
+def test_a_conversation_that_became_too_long_takes_nothing_from_the_figures_after_it() -> None:
+    # Its totals begin at zero again; the summary that the CLI asked for is response 2, the answer response 3.
+    figures = [
+        (each.usage.input_tokens, each.usage.output_tokens) for each in Played("context").of(UsageReported)
+    ]
+    assert figures == [(115 + 59 + 122 + 62, 53 + 64)]
+
+
+def test_a_prompt_that_the_record_has_is_told_as_repeated_and_not_sent() -> None:
+    played = Played("repeated")
+    assert played.of(PromptAccepted) == [PromptAccepted("m1", repeated=True), PromptAccepted("m2")]
+    assert "prompt:m1" not in played.written
+
+
+def test_a_lost_session_is_told_before_the_new_one() -> None:
+    played = Played("lost")
+    assert [event for event in played.events if not isinstance(event, Unparsed)] == [
+        SessionLost(LOST),
+        *played.of(SessionStarted),
+    ]
+    assert played.written == ["initialized", f"resume:{LOST}", "thread"]
+    assert played.of(SessionStarted)[0].session_id != LOST
+
+
+def test_an_interrupt_before_the_turn_has_begun_is_given_in_time() -> None:
+    driver = launched()
+    lines = [text for name, text in acts("write") if name == "stdout" and isinstance(text, str)]
+    begin = next(index for index, line in enumerate(lines) if '"turn/started"' in line)
+    driver.prompt("m1", "Hello")
+    for line in lines[:begin]:
+        driver.feed("stdout", line.encode() + b"\n")
+    assert driver.interrupt("i1") == []
+    given_ = driver.feed("stdout", lines[begin].encode() + b"\n")
+    assert [event.id for event in given_ if isinstance(event, Write)] == ["interrupt:i1"]
+
+
+def test_with_nothing_to_interrupt_nothing_is_written() -> None:
+    assert launched().interrupt("i1") == []
+
+
+def test_a_request_that_is_not_understood_is_refused_and_told() -> None:
+    line = b'{"method":"item/tool/call","id":7,"params":{"threadId":"t"}}\n'
+    told, write = launched().feed("stdout", line)
+    assert isinstance(told, Unparsed) and isinstance(write, Write)
+    assert json.loads(write.data) == {
+        "id": 7,
+        "error": {"code": -32601, "message": "requests of this kind are not supported"},
+    }
+
+
+def test_without_a_thread_prompts_fail_with_the_reason() -> None:
+    driver = launched()
+    driver.feed("stdout", b'{"id":"initialize","result":{}}\n')
+    driver.prompt("m1", "Hello")
+    given_ = driver.feed("stdout", b'{"id":"thread","error":{"code":1,"message":"no such provider"}}\n')
+    assert [event.id for event in given_ if isinstance(event, Write)] == ["refused:m1"]
+    events = driver.feed("stdout", b'{"id":"refused:m1","result":{}}\n')
+    assert [event for event in events if isinstance(event, TurnEnded)] == [
+        TurnEnded(TurnOutcome.FAILED, "m1", failure=FailureKind.OTHER, error="no such provider")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"plain words", b"\xff\xfe\x00 not UTF-8", b"[1, 2]", b"{" * 100_000],
+    ids=["words", "bytes", "list", "deep"],
+)
+def test_a_line_that_is_not_of_the_protocol_is_a_fact(line: bytes) -> None:
+    events = launched().feed("stdout", line + b"\n")
+    assert [type(event) for event in events] == [Unparsed]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+METHODS = [
+    *("turn/started", "turn/completed", "item/started", "item/completed", "error", "serverRequest/resolved"),
+    *("thread/tokenUsage/updated", "account/rateLimits/updated", "configWarning"),
+    *("item/commandExecution/requestApproval", "item/fileChange/requestApproval"),
+    *("item/permissions/requestApproval", "item/tool/requestUserInput", "mcpServer/elicitation/request"),
+]
+ITEM_TYPES = ["userMessage", "agentMessage", "commandExecution", "fileChange", "mcpToolCall", "webSearch"]
+items = st.fixed_dictionaries(
+    {"type": st.sampled_from(ITEM_TYPES)},
+    optional={
+        **dict.fromkeys(["id", "text", "command", "changes", "status", "arguments", "result"], json_values),
+        "clientId": st.sampled_from(["m1", "m2"]),
+        "changes": st.lists(st.fixed_dictionaries({"path": json_values, "kind": json_values}), max_size=2),
+    },
+)
+parameters = st.fixed_dictionaries(
+    {},
+    optional={
+        "threadId": st.just("t") | json_values,
+        "turn": st.fixed_dictionaries(
+            {"id": st.just("u")}, optional={"error": json_values, "items": json_values}
+        ),
+        "turnId": st.just("u"),
+        "item": items,
+        "error": st.fixed_dictionaries({"codexErrorInfo": json_values}, optional={"message": json_values}),
+        "willRetry": st.booleans(),
+        "tokenUsage": st.fixed_dictionaries({"total": st.dictionaries(st.just("inputTokens"), json_values)}),
+        "rateLimits": st.dictionaries(st.sampled_from(["primary", "individualLimit"]), json_values),
+        "questions": st.lists(st.fixed_dictionaries({"options": json_values}), max_size=2),
+        "requestedSchema": st.fixed_dictionaries({"properties": json_values}),
+        "command": st.text(max_size=9),
+        "requestId": json_values,
+    },
+)
+lines = st.fixed_dictionaries(
+    {"method": st.sampled_from(METHODS), "params": parameters}
+) | st.fixed_dictionaries(
+    {"id": st.sampled_from(["initialize", "thread", "resume:t", "prompt:m1", "repeated:m1", 3])},
+    optional={
+        "result": st.fixed_dictionaries({"thread": st.fixed_dictionaries({"id": st.just("t")})})
+        | json_values,
+        "error": json_values,
+        "method": st.sampled_from(METHODS),
+        "params": parameters,
+    },
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(lines, max_size=12))
+def test_no_shape_of_a_line_breaks_the_driver(given_: list[dict[str, object]]) -> None:
+    driver = launched()
+    driver.prompt("m1", "Hello")
+    for line in given_:
+        for event in driver.feed("stdout", json.dumps(line).encode() + b"\n"):
+            str(event).encode()
+            if isinstance(event, AskOpened):
+                for decision in (Decision(True, "1"), Decision(False)):
+                    assert all(write.data for write in driver.decide(event.request_id, decision))
+        driver = restored(driver)
+        driver.prompt("m2", "More")
+        driver.interrupt("i1")
+    assert isinstance(driver.state.values, dict)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), case=st.sampled_from(CASES))
+def test_lines_in_any_order_and_number_break_nothing(data: st.DataObject, case: str) -> None:
+    recorded = [text for name, text in acts(case) if name == "stdout" and isinstance(text, str)]
+    driver = launched()
+    driver.prompt("m1", "Hello")
+    for line in data.draw(st.lists(st.sampled_from(recorded), max_size=30)):
+        cut = data.draw(st.integers(0, len(line)))
+        for event in driver.feed("stdout", (line[:cut] if cut % 3 == 0 else line).encode() + b"\n"):
+            str(event).encode()
+    assert restored(driver).state.values == json.loads(json.dumps(driver.state.values))
