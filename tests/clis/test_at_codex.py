@@ -1,0 +1,123 @@
+"""The product with Codex itself: run, prove, land; approvals; a usage limit; the daemon killed while it works."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acceptance.product import Product, make_product
+from clis.conftest import Ground
+
+from at_session.rehearsal.clis.codex import CodexRehearsal
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.replies import Say, Stream, ToolUse, UseTools
+
+KILLS = 10
+CODEX = CodexRehearsal()
+
+
+def write(name: str) -> UseTools:
+    return UseTools((CODEX.write(name, "hi\n"),), text="I write it.")
+
+
+def shell(command: str) -> UseTools:
+    return UseTools((ToolUse("exec_command", {"cmd": command}),))
+
+
+@pytest.fixture
+def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Product]:
+    """A product whose `codex` is the real one, with the scripted model behind it."""
+    made = make_product(ground.home / "work")
+    made.env |= {
+        "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
+        "TMPDIR": "/tmp",
+        **CODEX.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
+    }
+    yield made
+    made.at("down")
+    assert made.processes() == []
+
+
+def test_a_run_that_commits_by_itself_is_proved_then_landed_with_exact_tokens(
+    product: Product, endpoint: Endpoint
+) -> None:
+    commit = shell("git add -A && git commit -q -m 'Say hi'")
+    marker = endpoint.script("first", write("hello.txt"), commit, Say("Done."))
+    document = product.json("run", f"Please write. {marker}", "--cli", "codex", "--wait", "--timeout", "50")
+    bead = document["bead"]
+    assert (bead["status"], document["proved"]) == ("review", True)
+    sent = endpoint.sent(endpoint.exchanges())
+    usage = document["usage"]
+    assert usage["input_tokens"] == sent.given + sent.cache_written
+    assert (usage["cached_tokens"], usage["output_tokens"]) == (sent.cached, sent.output)
+    assert product.json("land", bead["id"])["bead"]["status"] == "done"
+    assert (product.repo / "hello.txt").read_text() == "hi\n"
+    assert "Say hi" in product.git("log", "--format=%s", "main")
+    assert endpoint.deliveries("first") == 1
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_a_command_is_asked_for_exactly_and_the_decision_is_obeyed(
+    product: Product, endpoint: Endpoint, verdict: str
+) -> None:
+    command = "curl --version; echo made > by-command.txt"
+    marker = endpoint.script("ask", write("a.txt"), UseTools((CODEX.command(command),)), Say("Done."))
+    bead = str(product.json("run", marker, "--cli", "codex")["bead"]["id"])
+    product.wait(bead, "ask.opened")
+    (ask,) = product.json("approvals")["approvals"]
+    assert (ask["kind"], ask["what"]) == ("command", command)
+    product.json(verdict, ask["id"])
+    product.wait(bead, "bead.proved")
+    assert product.json("land", bead)["bead"]["status"] == "done"
+    assert (product.repo / "by-command.txt").exists() is (verdict == "approve")
+
+
+def test_a_refused_login_fails_and_says_how_to_log_in(product: Product, endpoint: Endpoint) -> None:
+    marker = endpoint.script("login", CODEX.login_refused())
+    document = product.json("run", marker, "--cli", "codex", "--wait", "--timeout", "55", code=3)
+    assert document["bead"]["status"] == "failed"
+    assert any("codex login" in entry["hint"] for entry in document["attention"])
+
+
+def test_a_usage_limit_is_parked_until_the_reset_that_the_cli_gave(
+    product: Product, endpoint: Endpoint
+) -> None:
+    marker = endpoint.script("quota", CODEX.quota(1_900_000_000))
+    bead = str(product.json("run", marker, "--cli", "codex")["bead"]["id"])
+    product.wait(bead, "limit.reached")
+    document = product.json("show", bead)
+    assert document["bead"]["status"] == "slung"
+    (entry,) = [each for each in document["attention"] if each["kind"] == "limit"]
+    assert entry["reset_at"] == "2030-03-17T17:46:40Z"
+
+
+def test_killed_ten_times_while_it_streams_and_while_it_waits_nothing_is_lost_or_repeated(
+    product: Product, endpoint: Endpoint
+) -> None:
+    dice = random.Random(7)
+    ask = UseTools((CODEX.command("curl --version; echo made > b.txt"),))
+    marker = endpoint.script("long", write("a.txt"), ask, Stream(6.0))
+    bead = str(product.json("run", marker, "--cli", "codex", "--land")["bead"]["id"])
+    product.wait(bead, "ask.opened")
+    for _ in range(KILLS // 2):
+        product.kill_daemon()
+        assert product.at("up").code == 0
+        threading.Event().wait(dice.uniform(0.0, 0.2))
+    (opened,) = product.json("approvals")["approvals"]
+    product.json("approve", opened["id"])
+    for _ in range(KILLS // 2):
+        threading.Event().wait(dice.uniform(0.1, 0.5))
+        product.kill_daemon()
+        assert product.at("up").code == 0
+    product.wait(bead, "bead.landed")
+    events = [event for event in product.json_lines("events") if event["bead_id"] == bead]
+    kinds = [event["type"] for event in events]
+    assert [kinds.count(each) for each in ("message.accepted", "turn.ended", "bead.landed")] == [1, 1, 1]
+    spoken = [event["payload"]["text"] for event in events if event["type"] == "text.spoken"]
+    assert spoken[-1].split("\n")[:3] == ["line 1", "line 2", "line 3"]
+    assert endpoint.deliveries("long") == 1
+    assert (product.repo / "b.txt").exists()
