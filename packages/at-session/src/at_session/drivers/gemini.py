@@ -26,9 +26,8 @@ from at_session.vocabulary import (
     FailureKind,
     Launch,
     LaunchRequest,
-    PromptAccepted,
+    PromptForgotten,
     Retrying,
-    TurnStarted,
     UsageReported,
     Write,
 )
@@ -184,10 +183,21 @@ class GeminiDriver(AcpDriver):
         except OSError as error:
             return [jsonlines.unparsed(f"the record of session {session} cannot be read: {error}", "record")]
         self._values["no_figures"] = news.without_figures
-        events: list[DriverEvent] = []
-        if self._turn and not self._turn.get("begun") and self._turn.get("digest") in news.prompts:
-            events += [event for event in self._begins() if isinstance(event, PromptAccepted | TurnStarted)]
-        return events + [UsageReported(usage, SOURCE) for usage in news.usage.values()]
+        events: list[DriverEvent] = [UsageReported(usage, SOURCE) for usage in news.usage.values()]
+        return [*self._receipts(news.prompts), *events]
+
+    def _receipts(self, prompts: list[str]) -> list[DriverEvent]:
+        """What the record says of the prompt whose turn has no end. A retry is told before a prompt is recorded."""
+        turn = self._turn
+        if turn.get("digest") in prompts:
+            turn["recorded"] = True
+        if not turn or turn.get("recorded"):
+            return [event for event in self._begins() if not isinstance(event, Write)] if turn else []
+        message_id = text_of(turn.get("message"))
+        if message_id not in self._accepted:
+            return []
+        self._accepted.remove(message_id)
+        return [PromptForgotten(message_id)]
 
     @property
     def _log(self) -> dict[str, Any]:
