@@ -115,6 +115,27 @@ def test_costs_are_the_sum_of_what_agents_reported(product: Product) -> None:
     assert "demo does not report: cost" in plain
 
 
+def test_a_cost_that_is_not_told_is_estimated_and_marked_everywhere(product: Product) -> None:
+    bead = product.run("write a.txt x; usage 1000000 0 openai/gpt-5; usage 1 1 openai/no-such-model")["bead"][
+        "id"
+    ]
+    first = product.wait(bead, "usage.priced")
+    product.wait(bead, "usage.priced", after=first["seq"])
+    usage = product.json("show", bead)["usage"]
+    assert usage["cost_estimated"] is True
+    assert 0.1 < usage["cost_usd"] < 100
+    assert "(estimate)" in usage["source"]
+    assert "no price is known for openai/no-such-model" in usage["source"]
+    assert usage["unpriced_tokens"] == 2
+    assert "~$" in product.at("show", bead).stdout
+    assert "~$" in product.at("status").stdout
+    plain = product.at("costs", "--by", "model").stdout
+    assert "~ estimated from a price list" in plain
+    assert "no price is known for 2 tokens" in plain
+    kpi = product.json("status")["kpi"]
+    assert (kpi["cost_estimated"], kpi["total_cost_today"]) == (True, usage["cost_usd"])
+
+
 def test_nothing_spent_is_said_in_one_line(product: Product) -> None:
     ran = product.at("costs")
     assert (ran.code, ran.stdout) == (0, "Nothing was spent.\n")

@@ -43,6 +43,7 @@ class IntentKind(StrEnum):
     FORECAST = "forecast"
     LAND = "land"
     REMOVE = "remove"
+    PRICE = "price"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class EventType(StrEnum):
     ASK_DECIDED = "ask.decided"
     ASK_CLOSED = "ask.closed"
     USAGE_REPORTED = "usage.reported"
+    USAGE_PRICED = "usage.priced"
     CALL_RETRIED = "call.retried"
     LIMIT_REACHED = "limit.reached"
     LOGIN_REFUSED = "login.refused"

@@ -29,6 +29,7 @@ from at_core.types import (
 from at_core.vocabulary import BeadFact
 from at_daemon.costs import budget_document, unreported, usage_document
 from at_daemon.parts import Parts, cli_key
+from at_daemon.prices import price_key
 from at_daemon.world import beads_of
 
 Json = dict[str, Any]
@@ -223,9 +224,17 @@ def _usage(tx: Tx, bead: Bead) -> Json:
     totals = tx.usage_totals(bead.id)
     clis = sorted({row.cli for row in tx.usage(bead_id=bead.id) if row.cli})
     missing = [f"{cli} does not report: {', '.join(names)}" for cli in clis if (names := unreported(cli))]
+    missing += [f"no price is known for {model}" for model in _without_price(tx, bead)]
     figures = usage_document(totals)
     del figures["turns"]
     return {**figures, "source": "; ".join([*totals.sources, *missing])}
+
+
+def _without_price(tx: Tx, bead: Bead) -> list[str]:
+    silent = {(row.cli, row.model) for row in tx.usage(bead_id=bead.id) if row.cost_usd is None}
+    return sorted(
+        model for cli, model in silent if (key := price_key(cli, model)) and tx.price(key) is not None
+    )
 
 
 def status_document(

@@ -15,6 +15,7 @@ from at_core.record import parse_time
 from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.ledger import Change
+from at_daemon.prices import cost_of
 from at_session import vocabulary as seen
 
 MOST_TEXT = 20_000
@@ -270,12 +271,16 @@ class Intake:
                 bead_id=self.bead.id if self.bead else None,
                 model=usage.model or "",
                 input_tokens=usage.input_tokens,
+        cost = cost_of(self.change.tx, self.session.cli, usage, event.source)
+        if cost.wanted is not None:
+            self.change.intend(cost.wanted, self.bead.id if self.bead else None, self.agent.id)
                 cached_tokens=usage.cached_tokens,
                 output_tokens=usage.output_tokens,
-                cost_usd=usage.cost_usd,
+                cost_usd=cost.usd,
                 requests=usage.requests,
                 duration_ms=usage.duration_ms or 0,
-                source=event.source,
+                source=cost.source,
+                estimated=cost.estimated,
                 created_at=self.change.now,
                 cli=self.session.cli,
                 turn=self._turn_number(),

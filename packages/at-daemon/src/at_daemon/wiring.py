@@ -18,7 +18,7 @@ from at_core.store import Store
 from at_core.types import BeadStatus
 from at_core.vocabulary import EventType
 from at_daemon.__about__ import __version__
-from at_daemon.acts import folder, landing, process, proof, speech
+from at_daemon.acts import folder, landing, price, process, proof, speech
 from at_daemon.budgets import Budgets, LiveConfig
 from at_daemon.clock import Clock, SystemClock
 from at_daemon.executor import Act, Executor
@@ -45,6 +45,7 @@ ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.GATE: proof.gate,
     IntentKind.FORECAST: proof.forecast,
     IntentKind.LAND: landing.land,
+    IntentKind.PRICE: price.look_up,
 }
 
 

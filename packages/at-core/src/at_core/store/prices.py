@@ -19,6 +19,7 @@ _WITHOUT = Statement(
         _u.cost_usd.is_(None), _u.cli == bindparam("cli"), _u.model == bindparam("model")
     )
 )
+_MODELS = Statement(select(_u.cli, _u.model).where(_u.cost_usd.is_(None)).distinct())
 _ESTIMATE = Statement(
     update(schema.usage)
     .where(_u.number == bindparam("_number"))
@@ -39,6 +40,10 @@ class Prices(Rows):
     def put_price(self, price: Price) -> None:
         """Keep what was looked up, in place of what was known of the model."""
         put(self, _prices, _PUT, price, price.model)
+
+    def without_cost(self) -> list[tuple[str, str]]:
+        """CLI and model of everything that has no cost."""
+        return [(cli, model) for cli, model in self._all(_MODELS)]
 
     def estimate_costs(self, cli: str, model: str, price: Price) -> int:
         """Give every row of the CLI and its model that has no cost one by this price; how many there were."""
