@@ -115,7 +115,13 @@ def test_an_end_that_was_not_heard_is_told(
     tmp_path: Path, end: dict[str, Any], events: list[DriverEvent]
 ) -> None:
     keep(tmp_path, said("Hello"), taken("m1"), end)
-    assert reconciled(after_death(turn=dict(OPEN), known=["m1"]), tmp_path) == events
+    driver = after_death(turn={**OPEN, "interrupted": True}, known=["m1"])
+    assert reconciled(driver, tmp_path) == events
+
+
+def test_a_process_that_was_told_to_end_has_interrupted_its_turn_and_not_ended_it(tmp_path: Path) -> None:
+    keep(tmp_path, said("Hello"), taken("m1"), line("event_msg", type="turn_aborted", turn_id=TURN))
+    assert reconciled(after_death(turn=dict(OPEN), known=["m1"]), tmp_path) == []
 
 
 @pytest.mark.parametrize(

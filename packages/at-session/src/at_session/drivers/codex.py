@@ -146,7 +146,7 @@ class CodexDriver(CodexTurns):
     def interrupt(self, interrupt_id: str) -> list[Write]:
         """Ask the CLI to end its turn; one that has not begun yet is interrupted when it does."""
         if turn := self._turn:
-            return [self._interruption(interrupt_id, text_of(turn.get("id")))]
+            return [self._interruption(interrupt_id, turn)]
         if self._values.get("sending"):
             self._values["interrupt"] = interrupt_id
         return []
@@ -172,8 +172,10 @@ class CodexDriver(CodexTurns):
             input=given,
         )
 
-    def _interruption(self, interrupt_id: str, turn: str) -> Write:
-        return _request(f"interrupt:{interrupt_id}", "turn/interrupt", threadId=self._thread, turnId=turn)
+    def _interruption(self, interrupt_id: str, turn: Object) -> Write:
+        turn["interrupted"] = True
+        name = f"interrupt:{interrupt_id}"
+        return _request(name, "turn/interrupt", threadId=self._thread, turnId=turn.get("id"))
 
     def _echo(self, purpose: str, message_id: str) -> Write:
         return _request(f"{purpose}:{message_id}", "thread/loaded/list")
@@ -181,7 +183,7 @@ class CodexDriver(CodexTurns):
     def _next(self) -> Events:
         """What waited for the thread, for the end of a turn, or for its begin."""
         if (turn := self._turn) and (interrupt_id := optional_text(self._values.pop("interrupt", None))):
-            return [self._interruption(interrupt_id, text_of(turn.get("id")))]
+            return [self._interruption(interrupt_id, turn)]
         writes: Events = []
         while self._held and self._thread and not self._turn and not self._values.get("sending"):
             message_id, text = self._held.pop(0)
@@ -290,14 +292,18 @@ class CodexDriver(CodexTurns):
         for turn in open_turns:
             if spent := recorded.spent.get(turn):
                 events.append(UsageReported(self._usage(spent), RECORD_SOURCE))
-        current = text_of((self._turn or {}).get("id")) or taken_by or ""
-        if (end := recorded.ends.get(current)) is not None:
-            named = next((name for name, turn in recorded.prompts.items() if turn == current), None)
+        end = recorded.ends.get(text_of((self._turn or {}).get("id")) or taken_by or "")
+        if end is not None and self._is_own_end(end):
+            named = message_id or optional_text((self._turn or {}).get("message"))
             events += self._last_words(replace(end, message_id=named))
         else:
             events += self._forgotten(recorded)
         self._values.update(turn=None, sending=None, unsettled=[])
         return events
+
+    def _is_own_end(self, end: TurnEnded) -> bool:
+        """Whether a turn ended before its process did: one that is told to end interrupts its turn by itself."""
+        return end.outcome is not TurnOutcome.INTERRUPTED or bool((self._turn or {}).get("interrupted"))
 
     def _forgotten(self, recorded: codex_record.Rollout) -> list[DriverEvent]:
         """A prompt that the CLI told it had taken, and did not live to put on record."""

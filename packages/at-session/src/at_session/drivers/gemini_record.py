@@ -66,7 +66,7 @@ def _files(env: Mapping[str, str], session_id: str) -> Iterator[Path]:
                 header = jsonlines.parse(lines.readline())
             if isinstance(header, dict) and header.get("sessionId") == session_id:
                 yield file
-        yield from sorted(chats.glob(f"{session_id}/*.jsonl"))
+        yield from sorted(chats.glob(f"*{session_id}/*.jsonl"))
 
 
 def _added(file: Path, place: Object) -> Iterator[bytes]:

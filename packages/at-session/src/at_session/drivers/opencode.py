@@ -97,33 +97,40 @@ class OpenCodeDriver(OpenCodeTurns):
         return []
 
     def prompt(self, message_id: str, text: str) -> list[Write]:
-        """Hand a prompt over, or hold it back until the turns before it are over."""
+        """Hand a prompt over, or hold it back until the turns before it are over.
+
+        One that is handed over already gives the same write; one that was accepted is only looked up.
+        """
+        identity = identity_of(message_id)
         if message_id == self._values.get("handed"):
-            return [
-                api_call(
-                    f"prompt:{message_id}", "POST", self.at("prompt_async"), self._body(message_id, text)
-                )
-            ]
+            return [self._look(message_id) if self._values.get("looking") else self._post(message_id, text)]
+        if identity in object_of(self._values.get("accepted")) and "session" in self._values:
+            return [self._look(message_id)]
         held: list[list[str]] = self._values.setdefault("held", [])
         if [message_id, text] not in held:
             held.append([message_id, text])
         return self.next_prompt()
 
     def next_prompt(self) -> list[Write]:
+        """The write of the prompt that waits longest, once the session can take it."""
         held: list[list[str]] = self._values.get("held", [])
         if not held or "session" not in self._values or "handed" in self._values:
             return []
         message_id, text = held[0]
-        identity = identity_of(message_id)
         self._values["handed"] = message_id
-        keep(self._values.setdefault("names", {}), identity, message_id)
+        keep(self._values.setdefault("names", {}), identity_of(message_id), message_id)
         if self._values.get("resume") is not None:
             # An earlier process may have taken it, and one that is posted again gets its text twice.
-            return [api_call(f"look:{message_id}", "GET", self.at(f"message/{identity}"))]
+            self._values["looking"] = True
+            return [self._look(message_id)]
         held.pop(0)
-        return [
-            api_call(f"prompt:{message_id}", "POST", self.at("prompt_async"), self._body(message_id, text))
-        ]
+        return [self._post(message_id, text)]
+
+    def _look(self, message_id: str) -> Write:
+        return api_call(f"look:{message_id}", "GET", self.at(f"message/{identity_of(message_id)}"))
+
+    def _post(self, message_id: str, text: str) -> Write:
+        return api_call(f"prompt:{message_id}", "POST", self.at("prompt_async"), self._body(message_id, text))
 
     def _body(self, message_id: str, text: str) -> Object:
         body: Object = {"messageID": identity_of(message_id), "parts": [{"type": "text", "text": text}]}
@@ -200,12 +207,8 @@ class OpenCodeDriver(OpenCodeTurns):
                 return self._session_is(text_of(object_of(line["body"])["id"]))
             case "open" if status == 404:
                 return [SessionLost(text_of(self._values.get("resume"))), _quit()]
-            case "look" if ok:
-                return self._taken_before(rest)
-            case "look" if rest == self._values.get("handed") and self._values.get("held"):
-                message_id, text = self._values["held"].pop(0)
-                body = self._body(message_id, text)
-                return [api_call(f"prompt:{message_id}", "POST", self.at("prompt_async"), body)]
+            case "look":
+                return self._looked_up(rest, found=ok)
             case "prompt" if not ok and rest == self._values.get("handed"):
                 return self._refused(line)
             case "open" if not ok:
@@ -222,10 +225,14 @@ class OpenCodeDriver(OpenCodeTurns):
         started = SessionStarted(session_id, self._values.get("wanted_model"), self._values.get("version"))
         return [started, *self.next_prompt()]
 
-    def _taken_before(self, message_id: str) -> Events:
-        if message_id != self._values.get("handed") or not self._values.get("held"):
-            return []
-        self._values["held"].pop(0)
+    def _looked_up(self, message_id: str, *, found: bool) -> Events:
+        held: list[list[str]] = self._values.get("held", [])
+        if message_id != self._values.get("handed") or not self._values.get("looking") or not held:
+            return [PromptAccepted(message_id, repeated=True)] if found else []
+        _, text = held.pop(0)
+        self._values["looking"] = False
+        if not found:
+            return [self._post(message_id, text)]
         del self._values["handed"]
         keep(self._values.setdefault("accepted", {}), identity_of(message_id), True)
         return [PromptAccepted(message_id, repeated=True), *self.next_prompt()]

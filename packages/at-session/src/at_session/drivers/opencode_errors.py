@@ -27,6 +27,8 @@ _CONNECTION = re.compile(
     re.IGNORECASE,
 )
 _LOGIN = re.compile(r"api.?key|unauthorized|not logged in|authenticat", re.IGNORECASE)
+# The model is known but its provider is not offered: there is no login for it.
+_NOT_OFFERED = re.compile(r"Model not found: [^/\s]+/(\S+)\. Did you mean: (.*)\?")
 
 
 def kind_of(error: Object) -> FailureKind:
@@ -43,11 +45,16 @@ def kind_of(error: Object) -> FailureKind:
         return FailureKind.OVERLOADED
     if status:
         return FailureKind.API
-    if name == "UnknownError" and _LOGIN.search(message):
+    if name == "UnknownError" and (_LOGIN.search(message) or _is_not_offered(message)):
         return FailureKind.LOGIN
     if _CONNECTION.search(message):
         return FailureKind.CONNECTION
     return FailureKind.API if name == "APIError" else FailureKind.OTHER
+
+
+def _is_not_offered(message: str) -> bool:
+    found = _NOT_OFFERED.search(message)
+    return found is not None and found[1] in found[2].split(", ")
 
 
 def message_of(error: Object) -> str:
