@@ -28,7 +28,9 @@ from at_session.vocabulary import (
     AskKind,
     AskOpened,
     DriverState,
+    FailureKind,
     LaunchRequest,
+    LoginRefused,
     PromptAccepted,
     SessionLost,
     SessionStarted,
@@ -179,8 +181,8 @@ def test_a_model_without_a_login_fails_the_turn(stage: OpenCodeStage) -> None:
     stage.configure(model="anthropic/claude-sonnet-4-5", enabled_providers=["anthropic"])
     agent = stage.start()
     turn = Turn(stage, agent, "Hello")
-    assert turn.end().outcome is TurnOutcome.FAILED
-    assert turn.end().error
+    assert (turn.end().outcome, turn.end().failure) == (TurnOutcome.FAILED, FailureKind.LOGIN)
+    assert "anthropic/claude-sonnet-4-5" in turn.of(LoginRefused)[0].message
 
 
 def test_a_missing_binary_is_told(stage: OpenCodeStage) -> None:
