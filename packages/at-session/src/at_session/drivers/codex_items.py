@@ -22,7 +22,10 @@ FORM = "mcpServer/elicitation/request"
 ASKS = (COMMAND, EDIT, PERMISSIONS, QUESTION, FORM)
 
 _SHELLS = ("bash", "zsh", "sh", "dash")
-_NO_TOOLS = ("userMessage", "agentMessage", "reasoning", "plan", "hookPrompt")
+_NO_TOOLS = (
+    *("userMessage", "agentMessage", "reasoning", "plan", "hookPrompt"),
+    *("contextCompaction", "enteredReviewMode", "exitedReviewMode"),
+)
 
 
 @dataclass(frozen=True, slots=True)
