@@ -113,6 +113,8 @@ class Policy:
     silence_seconds: float = 600.0
     limit_retry_seconds: float = 900.0
     api_patience_seconds: float = 120.0
+    keeps_failed_prompts: bool = True
+    """Whether the agent's CLI still knows a prompt whose turn ended with an error."""
     trouble_backoff_seconds: tuple[float, ...] = (2.0, 10.0)
     """Before each further turn after one that an error of the endpoint broke off; there are no more than these."""
     gate_output_characters: int = 6000
@@ -204,6 +206,14 @@ class World:
     def process(self) -> Mapping[str, Any]:
         """What is known of the agent's process; empty before its first start."""
         return self.agent_facts.get(AgentFact.PROCESS) or {}
+
+    @property
+    def lost_prompt(self) -> str:
+        """What the last turn was asked, where the CLI does not keep it after an error; else nothing."""
+        if self.policy.keeps_failed_prompts or self.turn.get("outcome") != "failed":
+            return ""
+        asked = self.turn.get("message_id")
+        return next((message.body for message in self.messages if str(message.id) == asked), "")
 
     @property
     def running(self) -> bool:

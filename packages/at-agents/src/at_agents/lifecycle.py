@@ -14,6 +14,15 @@ from at_core.text import one_line
 from at_core.types import BeadStatus, IntentState, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
+MEANINGS = {
+    "context": "the conversation no longer fits into the model's context",
+    "connection": "the connection to the model broke off",
+    "overloaded": "the model's servers are overloaded",
+    "api": "the model's endpoint answered with an error",
+}
+"""What a kind of failure means for the person, before the CLI's own words."""
+END_SECONDS = 10.0
+"""A turn that is told as interrupted so shortly before the process's end was interrupted by that, not by a person."""
 WORDS = 200
 """Columns of a CLI's last line in a reason."""
 
@@ -56,13 +65,23 @@ def after_exit(world: World, code: int | None, signal: int | None, asked: bool) 
     """What the end of a process means: which messages will get no answer, and whether it was a crash."""
     turn = dict(world.turn)
     actions: list[Action] = []
-    if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages):
+    if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages) or _ended_with_it(world):
         actions.append(Put(AgentFact.TURN, turn | {"state": "cut"}, "holder"))
         if not asked:
             actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
     elif not asked and world.bead.status is BeadStatus.SLUNG and world.open_messages:
         actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
     return actions
+
+
+def _ended_with_it(world: World) -> bool:
+    """Whether its last turn was interrupted by the process's end: some CLIs still say so before they go."""
+    turn = world.turn
+    if turn.get("outcome") != "interrupted" or turn.get("session") != world.process.get("session"):
+        return False
+    if turn.get("awake") is None or turn.get("boot") != world.awake.boot:
+        return False
+    return world.awake.seconds - float(turn["awake"]) < END_SECONDS
 
 
 def lost_message() -> str:
@@ -90,7 +109,10 @@ def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
         return [WakeAt(try_at)]
     # With the turn's number: a second limit may name the same moment.
     identity = derived_id(world.bead.id, "limit", limit["try_at"], world.turn.get("number"))
-    return [Put(AgentFact.LIMIT, None), Say(identity, MessageKind.NUDGE, prompts.limit_over())]
+    return [
+        Put(AgentFact.LIMIT, None),
+        Say(identity, MessageKind.NUDGE, prompts.limit_over(world.lost_prompt)),
+    ]
 
 
 def _with_process(world: World) -> list[Action]:
@@ -173,7 +195,9 @@ def _verdict(world: World) -> list[Action]:
         return []
     if again := trouble.go_on(world):
         return again
-    return [_failed(failure, turn.get("error") or "the turn failed", f"at retry {short(world)}")]
+    error = turn.get("error") or "the turn failed"
+    reason = f"{MEANINGS[failure]}: {error}" if failure in MEANINGS else error
+    return [_failed(failure, reason, f"at retry {short(world)}{' --fresh' if failure == 'context' else ''}")]
 
 
 def hand_in(world: World, by: str) -> list[Action]:

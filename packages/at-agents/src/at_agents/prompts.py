@@ -27,17 +27,22 @@ def go_on() -> str:
     )
 
 
-def trouble_over() -> str:
-    """After an error on the way to the model ended a turn."""
-    return (
+def trouble_over(lost: str = "") -> str:
+    """After an error on the way to the model ended a turn; `lost` is its prompt if the CLI does not keep that."""
+    told = (
         "Your last turn was broken off by an error on the way to the model. "
         "Look at what is already done and go on with the work where you left off."
     )
+    return _with_lost(told, lost)
 
 
-def limit_over() -> str:
-    """After a usage limit."""
-    return "The usage limit is over. Go on with the work where you left off."
+def limit_over(lost: str = "") -> str:
+    """After a usage limit; `lost` is the prompt that met it if the CLI does not keep that."""
+    return _with_lost("The usage limit is over. Go on with the work where you left off.", lost)
+
+
+def _with_lost(told: str, lost: str) -> str:
+    return f"{told} You were asked:\n\n{lost}" if lost else told
 
 
 def gate_failed(result: GateResult, limit: int) -> str:
@@ -64,6 +69,11 @@ def unresolved(paths: Sequence[str]) -> str:
     """Back to the agent when it handed in files that still have conflicts."""
     listed = "\n".join(f"- {path}" for path in paths)
     return f"A merge is unfinished: these files still have conflicts. Resolve them and commit.\n{listed}"
+
+
+def begun_before() -> str:
+    """To a new session in a folder where another one worked."""
+    return "Another session has begun this in the same folder. Look at what is already done before you go on."
 
 
 def again(reason: str) -> str:

@@ -124,9 +124,10 @@ class DoneRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRequest(Request):
-    """Begin again after a failure; `text` is added to what the agent is told."""
+    """Begin again after a failure; `text` is added to what the agent is told. `fresh`: in a new session of the CLI."""
 
     text: str = ""
+    fresh: bool = False
     env: Environment = field(default_factory=dict)
 
 

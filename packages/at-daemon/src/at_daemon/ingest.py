@@ -192,6 +192,7 @@ class Intake:
             "failure": event.failure.value if event.failure else None,
             "error": event.error,
             "denied": list(event.denied),
+            **self._at_awake(),
         }
         self._put(AgentFact.TURN, value)
         self._put(AgentFact.TROUBLE, self._trouble(event))
@@ -204,8 +205,14 @@ class Intake:
         for ask in self.change.tx.asks(agent_id=self.agent.id):
             if ask.closed_at is None and ask.session == self.session.id:
                 self.change.tx.close_ask(ask.id, self.change.now, ask.decided_at is None)
-        self._tell(EventType.TURN_ENDED, **{k: v for k, v in value.items() if k != "state"})
+        told = {name: each for name, each in value.items() if name not in ("state", "awake", "boot")}
+        self._tell(EventType.TURN_ENDED, **told)
         self.change.touch_parked()
+
+    def _at_awake(self) -> dict[str, Any]:
+        """When the agent was last heard, on the clock that stands still while the machine sleeps."""
+        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
+        return {name: sign.get(name) for name in ("awake", "boot")}
 
     def _trouble(self, event: seen.TurnEnded) -> dict[str, Any] | None:
         before = self.change.fact(self.agent.id, AgentFact.TROUBLE)
@@ -264,6 +271,9 @@ class Intake:
 
     def _usage(self, event: seen.UsageReported) -> None:
         usage = event.usage
+        cost = cost_of(self.change.tx, self.session.cli, usage, event.source)
+        if cost.wanted is not None:
+            self.change.intend(cost.wanted, self.bead.id if self.bead else None, self.agent.id)
         self.change.tx.add_usage(
             TokenMetric(
                 id=uuid4(),
@@ -271,9 +281,6 @@ class Intake:
                 bead_id=self.bead.id if self.bead else None,
                 model=usage.model or "",
                 input_tokens=usage.input_tokens,
-        cost = cost_of(self.change.tx, self.session.cli, usage, event.source)
-        if cost.wanted is not None:
-            self.change.intend(cost.wanted, self.bead.id if self.bead else None, self.agent.id)
                 cached_tokens=usage.cached_tokens,
                 output_tokens=usage.output_tokens,
                 cost_usd=cost.usd,

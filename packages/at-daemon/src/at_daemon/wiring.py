@@ -10,12 +10,12 @@ from pathlib import Path
 
 import anyio
 
-from at_agents.decisions import IntentKind
+from at_agents.decisions import IntentKind, Policy
 from at_core.config import Config
 from at_core.errors import NoSpaceLeft
 from at_core.paths import Home
 from at_core.store import Store
-from at_core.types import BeadStatus
+from at_core.types import Agent, BeadStatus
 from at_core.vocabulary import EventType
 from at_daemon.__about__ import __version__
 from at_daemon.acts import folder, landing, price, process, proof, speech
@@ -26,12 +26,13 @@ from at_daemon.handlers import handlers
 from at_daemon.ledger import Change, Ledger
 from at_daemon.leftovers import end_strays
 from at_daemon.news import News
-from at_daemon.parts import Parts
+from at_daemon.parts import Parts, cli_key
 from at_daemon.patrol import Patrol, every
 from at_daemon.server import serve
 from at_daemon.sessions import LiveSessions
 from at_daemon.wakeups import Wakeups
 from at_daemon.world import Worlds
+from at_session.drivers import driver_for
 
 ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.PREPARE: folder.prepare,
@@ -64,12 +65,17 @@ async def run(home: Home, config: Config, ready: Callable[[], None], clock: Cloc
 
 
 async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clock, store: Store) -> None:
-    def silence_seconds(cli: str) -> float:
-        section = getattr(config.agents, "opencode" if cli == "open_code" else cli, None)
-        return float(section.timeout_seconds) if section else 600.0
+    def policy(agent: Agent | None) -> Policy:
+        if agent is None:
+            return Policy()
+        cli = cli_key(agent.cli_type)
+        return Policy(
+            silence_seconds=float(getattr(config.agents, cli).timeout_seconds),
+            keeps_failed_prompts=driver_for(cli).capabilities.keeps_failed_prompts,
+        )
 
     budgets = Budgets(LiveConfig(home.config_file, config))
-    ledger = Ledger(store, Worlds(clock, config.general.max_agents, silence_seconds, budgets))
+    ledger = Ledger(store, Worlds(clock, config.general.max_agents, policy, budgets))
     sessions = LiveSessions(ledger, home)
     parts = Parts(
         home=home,

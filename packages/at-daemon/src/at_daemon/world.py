@@ -21,7 +21,8 @@ class Worlds:
 
     clock: Clock
     max_agents: int = 20
-    silence_seconds: Callable[[str], float] = lambda cli: 600.0
+    policy: Callable[[Agent | None], Policy] = lambda agent: Policy()
+    """The bounds for an agent's CLI."""
     budgets: Budgets = field(default_factory=Budgets)
 
     def of(self, tx: Tx, bead: Bead) -> World:
@@ -50,7 +51,7 @@ class Worlds:
             busy_elsewhere=_busy_elsewhere(tx, bead, process),
             waits_for=_waits_for(tx, bead),
             budgets=self.budgets.before_turn(tx, bead, agent, facts, now) if agent and wants_turn else (),
-            policy=Policy(silence_seconds=self.silence_seconds(agent.cli_type.value if agent else "")),
+            policy=self.policy(agent),
         )
 
     def _place(self, tx: Tx) -> tuple[bool, str | None]:

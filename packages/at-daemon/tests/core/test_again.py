@@ -7,8 +7,9 @@ import pytest
 from at_agents.decisions import Do, IntentKind, derived_id
 from at_core.types import MessageKind, SessionRecord
 from at_core.vocabulary import BeadFact
+from at_daemon.acts.process import session_number
 from at_daemon.acts.proof import pin_permission
-from at_daemon.handlers.beads import retry_body
+from at_daemon.handlers.beads import fresh_body, retry_body
 from at_daemon.leftovers import sessions_awaited
 from at_daemon.testing import Desk
 
@@ -73,3 +74,18 @@ def test_only_sessions_of_open_starts_and_gates_are_waited_for(desk: Desk) -> No
     awaited = desk.do(lambda change: sessions_awaited(change.tx))
     assert f"{agent.id.hex[:12]}-2" in awaited
     assert len(awaited) == 2
+
+
+def test_a_new_session_is_told_the_whole_prompt_unless_it_is_on_its_way(desk: Desk) -> None:
+    bead = desk.bead(desk.agent("wren"), title="the work")
+    identity = derived_id(bead.id, "prompt")
+    desk.do(lambda change: change.say(bead, identity, MessageKind.PROMPT, "the work"))
+    assert desk.do(lambda change: fresh_body(change.tx, bead, "with care")) == "with care"
+    desk.do(lambda change: change.tx.mark_message(identity, sent_at=change.now, accepted_at=change.now))
+    said = desk.do(lambda change: fresh_body(change.tx, bead, "with care"))
+    assert said.split("\n\n")[:2] == ["the work", "with care"]
+    assert "already done" in said
+
+
+def test_sessions_begun_anew_have_names_of_their_own() -> None:
+    assert [session_number(order) for order in ({}, {"session": 0}, {"session": 2})] == [(), (), (2,)]

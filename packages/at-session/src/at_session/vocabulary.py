@@ -301,7 +301,7 @@ class Capabilities:
     """What a CLI can do through this driver; asked instead of its name.
 
     `record_has_usage`: final figures of a turn are in the CLI's own record only, so `reconcile` is to be called after
-    each turn. `unreported` names figures that the CLI does not give at all (`cost`, `requests`, …).
+    each turn. `keeps_failed_prompts`: a session still knows a prompt whose turn ended with an error. `unreported` names figures that the CLI does not give at all (`cost`, `requests`, …).
     """
 
     chooses_session_id: bool
@@ -315,6 +315,7 @@ class Capabilities:
     draws_on: str
     asks_questions: bool = True
     record_has_usage: bool = False
+    keeps_failed_prompts: bool = True
     unreported: tuple[str, ...] = ()
 
 

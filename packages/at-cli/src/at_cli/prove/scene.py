@@ -53,6 +53,10 @@ class Scene:
         self.markers.append(name)
         return self.site.endpoint.script(name, *replies)
 
+    def change_script(self, *replies: Reply) -> None:
+        """From now on the model gives these replies to the case's newest script."""
+        self.site.endpoint.script(self.markers[-1], *replies)
+
     def write(self, text: str = "written\n", path: str | None = None) -> UseTools:
         """The model writes the case's file."""
         return UseTools((self.model.write(path or self.file, text),), "I write it.")

@@ -100,6 +100,11 @@ def _driver(agent: Agent, before: Sequence[SessionRecord]) -> Driver:
     return driver_for(cli)(DriverState(kept))
 
 
+def session_number(order: Mapping[str, Any]) -> tuple[int, ...]:
+    """What tells a bead's sessions apart in which it was begun anew."""
+    return (int(order["session"]),) if order.get("session") else ()
+
+
 def _request(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> LaunchRequest:
     order, folder = facts.get(BeadFact.ORDER) or {}, facts[BeadFact.FOLDER]
     named = (facts.get(BeadFact.SESSION) or {}).get("id")

@@ -77,6 +77,8 @@ async def write(parts: Parts, intent: Intent) -> Effect:
     """Perform a write that the protocol asked for."""
     if (live := await _live(parts, intent)) is not None:
         await _write(live, intent.payload["id"], base64.b64decode(intent.payload["data"]))
+        if intent.payload["id"].startswith("prompt:"):
+            failpoint("send.after-write")
     return Effect()
 
 

@@ -102,6 +102,9 @@ async def _resume(parts: Parts, agents: list[Agent], request: ResumeRequest) -> 
     def allow(change: Change) -> None:
         for agent in agents:
             change.put(agent.id, AgentFact.STOPPED, None)
+            if limit := change.fact(agent.id, AgentFact.LIMIT):  # the person knows better than the CLI told
+                now = change.now.isoformat()
+                change.put(agent.id, AgentFact.LIMIT, {**limit, "try_at": now}, "person")
             change.touch_waiting(agent.id)
 
     await parts.ledger.change(allow)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from at_agents import prompts
 from at_agents.decisions import Do, IntentKind, derived_id
+from at_agents.lifecycle import stop as stop_session
 from at_agents.names import fresh_name
 from at_core import text
 from at_core.api import AddRequest, HookRequest, Order, RetryRequest, RunRequest, SlingRequest
@@ -170,7 +171,7 @@ async def sling(parts: Parts, call: Call) -> Json:
 
 
 async def retry(parts: Parts, call: Call) -> Json:
-    """Begin a failed or escalated bead again, in the same folder and the same session."""
+    """Begin a failed or escalated bead again, in the same folder and, unless asked otherwise, the same session."""
     request: RetryRequest = call.body
     bead_id, agent_id = await parts.ledger.read(lambda tx: _retried(bead_called(tx, call.path["bead"])))
     environments.save(parts.home, agent_id, request.env)
@@ -179,9 +180,15 @@ async def retry(parts: Parts, call: Call) -> Json:
         bead, agent = bead_named(change.tx, bead_id), agent_named(change.tx, agent_id)
         bead.status.require_transition_to(BeadStatus.BACKLOG)
         _require_free(change, agent, bead)
-        body = retry_body(change.tx, bead, request.text)
+        body = (
+            fresh_body(change.tx, bead, request.text)
+            if request.fresh
+            else retry_body(change.tx, bead, request.text)
+        )
         forget_outcome(change, bead, agent)
         order = change.fact(bead.id, BeadFact.ORDER) or {}
+        if request.fresh:
+            order = _forget_session(change, bead, agent, order)
         bead = change.move(bead, BeadStatus.BACKLOG, EventType.BEAD_RETRIED, actor="person")
         bead = _hook(change, bead, agent)
         generation = int(order.get("generation", 0)) + 1
@@ -416,6 +423,23 @@ def _retried(bead: Bead) -> tuple[UUID, UUID]:
     if bead.agent_id is None:
         raise Refused("it never had an agent", f"at sling {str(bead.id)[:8]} AGENT")
     return bead.id, bead.agent_id
+
+
+def _forget_session(change: Change, bead: Bead, agent: Agent, order: Json) -> Json:
+    """Let the next start be of a new session; the order with the number that names it."""
+    change.put(bead.id, BeadFact.SESSION, None)
+    process = change.fact(agent.id, AgentFact.PROCESS) or {}
+    if process.get("state") == "running" and process.get("bead") == str(bead.id):
+        change.intend(stop_session(process["session"], "a new session is asked for"), bead.id, agent.id)
+    return {**order, "session": int(order.get("session", 0)) + 1}
+
+
+def fresh_body(tx: Tx, bead: Bead, added: str) -> str:
+    """What is said to a session that knows nothing of the ones before, beside what is on its way still."""
+    if any(message.accepted_at is None and not message.failed for message in tx.messages(bead_id=bead.id)):
+        return added
+    prompt = bead.description or bead.title
+    return "\n\n".join(part for part in (prompt, added, prompts.begun_before()) if part)
 
 
 def retry_body(tx: Tx, bead: Bead, added: str) -> str:

@@ -57,6 +57,7 @@ class GeminiDriver(AcpDriver):
             draws_on="the login of `gemini` or GEMINI_API_KEY, as `gemini` itself does",
             asks_questions=False,
             record_has_usage=True,
+            keeps_failed_prompts=False,
             unreported=("cost", "requests of the model router (model `auto`)"),
         ),
         arguments=("--acp",),

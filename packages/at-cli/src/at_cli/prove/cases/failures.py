@@ -7,7 +7,7 @@ from at_cli.prove.case import Case, must
 from at_cli.prove.scene import DONE, Scene
 from at_session.rehearsal.replies import Cut, Drop, Hang, Stall
 
-QUOTA_SECONDS = 8
+QUOTA_SECONDS = 20
 WATCHDOG_SECONDS = 15
 BOUND_SECONDS = 150.0
 
@@ -23,25 +23,25 @@ def slow_down(scene: Scene) -> str:
 def quota(scene: Scene) -> str:
     """A usage limit: parked with its reset, gone on with when the clock says so, in the same session."""
     reset = int(now().timestamp()) + QUOTA_SECONDS
-    marker = scene.script(scene.model.quota(reset), scene.write(), DONE)
-    bead = scene.run(f"Write. {marker}", env=scene.model.subscribed())
+    bead = scene.run(f"Write. {scene.script(scene.model.quota(reset))}", env=scene.model.subscribed())
     scene.event(bead, "limit.reached")
+    scene.change_script(scene.write(), DONE)
     document = scene.show(bead)
     told = [want for want in document["attention"] if want["kind"] == "limit"]
     must(document["bead"]["status"] == "slung", f"it is not parked but {document['bead']['status']}")
     must(told, f"nothing wants attention for the limit: {document['attention']}")
     session = document["agent"]["session_id"]
-    if told[0]["reset_at"] is None:
+    until = told[0]["reset_at"]
+    if until is None:
         scene.call("resume", agent=document["agent"]["name"], env=scene.site.environ)
     document = scene.landed(bead)
     must(document["agent"]["session_id"] == session, "it was gone on with in another session")
-    until = told[0]["reset_at"]
     how = (
         f"until {until}, then gone on with by itself"
         if until
-        else "no reset told; gone on with by `at resume`"
+        else "with no reset told by the CLI, gone on with by `at resume`"
     )
-    return f"parked {how} in session {session[:13]}"
+    return f"parked {how}, in session {session[:13]}"
 
 
 def server_error(scene: Scene) -> str:
