@@ -272,7 +272,14 @@ usage = _table(
     _added_integer("estimated"),
     UniqueConstraint("id"),
 )
-Index("usage_by_time", usage.c.created_at)
+# With all that a day's sums are made of: they are asked for before each turn where a day has a budget.
+Index(
+    "usage_by_time",
+    *(
+        usage.c[name]
+        for name in ("created_at", "cli", "cost_usd", "input_tokens", "output_tokens", "estimated")
+    ),
+)
 Index("usage_by_bead", usage.c.bead_id)
 Index("usage_by_agent", usage.c.agent_id)
 Index("usage_by_cli", usage.c.cli)

@@ -72,7 +72,8 @@ _within = (_c.created_at >= bindparam("since"), _c.created_at < bindparam("until
 _OF_BEAD = Statement(select(*_SUMS).where(_c.bead_id == bindparam("bead_id")))
 _OF_TIME = Statement(select(*_SUMS).where(*_within))
 _BY = {
-    by: Statement(select(column, *_SUMS).where(*_within).group_by(column)) for by, column in _GROUPS.items()
+    by: Statement(select(column, *_SUMS).where(*_within).group_by(column.concat("")))
+    for by, column in _GROUPS.items()
 }
 _FIRST = Statement(select(func.min(_c.created_at)))
 _LAST_TURN = Statement(

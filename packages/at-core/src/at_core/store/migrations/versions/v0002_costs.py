@@ -25,6 +25,9 @@ def upgrade() -> None:
         "UPDATE usage SET turn = number, cli = coalesce((SELECT replace(cli_type, 'open_code', 'opencode')"
         " FROM agents WHERE agents.id = usage.agent_id), '')"
     )
+    op.drop_index("usage_by_time", "usage")
+    of_day = ["created_at", "cli", "cost_usd", "input_tokens", "output_tokens", "estimated"]
+    op.create_index("usage_by_time", "usage", of_day)
     op.create_index("usage_by_cli", "usage", ["cli"])
     op.create_index("usage_without_cost", "usage", ["cli", "model"], sqlite_where=sa.text("cost_usd IS NULL"))
     op.create_table(
