@@ -70,6 +70,18 @@ def test_several_tools_are_called_in_one_response(model: Endpoint) -> None:
     assert function["call_id"] != custom["call_id"]
 
 
+def test_a_tool_in_a_namespace_is_called_by_both_names(model: Endpoint) -> None:
+    _, events = ask(model, model.script("mcp", UseTools((ToolUse("mcp__orch::note", {}),))))
+    (call,) = items(events)
+    assert (call["namespace"], call["name"]) == ("mcp__orch", "note")
+
+
+def test_tools_told_in_the_conversation_count_as_tools(model: Endpoint) -> None:
+    said = {"type": "message", "role": "user", "content": model.script("one", Say("scripted"))}
+    told = {"type": "additional_tools", "role": "developer", "tools": TOOLS}
+    assert "scripted" in post(model, {"stream": True, "input": [told, said]})[1]
+
+
 def test_the_figures_of_a_response_include_its_cache(model: Endpoint) -> None:
     _, events = ask(model, model.script("one", Say("Hello.")))
     usage, sent = events[-1]["response"]["usage"], Tokens.of_response(1)

@@ -87,6 +87,12 @@ FORM = {
             "Which colour?\n  1. Red (warm)\n  2. Blue",
         ),
         (codex_items.FORM, {"message": "Allow the tool?"}, AskKind.TOOL, "Allow the tool?"),
+        (
+            codex_items.FORM,
+            {"serverName": "s", "message": "Allow?", "_meta": {"tool_name": "t", "tool_params": {"x": 1}}},
+            AskKind.TOOL,
+            's.t {"x": 1}',
+        ),
         (codex_items.FORM, FORM, AskKind.QUESTION, 'Run it?\n  name (Your name)\n  size: ["S", "M"]'),
         (
             codex_items.PERMISSIONS,
@@ -95,7 +101,7 @@ FORM = {
             'To install {"network": {"enabled": true}}',
         ),
     ],
-    ids=["question", "tool", "form", "permissions"],
+    ids=["question", "tool", "named-tool", "form", "permissions"],
 )
 def test_other_requests_are_shown_with_all_they_say(
     method: str, given: dict[str, object], kind: AskKind, what: str

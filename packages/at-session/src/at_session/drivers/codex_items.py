@@ -95,9 +95,8 @@ def opened(request_id: str, method: str, given: Object, folder: str, change: str
     if method == QUESTION:
         return AskOpened(request_id, AskKind.QUESTION, _questions(given), tool="request_user_input")
     if method == FORM:
-        server = text_of(given.get("serverName"))
         kind = AskKind.QUESTION if _fields(given) else AskKind.TOOL
-        return AskOpened(request_id, kind, _form(given), tool=server or "mcp")
+        return AskOpened(request_id, kind, _form(given), tool=_tool_of_form(given))
     what = f"{text_of(given.get('reason'))} {_compact(given.get('permissions'))}".strip()
     return AskOpened(request_id, AskKind.TOOL, what, tool="request_permissions")
 
@@ -168,7 +167,16 @@ def _fields(given: Object) -> dict[str, Object]:
     return {name: object_of(each) for name, each in properties.items()}
 
 
+def _tool_of_form(given: Object) -> str:
+    """Server and tool of a form that asks for a tool's approval, else the server alone."""
+    names = (given.get("serverName"), object_of(given.get("_meta")).get("tool_name"))
+    return ".".join(filter(None, map(text_of, names))) or "mcp"
+
+
 def _form(given: Object) -> str:
+    meta = object_of(given.get("_meta"))
+    if meta.get("tool_name"):
+        return f"{_tool_of_form(given)} {_compact(meta.get('tool_params'))}"
     lines = [text_of(given.get("message")), text_of(given.get("url"))]
     for name, field in _fields(given).items():
         about = text_of(field.get("title")) or text_of(field.get("description"))

@@ -72,7 +72,8 @@ class CodexTurns:
 
     def _begin(self, turn: str) -> None:
         sending = object_of(self._values.get("sending"))
-        self._values["turn"] = {"id": turn, "message": optional_text(sending.get("id")), "spent": {}}
+        spent = self._values.pop("spent", {})
+        self._values["turn"] = {"id": turn, "message": optional_text(sending.get("id")), "spent": spent}
 
     # --- items -----------------------------------------------------------------------------------------------------
 
@@ -152,22 +153,25 @@ class CodexTurns:
     def _count(self, params: Object) -> None:
         """The CLI tells the totals of a thread: after each response, and once when a thread is taken up again.
 
-        They begin at zero again when the conversation became too long.
+        An inner agent is a thread of its own. The totals begin at zero again when the conversation became too long.
         """
         usage, thread = object_of(params.get("tokenUsage")), text_of(params.get("threadId"))
         totals: dict[str, codex_record.Spent] = self._values.setdefault("totals", {})
         before, total = totals.get(thread), codex_record.figures(object_of(usage.get("total")))
         totals[thread] = total
         turn = self._turn
-        if turn is None or (thread == self._thread and params.get("turnId") != turn.get("id")):
+        own = thread == self._thread
+        if own and (turn is None or params.get("turnId") != turn.get("id")):
             return
-        if before is None and thread == self._thread and self._values.get("resume"):
+        if before is None and own and self._values.get("resume"):
             since = codex_record.figures(object_of(usage.get("last")))
         else:
             since = {name: tokens - (before or {}).get(name, 0) for name, tokens in total.items()}
         if min(since.values()) >= 0:
-            spent = turn.setdefault("spent", {})
-            turn["spent"] = {name: spent.get(name, 0) + tokens for name, tokens in since.items()}
+            # What an inner agent spends between two turns counts for the later one.
+            place = self._values if turn is None else turn
+            spent = object_of(place.get("spent"))
+            place["spent"] = {name: spent.get(name, 0) + tokens for name, tokens in since.items()}
 
     def _usage(self, spent: codex_record.Spent, duration_ms: int | None = None) -> Usage:
         return Usage(

@@ -128,13 +128,17 @@ def _message(number: int, text: str) -> dict[str, Any]:
 
 
 def _tool(tool: ToolUse, name: str) -> tuple[dict[str, Any], Iterator[bytes]]:
-    call: dict[str, Any] = {"call_id": f"call_{name}", "name": tool.name, "status": "completed"}
+    """A call; `NAMESPACE::NAME` is a tool within a namespace, as those of MCP servers are."""
+    namespace, _, plain = tool.name.rpartition("::")
+    call: dict[str, Any] = {"call_id": f"call_{name}", "name": plain, "status": "completed"}
+    if namespace:
+        call["namespace"] = namespace
     if FREEFORM in tool.input:
-        return {"type": "custom_tool_call", "id": f"ctc_{name}", "input": tool.input[FREEFORM], **call}, iter(
-            ()
-        )
-    arguments = json.dumps(dict(tool.input))
-    return {"type": "function_call", "id": f"fc_{name}", "arguments": arguments, **call}, iter(())
+        call |= {"type": "custom_tool_call", "id": f"ctc_{name}", "input": tool.input[FREEFORM]}
+    else:
+        arguments = json.dumps(dict(tool.input))
+        call |= {"type": "function_call", "id": f"fc_{name}", "arguments": arguments}
+    return call, iter(())
 
 
 def _event(name: str, **fields: object) -> bytes:
