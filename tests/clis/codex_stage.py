@@ -47,6 +47,7 @@ class CodexStage:
         model: str | None = None,
         instructions: str = "",
         args: tuple[str, ...] = (),
+        driver: CodexDriver | None = None,
         **extra: str,
     ) -> PipedAgent:
         """Start Codex; `before` is the state that the process before left."""
@@ -64,7 +65,7 @@ class CodexStage:
             resume=resume is not None,
             instructions=instructions,
         )
-        return self._stack.enter_context(PipedAgent(CodexDriver(before), request))
+        return self._stack.enter_context(PipedAgent(driver or CodexDriver(before), request))
 
 
 def shell(command: str) -> UseTools:

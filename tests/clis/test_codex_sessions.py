@@ -16,13 +16,16 @@ from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Say, Stream, UseTools
 from at_session.vocabulary import (
     Allow,
+    DriverEvent,
     DriverState,
     PromptAccepted,
+    PromptForgotten,
     SessionLost,
     ToolEnded,
     TurnEnded,
     TurnStarted,
     UsageReported,
+    Write,
 )
 
 
@@ -77,6 +80,51 @@ def test_after_a_kill_in_mid_turn_the_same_session_goes_on(
     seen = endpoint.of("second")[0]
     assert [text.count("rehearse:first") for text in seen.request.texts if "rehearse:" in text] == [1, 0]
     assert [reported(each) for each in resumed.of(UsageReported)] == [figures(endpoint, [seen])]
+
+
+class Killer(CodexDriver):
+    """Kills its process when so many lines have come since the prompt was written."""
+
+    lines = 0
+    group = 0
+
+    def feed(self, stream: str, data: bytes) -> list[DriverEvent | Write]:
+        """Only the lines before the kill are taken in, as by a daemon that dies with the process."""
+        given: list[DriverEvent | Write] = []
+        for line in data.splitlines(keepends=True):
+            if self.state.values.get("sending") or self.state.values.get("turn"):
+                if self.lines == 0:
+                    if self.group:
+                        os.killpg(self.group, signal.SIGKILL)
+                    self.lines = -1
+                if self.lines < 0:
+                    break
+                self.lines -= stream == "stdout"
+            given += super().feed(stream, line)
+        return given
+
+
+@pytest.mark.parametrize("lines", range(8))
+def test_wherever_a_process_is_killed_a_prompt_is_delivered_once(
+    start: CodexStage, endpoint: Endpoint, ground: Ground, lines: int
+) -> None:
+    marker = endpoint.script("once", Stream(30))
+    driver = Killer()
+    agent = start(driver=driver)
+    session = session_of(agent)
+    driver.lines, driver.group = lines, agent.process.pid
+    agent.prompt("m1", marker)
+    agent.process.wait(60)
+    agent.kill()
+    told = driver.reconcile(environment(ground), str(ground.repository))
+    taken = PromptAccepted("m1") in [*agent.events, *told] and PromptForgotten("m1") not in told
+    resumed = start(resume=session, before=driver.state)
+    if not taken:
+        resumed.prompt("m1", endpoint.script("once", Say("Heard.")))
+        resumed.wait_for(TurnEnded)
+    resumed.prompt("m2", endpoint.script("after", Say("After.")))
+    assert resumed.wait_for(TurnEnded, lambda end: end.message_id == "m2").text == "After."
+    assert endpoint.deliveries("once") == 1
 
 
 @pytest.mark.parametrize("first, second", [(Allow.ASK, Allow.EDITS), (Allow.EDITS, Allow.ASK)])
