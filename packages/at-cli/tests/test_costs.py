@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from at_cli.style import Look
-from at_cli.testing import ANSWERS, BEAD_ID, SPENT, At, FakeDaemon
-from at_cli.views.bead import usage_words
+from at_cli.testing import ANSWERS, BEAD_ID, DOCUMENT, SPENT, At, FakeDaemon
+from at_cli.views.bead import bead_lines, usage_words
 from at_cli.views.costs import cost_lines, dollars, tokens
 
 
@@ -124,3 +124,13 @@ def test_show_marks_an_estimate() -> None:
     assert usage_words(usage, 1, Look()).endswith("~$0.50")
     assert usage_words({**usage, "cost_estimated": False}, 1, Look()).endswith(" $0.50")
     assert usage_words({**usage, "cost_usd": None}, 1, Look()).endswith("cost not reported")
+
+
+def test_show_says_what_is_left_and_how_a_parked_bead_goes_on() -> None:
+    hint = f"at budget {BEAD_ID[:8]} AMOUNT"
+    wants = [{"kind": "budget", "reason": "its budget of $2.50 is reached", "reset_at": None, "hint": hint}]
+    budgets = [{"scope": "bead", "unit": "tokens", "limit": 2000, "left": 500}]
+    shown = {**DOCUMENT, "attention": wants, "budgets": budgets}
+    lines = bead_lines(shown, Look())
+    assert f"  {'budget':<10}500 tokens of 2,000 tokens left" in lines
+    assert lines[-1] == f"  {'next':<10}{hint}"

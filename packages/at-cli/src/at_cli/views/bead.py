@@ -142,6 +142,8 @@ def next_steps(document: Document) -> list[str]:
     kinds = {item.get("kind") for item in document.get("attention", [])}
     if kinds & {"approval", "question"}:
         return ["at approvals"]
+    if raised := [item["hint"] for item in document.get("attention", []) if item.get("kind") == "budget"]:
+        return raised[:1]
     match document["bead"].get("status"):
         case "backlog":
             return [f"at sling {name} AGENT"]

@@ -85,6 +85,7 @@ class ClaudeDriver:
         exits_on_eof=True,
         login_hint=LOGIN_HINT,
         draws_on="the login of `claude` or ANTHROPIC_API_KEY, as `claude -p` does",
+        unreported=("requests",),
     )
 
     def __init__(self, state: DriverState | None = None) -> None:
