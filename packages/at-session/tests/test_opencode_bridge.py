@@ -30,6 +30,7 @@ EVENTS = [
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    asked = False
 
     def do_GET(self):
         if self.headers["authorization"] != LOGIN:
@@ -37,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/global/health":
             return self.answer(200, json.dumps({"healthy": True, "version": "9.9"}).encode())
         if self.path == "/event":
+            if "slow" in sys.argv and not Handler.asked:
+                Handler.asked = True
+                time.sleep(1)
             self.send_response(200)
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
@@ -206,6 +210,27 @@ def test_a_line_that_is_no_request_ends_it_rather_than_being_lost(bridge: Bridge
     bridge.process.stdin.flush()
     assert bridge.process.wait(10) == 128 + signal.SIGTERM
     assert b"opencode bridge: " in bridge.process.stderr.read()
+
+
+IMPATIENT = (
+    "import runpy, sys; names = runpy.run_path(sys.argv[1]); main = names['main']; "
+    "main.__globals__['QUIET_SECONDS'] = 0.2; sys.exit(main(sys.argv[2:]))"
+)
+
+
+def test_a_server_that_sets_nothing_up_is_told_once_and_waited_for(server: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", IMPATIENT, str(BRIDGE), sys.executable, "-I", str(server), "slow"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None and process.stdin is not None
+        assert b'"serving"' in process.stdout.readline()
+        process.stdin.close()
+        said = process.stderr.read().decode()
+    assert said.count("a plugin that cannot be installed") == 1
 
 
 def test_many_requests_at_once_are_all_answered(bridge: Bridged) -> None:

@@ -23,7 +23,10 @@ from time import time
 
 HEALTH_SECONDS = 3
 """The first request after the start may hang for ever; a second one does not."""
+QUIET_SECONDS = 20
+"""So long may it set its folder up before a word about it is due; nothing is given up."""
 LISTENING = b"listening on http://127.0.0.1:"
+SLOW = "opencode listens but sets up nothing yet; a plugin that cannot be installed blocks it without a word"
 EVENT = b"data: "
 # Every ten seconds, whether anything happens or not: it would pass for a sign of the agent's life.
 HEARTBEAT = b'"type":"server.heartbeat"'
@@ -83,24 +86,24 @@ class Server:
         self, method: str, path: str, body: "bytes | None" = None, seconds: "float | None" = None
     ) -> "tuple[int, Iterator[bytes]]":
         """The status of an answer and the pieces of its body. Raises OSError, also for what is no HTTP."""
-        connection = socket(AF_INET, SOCK_STREAM)
-        connection.settimeout(seconds)
-        connection.connect(("127.0.0.1", self._port))
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{self._port}\r\nconnection: close\r\n"
             f"authorization: Basic {self._login.decode()}\r\naccept: */*\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body or b'')}\r\n\r\n"
         )
-        connection.sendall(head.encode() + (body or b""))
-        reader = connection.makefile("rb")
-        connection.close()  # the reader keeps it
-        status = reader.readline().split(b" ", 2)
-        if len(status) < 2 or not status[1].isdigit():
-            raise OSError("the server closed the connection without an answer")
-        headers: dict[bytes, bytes] = {}
-        while (line := reader.readline()) not in (b"\r\n", b"\n", b""):
-            name, _, value = line.partition(b":")
-            headers[name.strip().lower()] = value.strip()
+        with socket(AF_INET, SOCK_STREAM) as connection:
+            connection.settimeout(seconds)
+            connection.connect(("127.0.0.1", self._port))
+            connection.sendall(head.encode() + (body or b""))
+            reader = connection.makefile("rb")  # it keeps the connection beyond this block
+            status = reader.readline().split(b" ", 2)
+            if len(status) < 2 or not status[1].isdigit():
+                raise OSError("the server closed the connection without an answer")
+            headers: dict[bytes, bytes] = {}
+            while (line := reader.readline()) not in (b"\r\n", b"\n", b""):
+                name, _, value = line.partition(b":")
+                headers[name.strip().lower()] = value.strip()
+            connection.settimeout(None)
         return int(status[1]), _body(reader, headers)
 
 
@@ -134,7 +137,7 @@ class Bridge:
     def serve(self) -> None:
         """Find the server ready, follow its events, then say so. Its end is this process's end."""
         version = self._version()
-        _, pieces = self._server.request("GET", "/event")
+        pieces = self._events()
         partial, told = b"", False
         for piece in pieces:
             if not told:
@@ -156,6 +159,16 @@ class Bridge:
             except TimeoutError:
                 continue
             return found.get("version") if status == 200 and isinstance(found, dict) else None
+
+    def _events(self) -> "Iterator[bytes]":
+        told = False
+        while True:
+            try:
+                return self._server.request("GET", "/event", seconds=QUIET_SECONDS)[1]
+            except TimeoutError:
+                if not told:
+                    print(SLOW, file=sys.stderr, flush=True)
+                told = True
 
     def answer(self, line: bytes) -> None:
         """Perform one request."""
