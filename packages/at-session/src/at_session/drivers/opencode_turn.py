@@ -240,8 +240,7 @@ def _ended(turn: dict[str, Any], *, interrupted: bool) -> TurnEnded:
 def identity_of(message_id: str) -> str:
     """The id of a prompt in the CLI's own record, the same for ever.
 
-    It is lower than those that the CLI makes from the time: a user's message above its last answer's id is wrapped in
-    words of the CLI's own.
+    It sorts before the ids that the CLI makes from the time, which it does not look at: messages are ordered by time.
     """
     return f"msg_00{uuid5(NAMESPACE_OID, f'at-session:{message_id}').hex[:24]}"
 
