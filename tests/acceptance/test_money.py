@@ -105,6 +105,7 @@ def test_costs_are_the_sum_of_what_agents_reported(product: Product) -> None:
     assert landed == {
         "beads": 2,
         "cost_usd": 0.77,
+        "cost_estimated": False,
         "usd_per_bead": 0.385,
         "usd_per_bead_all_in": 0.89,
     }

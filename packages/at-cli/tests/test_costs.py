@@ -92,7 +92,7 @@ def test_the_page_has_a_table_landed_beads_budgets_and_what_is_untold() -> None:
     assert lines[1].split()[:6] == ["~$1.23", "3", "1.23M", "45.6k", "950", "-"]
     assert lines[1].endswith(f"{BEAD_ID[:8]} Fix the flaky test")
     assert lines[2].endswith("total")
-    assert lines[3] == "landed: 1 bead, ~$1.20 each, ~$1.23 each with all that was spent"
+    assert lines[3] == "landed: 1 bead, $1.20 each, ~$1.23 each with all that was spent"
     assert lines[4].startswith("budget: $8.77 of $10.00 left, anew at ")
     assert lines[5:] == ["~ estimated from a price list", "claude does not report: requests"]
 

@@ -141,7 +141,13 @@ ANSWERS: dict[str, Any] = {
         "until": WHEN,
         "rows": [{"key": BEAD_ID, "name": "Fix the flaky test", **SPENT}],
         "total": SPENT,
-        "landed": {"beads": 1, "cost_usd": 1.2, "usd_per_bead": 1.2, "usd_per_bead_all_in": 1.2345},
+        "landed": {
+            "beads": 1,
+            "cost_usd": 1.2,
+            "cost_estimated": False,
+            "usd_per_bead": 1.2,
+            "usd_per_bead_all_in": 1.2345,
+        },
         "budgets": [
             {
                 "scope": "day",

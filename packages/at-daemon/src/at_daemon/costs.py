@@ -135,11 +135,13 @@ def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
 def _landed(tx: Tx, since: datetime, total: UsageTotals) -> Json:
     """Dollars per landed bead: its own, and with everything else that was spent meanwhile."""
     done = [bead for bead in tx.beads(status=BeadStatus.DONE) if bead.done_at and bead.done_at >= since]
-    costs = [cost for bead in done if (cost := tx.usage_totals(bead.id).cost_usd) is not None]
+    used = [tx.usage_totals(bead.id) for bead in done]
+    costs = [each.cost_usd for each in used if each.cost_usd is not None]
     own = sum(costs) if costs else None
     return {
         "beads": len(done),
         "cost_usd": None if own is None else round(own, 6),
+        "cost_estimated": any(each.estimated for each in used),
         "usd_per_bead": None if own is None else round(own / len(done), 6),
         "usd_per_bead_all_in": round(total.cost_usd / len(done), 6)
         if done and total.cost_usd is not None

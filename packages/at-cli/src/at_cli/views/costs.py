@@ -84,7 +84,11 @@ def _landed_lines(document: Document) -> Iterator[str]:
     landed, rough = document["landed"], document["total"]["cost_estimated"]
     if not landed["beads"] or landed["usd_per_bead_all_in"] is None:
         return
-    own = f"{dollars(landed['usd_per_bead'], rough)} each, " if landed["usd_per_bead"] is not None else ""
+    own = (
+        f"{dollars(landed['usd_per_bead'], landed['cost_estimated'])} each, "
+        if landed["usd_per_bead"] is not None
+        else ""
+    )
     all_in = dollars(landed["usd_per_bead_all_in"], rough)
     yield f"landed: {count(landed['beads'], 'bead')}, {own}{all_in} each with all that was spent"
 
