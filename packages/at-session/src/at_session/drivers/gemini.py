@@ -37,7 +37,8 @@ LOGIN_HINT = "set GEMINI_API_KEY, or run `gemini` and log in"
 
 _MODE_NOTICE = re.compile(r"\[MODE_UPDATE\] \w+")
 _LOST = re.compile(r"Invalid session identifier|No previous sessions found|Failed to (find|load) session")
-_ADMIN_DEFAULTS = Path("/etc/gemini-cli/system-defaults.json")
+_API = "https://generativelanguage.googleapis.com"
+_SYSTEM_SETTINGS = tuple(Path("/etc/gemini-cli", name) for name in ("settings.json", "system-defaults.json"))
 
 
 class GeminiDriver(AcpDriver):
@@ -79,25 +80,17 @@ class GeminiDriver(AcpDriver):
     def launch(self, request: LaunchRequest) -> Launch:
         """Say how to start the CLI.
 
-        Instructions are a context file in a folder of ours beside the workspace. A login that the environment names
-        and the settings do not is repeated in a defaults file of ours: the CLI resumes no session without it.
+        Instructions are a context file in a folder of ours beside the workspace. With a key in the environment and no
+        login in its settings the CLI begins sessions and resumes none, unless it is told where the API is.
         """
         launch = super().launch(request)
         argv, env = list(launch.argv), dict(launch.env)
-        place = Path(request.private_dir, "gemini")
         if request.instructions:
-            _write_instructions(
-                place / "instructions", request.instructions, _context_names(env, request.cwd)
-            )
-            argv[2:2] = ["--include-directories", str(place / "instructions")]
-        selected = _login_of(env)
-        if selected and "GEMINI_CLI_SYSTEM_DEFAULTS_PATH" not in env and not _ADMIN_DEFAULTS.exists():
-            place.mkdir(parents=True, exist_ok=True)
-            defaults = place / "system-defaults.json"
-            defaults.write_text(
-                json.dumps({"security": {"auth": {"selectedType": selected}}}), encoding="utf-8"
-            )
-            env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
+            place = Path(request.private_dir, "instructions")
+            _write_instructions(place, request.instructions, _context_names(env, request.cwd))
+            argv.insert(2, f"--include-directories={place}")
+        if request.resume and _login_is_in(env) and not _login_is_selected(env):
+            env["GOOGLE_GEMINI_BASE_URL"] = _API
         return replace(launch, argv=tuple(argv), env=env)
 
     def _prompt_write(self, message_id: str, text: str) -> Write:
@@ -231,27 +224,36 @@ def _context_names(env: Mapping[str, str], cwd: str) -> list[str]:
     names = ["GEMINI.md"]
     for settings in _settings(env, cwd):
         given = object_of(settings.get("context")).get("fileName")
-        names += (
-            [given] if isinstance(given, str) else [each for each in given or [] if isinstance(each, str)]
-        )
+        listed = given if isinstance(given, list) else [given]
+        names += [each for each in listed if isinstance(each, str)]
     return list(dict.fromkeys(name for name in names if name and Path(name).name == name))
 
 
-def _login_of(env: Mapping[str, str]) -> str | None:
-    """The kind of login that the CLI takes from the environment, where it does so for new sessions only."""
-    if env.get("GOOGLE_GENAI_USE_GCA") == "true":
-        return "oauth-personal"
-    if env.get("GOOGLE_GENAI_USE_VERTEXAI") == "true":
-        return "vertex-ai"
-    if env.get("GOOGLE_GEMINI_BASE_URL"):
-        return None
-    return "gemini-api-key" if env.get("GEMINI_API_KEY") else None
+def _login_is_in(env: Mapping[str, str]) -> bool:
+    """Whether the environment has a key for the API itself, and names no other place to use it at."""
+    elsewhere = ("GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GEMINI_BASE_URL")
+    return bool(env.get("GEMINI_API_KEY")) and not any(env.get(name) for name in elsewhere)
+
+
+def _login_is_selected(env: Mapping[str, str]) -> bool:
+    """Whether the person's settings name a login; they may hold comments, so they are not parsed."""
+    places = (Path(_home(env), ".gemini", "settings.json"), *_SYSTEM_SETTINGS)
+    for place in places:
+        try:
+            if b'"selectedType"' in place.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _home(env: Mapping[str, str]) -> str:
+    return env.get("GEMINI_CLI_HOME") or env.get("HOME") or str(Path.home())
 
 
 def _settings(env: Mapping[str, str], cwd: str) -> list[Object]:
-    home = env.get("GEMINI_CLI_HOME") or env.get("HOME") or str(Path.home())
     found: list[Object] = []
-    for folder in (home, cwd):
+    for folder in (_home(env), cwd):
         try:
             settings = json.loads(Path(folder, ".gemini", "settings.json").read_bytes())
         except (OSError, ValueError, RecursionError):

@@ -7,6 +7,7 @@ after it. The driver has it written to standard error (`GEMINI_DEBUG_LOG_FILE`).
 from __future__ import annotations
 
 import re
+from binascii import crc32
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,20 +23,23 @@ _RESET = re.compile(r"reset after ((?:\d{1,6}[dhms] ?)+)")
 _PART = re.compile(r"(\d+)([dhms])")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _MESSAGE_LIMIT = 500
+_WARNINGS_KEPT = 200
 
 
 def read(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
     """What a line of standard error tells. `values` keeps the time of the last entry and a retry that is half told.
 
-    Lines that are not of the log, as a crash writes them, are facts.
+    Lines that are not of the log, as a crash writes them, are facts, each entry of them by its first line.
     """
     found = _ENTRY.match(line)
     if found is None:
         if values.get("attempt"):
             return _continued(line, values)
-        return [] if values.get("in_entry") and _inside(line) else _outside(line, values)
-    values.update(at=found.group(1), in_entry=True)
+        return [] if _inside(line) else _outside(line, values)
+    values["at"] = found.group(1)
     values.pop("attempt", None)
+    if found.group(2) in ("WARN", "ERROR"):
+        values["warned"] = [*values.get("warned", []), crc32(found.group(3).encode())][-_WARNINGS_KEPT:]
     told = _ATTEMPT.match(found.group(3))
     if told is None:
         return [jsonlines.unparsed(line, "stderr")] if found.group(2) == "ERROR" else []
@@ -79,9 +83,10 @@ def _retrying(number: int, status: int, message: str, delay: float | None) -> Re
 
 def _inside(line: str) -> bool:
     """Whether a line looks like a further one of an entry: the fields of an object, or a place in the code."""
-    return not line.strip() or line[0] in " \t{}[]" or line.startswith("Error: ")
+    return not line.strip() or line[0] in " \t{}]"
 
 
 def _outside(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
-    values["in_entry"] = False
-    return [jsonlines.unparsed(line, "stderr")]
+    """When it ends the CLI prints what it held back on standard error: its warnings once more, without their heads."""
+    again = crc32(line.encode()) in values.get("warned", []) or _DELAY.match(line) is not None
+    return [] if again else [jsonlines.unparsed(line, "stderr")]
