@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from clis.install import CannotInstall, cache, installed
 
+from at_session.rehearsal.clis import CLIS
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.sealed import CannotSeal, is_sealed, seal
 
@@ -78,3 +80,25 @@ def endpoint(commands: Path) -> Iterator[Endpoint]:
     """The scripted model."""
     with Endpoint() as running:
         yield running
+
+
+def newcomer(home: Path, commands: Path, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """The environment of a person with an empty home and these CLIs; `AT` is the path of `at`."""
+    home.mkdir(exist_ok=True)
+    found = home.with_name(f"{home.name}-bin")
+    found.mkdir(exist_ok=True)
+    for command in commands.iterdir():
+        if command.name not in without and not (found / command.name).exists():
+            (found / command.name).symlink_to(command.resolve())
+    kept = [
+        part
+        for part in os.environ["PATH"].split(os.pathsep)
+        if os.path.isdir(part) and not set(os.listdir(part)) & set(CLIS)
+    ]
+    return {
+        "PATH": os.pathsep.join([str(found), *kept]),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "AT": str(Path(sys.executable).with_name("at")),
+        "AT_START_SECONDS": "40",
+    }

@@ -13,12 +13,13 @@ from at_cli.prove.case import Failed, must
 from at_cli.prove.site import Document, Site
 from at_core.api import BY_NAME
 from at_core.errors import AtError
-from at_session.rehearsal.clis import RehearsedCli
+from at_session.rehearsal.clis import RehearsedCli, rehearsed
 from at_session.rehearsal.endpoint import Exchange
 from at_session.rehearsal.replies import Reply, Say, Tokens, ToolUse, UseTools
 
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 5.0
+EVENTS_AT_ONCE = 1000
 DONE = Say("Done.")
 
 
@@ -29,18 +30,23 @@ class Scene:
     site: Site
     name: str
     patience: float = PATIENCE_SECONDS
+    cli: str = ""
+    """The CLI that works in this scene: the site's first, if none is named."""
     markers: list[str] = field(default_factory=list)
     on_start: Callable[[str], None] = lambda bead: None
     """Called with each bead that was started."""
     guard: Callable[[Callable[..., object]], Callable[..., object]] = lambda call: call
     """Around each order that must not be cut off."""
 
+    def __post_init__(self) -> None:
+        self.cli = self.cli or self.site.installed.cli
+
     # --- the model ---------------------------------------------------------------------------------------------
 
     @property
     def model(self) -> RehearsedCli:
         """How the scripted model speaks to this CLI."""
-        return self.site.script
+        return rehearsed(self.cli)
 
     @property
     def file(self) -> str:
@@ -112,7 +118,7 @@ class Scene:
 
     def run(self, prompt: str, *, land: bool = True, env: Mapping[str, str] | None = None) -> str:
         """As `at run`, in the site's environment and `env`; the bead's id."""
-        order = {"cli": self.site.cli, "land": land, "env": {**self.site.environ, **(env or {})}}
+        order = {"cli": self.cli, "land": land, "env": {**self.site.environ, **(env or {})}}
         document = self.call(
             "run", path=str(self.site.repository), prompt=prompt, title=f"Prove {self.name}", order=order
         )
@@ -166,7 +172,11 @@ class Scene:
 
     def events(self, bead: str, *kinds: str) -> list[Document]:
         """Events about the bead so far, of these kinds."""
-        found: list[Document] = self.call("events", bead=bead, limit=10_000)["events"]
+        found: list[Document] = []
+        while page := self.call(
+            "events", bead=bead, after=found[-1]["seq"] if found else 0, limit=EVENTS_AT_ONCE
+        )["events"]:
+            found += page
         return [event for event in found if not kinds or event["type"] in kinds]
 
     def ask(self, bead: str, count: int = 1) -> Document:

@@ -19,7 +19,7 @@ from at_cli.shutdown import stop_daemon
 from at_cli.streams import Streams
 from at_core.errors import AtError
 from at_core.paths import Home
-from at_session.rehearsal.clis import RehearsedCli
+from at_session.rehearsal.clis import rehearsed
 from at_session.rehearsal.endpoint import Endpoint
 
 Document = dict[str, Any]
@@ -33,11 +33,12 @@ class Site:
 
     folder: Path
     installed: ground.Installed
-    script: RehearsedCli
     endpoint: Endpoint
     base: Mapping[str, str]
     watchdog: int | None = None
     failpoint: str | None = None
+    others: tuple[ground.Installed, ...] = ()
+    """Further CLIs that work in the same repository."""
     given_up: threading.Event = field(default_factory=threading.Event)
     environ: dict[str, str] = field(default_factory=dict)
     daemon: Daemon = field(init=False)
@@ -59,7 +60,8 @@ class Site:
             each.mkdir(parents=True)
         (home / ".gitconfig").write_text(GITCONFIG, encoding="utf-8")
         self.environ = ground.environment(home, self.base)
-        self.environ |= self.script.settle(home, self.folder, self.endpoint.url)
+        for program in (self.installed, *self.others):
+            self.environ |= rehearsed(program.cli).settle(home, self.folder, self.endpoint.url)
         self.environ["AT_HOME"] = str(self.folder / "at")
         self._configure()
         (self.repository / "poem.txt").write_text(POEM, encoding="utf-8")
@@ -73,9 +75,11 @@ class Site:
         self.daemon.environ.pop("AT_FAILPOINT", None)  # the next daemon lives on
 
     def _configure(self) -> None:
-        lines = [f"[agents.{self.cli}]", f'binary = "{self.installed.binary}"']
-        if self.watchdog is not None:
-            lines.append(f"timeout_seconds = {self.watchdog}")
+        lines: list[str] = []
+        for each in (self.installed, *self.others):
+            lines += [f"[agents.{each.cli}]", f'binary = "{each.binary}"']
+            if self.watchdog is not None:
+                lines.append(f"timeout_seconds = {self.watchdog}")
         (self.folder / "at" / "config.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def git(self, *words: str) -> str:

@@ -14,7 +14,6 @@ from at_cli.prove.case import Cannot, Case, CaseResult, Failed, TableCell
 from at_cli.prove.scene import Scene
 from at_cli.prove.site import Site
 from at_core.errors import AtError
-from at_session.rehearsal.clis import rehearsed
 from at_session.rehearsal.endpoint import Endpoint
 
 JOBS = 3
@@ -100,7 +99,6 @@ class Table:
         site = Site(
             self.folder / f"{self.installed.cli}-{name}",
             self.installed,
-            rehearsed(self.installed.cli),
             endpoint,
             self.base,
             watchdog=case.watchdog if case else None,

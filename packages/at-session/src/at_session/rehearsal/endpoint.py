@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,7 @@ from at_session.rehearsal.wires.responses import Responses
 WIRES: tuple[Wire, ...] = (Messages(), GenerateContent(), ChatCompletions(), Responses())
 
 NO_SCRIPT = Say("There is no script for this prompt.")
-AUXILIARY = Say("Rehearsal")
+AUXILIARY = "Rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,23 @@ class Exchange:
     """The name that holds the answer back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a request of a script came and when its answer was over, on the clock that only grows; None if it is not."""
+
+    marker: str | None
+    began: float
+    ended: float | None
+
+
 class Endpoint:
     """A context manager; `url` is its base address. Scripts are added by marker name."""
 
     def __init__(self) -> None:
         self._scripts: dict[str, Script] = {}
         self._exchanges: list[Exchange] = []
+        self._began: dict[int, float] = {}
+        self._ended: dict[int, float] = {}
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._released: set[str] = set()
@@ -88,6 +100,15 @@ class Endpoint:
         """The exchanges of one script."""
         return [exchange for exchange in self.exchanges() if exchange.marker == name]
 
+    def spans(self) -> list[Span]:
+        """When the turns' requests were under way."""
+        with self._changed:
+            return [
+                Span(each.marker, self._began[each.number], self._ended.get(each.number))
+                for each in self._exchanges
+                if not each.request.auxiliary
+            ]
+
     def sent(self, exchanges: Iterable[Exchange]) -> Tokens:
         """The sum of the figures that were sent."""
         return sum((exchange.tokens for exchange in exchanges if exchange.tokens is not None), Tokens())
@@ -113,10 +134,11 @@ class Endpoint:
 
     def take(self, path: str, key: str, request: ModelRequest, body: dict[str, Any]) -> Exchange:
         """Choose the reply of a request and record both, before anything is sent."""
-        marker = _marker(request)
+        marker = _marker(request) or _marker_in(body)
         with self._changed:
             if request.auxiliary:
-                reply: Reply = AUXILIARY
+                # A summary keeps the word, so that what follows it belongs to the same script.
+                reply: Reply = Say(f"{AUXILIARY} rehearse:{marker}" if marker else AUXILIARY)
             else:
                 script = self._scripts.get(marker or "")
                 reply = script.next() if script else NO_SCRIPT
@@ -125,8 +147,15 @@ class Endpoint:
             tokens = None if isinstance(reply, Refuse | Hang | Drop) else Tokens.of_response(number)
             exchange = Exchange(number, path, key, request, marker, reply, tokens, body, held)
             self._exchanges.append(exchange)
+            self._began[number] = time.monotonic()
             self._changed.notify_all()
         return exchange
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer is over, or the client went away."""
+        with self._changed:
+            self._ended[exchange.number] = time.monotonic()
+            self._changed.notify_all()
 
     def hold(self, name: str) -> bool:
         """Wait for a release; true when the endpoint closes meanwhile."""
@@ -145,6 +174,12 @@ def _marker(request: ModelRequest) -> str | None:
         if found:
             return str(found[-1])
     return None
+
+
+def _marker_in(body: dict[str, Any]) -> str | None:
+    """The last marker anywhere: a conversation that was summarised has it in the summary alone."""
+    found = MARKER.findall(json.dumps(body))
+    return str(found[-1]) if found else None
 
 
 class _Server(ThreadingHTTPServer):
@@ -183,6 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, wire: Wire, body: dict[str, Any]) -> None:
         key = self.headers.get("x-api-key") or self.headers.get("authorization") or ""
         exchange = self.server.endpoint.take(self.path, key, wire.read(self.path, body), body)
+        try:
+            self._say(wire, exchange)
+        finally:
+            self.server.endpoint.finished(exchange)
+
+    def _say(self, wire: Wire, exchange: Exchange) -> None:
         request, reply, tokens = exchange.request, exchange.reply, exchange.tokens or Tokens()
         if exchange.held is not None and self.server.endpoint.hold(exchange.held):
             return

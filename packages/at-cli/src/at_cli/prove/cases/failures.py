@@ -46,8 +46,9 @@ def quota(scene: Scene) -> str:
 
 def server_error(scene: Scene) -> str:
     """500 for ever."""
-    began, scene.patience = monotonic(), BOUND_SECONDS
     bead = scene.run(f"Write. {scene.script(scene.model.broken())}")
+    scene.asked_model()
+    began, scene.patience = monotonic(), BOUND_SECONDS
     reason = scene.failed(bead)
     seconds = monotonic() - began
     return f"failed after {seconds:.0f} s and {len(scene.exchanges())} requests: {reason}"
@@ -55,15 +56,16 @@ def server_error(scene: Scene) -> str:
 
 def login(scene: Scene) -> str:
     """401."""
-    began = monotonic()
     bead = scene.run(f"Write. {scene.script(scene.model.login_refused())}")
+    scene.asked_model()
+    began = monotonic()
     reason = scene.failed(bead)
     seconds = monotonic() - began
     must(seconds < 60, f"it failed only after {seconds:.0f} s")
     document = scene.show(bead)
     must(document["exit_code"] == 3, f"`run --wait` ends with {document['exit_code']}")
     hints = " ".join(str(want.get("hint")) for want in document["attention"])
-    must(scene.site.cli in hints, f"nothing says how to log in: {hints}")
+    must(scene.cli in hints, f"nothing says how to log in: {hints}")
     return f"{reason} (after {seconds:.0f} s; next: {hints})"
 
 
@@ -82,9 +84,14 @@ def cut(scene: Scene) -> str:
 
 
 def context(scene: Scene) -> str:
-    """The conversation no longer fits."""
-    bead = scene.run(f"Write. {scene.script(scene.model.too_long())}")
-    return scene.failed(bead, "context")
+    """The conversation no longer fits: the CLI makes it shorter and goes on, or the bead fails and says so."""
+    bead = scene.run(f"Write. {scene.script(scene.model.too_long(), scene.write(), DONE)}")
+    document = scene.settled(bead)
+    if document["bead"]["status"] == "failed":
+        return scene.failed(bead, "context")
+    scene.landed(bead)
+    must(scene.on_main(scene.file) == "written\n", f"{scene.file} is not on main as it was written")
+    return "the CLI summarised the conversation and went on; landed"
 
 
 def never_answers(scene: Scene) -> str:
