@@ -95,6 +95,23 @@ def test_a_usage_limit_is_parked_until_the_reset_that_the_cli_gave(
     assert entry["reset_at"] == "2030-03-17T17:46:40Z"
 
 
+def test_a_nudge_in_mid_turn_waits_for_a_turn_of_its_own(product: Product, endpoint: Endpoint) -> None:
+    marker = endpoint.script("work", write("a.txt"), Stream(2.0))
+    document = product.json("run", marker, "--cli", "codex")
+    bead, agent = str(document["bead"]["id"]), str(document["agent"]["name"])
+    product.wait(bead, "message.started")
+    nudged = endpoint.script("nudge", write("b.txt"), Say("And b."))
+    product.at("nudge", agent, "-m", f"Write b as well. {nudged}")
+    assert endpoint.wait_for(lambda: len(endpoint.of("nudge")) == 2, 40)
+    product.wait(bead, "bead.proved")
+    assert (endpoint.deliveries("work"), endpoint.deliveries("nudge")) == (1, 1)
+    events = [event for event in product.json_lines("events") if event["bead_id"] == bead]
+    spoken = [event["payload"]["text"] for event in events if event["type"] == "text.spoken"]
+    assert spoken[-1] == "And b."
+    assert spoken[-3].splitlines()[-1] == "line 10"
+    assert [event["type"] for event in events].count("turn.ended") == 2
+
+
 def test_killed_ten_times_while_it_streams_and_while_it_waits_nothing_is_lost_or_repeated(
     product: Product, endpoint: Endpoint
 ) -> None:
