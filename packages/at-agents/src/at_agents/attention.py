@@ -60,7 +60,16 @@ def attention(world: World) -> list[Attention]:
     if login := world.agent_facts.get(AgentFact.LOGIN):
         found.append(Attention("login", agent, bead, login["message"], None, login["how"]))
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and world.bead.status is BeadStatus.SLUNG:
-        found.append(Attention("limit", agent, bead, limit["message"], limit.get("reset_at")))
+        found.append(
+            Attention(
+                "limit",
+                agent,
+                bead,
+                limit["message"],
+                limit.get("reset_at"),
+                f"at resume {agent}, to try at once",
+            )
+        )
     if parked := world.parked:
         found.append(Attention("budget", agent, bead, parked["reason"], parked["passes_at"], parked["hint"]))
     if halted := _halted(world):
@@ -68,7 +77,8 @@ def attention(world: World) -> list[Attention]:
     if world.bead.status is BeadStatus.REVIEW and (blocked := world.facts.get(BeadFact.BLOCKED)):
         kind = _KIND_OF_BLOCK.get(blocked["kind"], "unknown")
         found.append(Attention(kind, agent, bead, blocked["reason"], None, blocked.get("hint", "")))
-    if world.bead.status in (BeadStatus.FAILED, BeadStatus.ESCALATED):
+    # A refused login is told above, with what to do about it.
+    if world.bead.status in (BeadStatus.FAILED, BeadStatus.ESCALATED) and not login:
         outcome = world.facts.get(BeadFact.OUTCOME) or {}
         found.append(
             Attention("failed", agent, bead, outcome.get("reason", ""), None, outcome.get("hint", ""))

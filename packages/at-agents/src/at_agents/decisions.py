@@ -68,7 +68,7 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class QueueMessage:
     """Queue text for the agent; the id is derived from its cause, so it is queued once."""
 
     id: UUID
@@ -100,7 +100,7 @@ class WakeAt:
     at: datetime
 
 
-Action = Do | Transition | Say | Put | Tell | WakeAt
+Action = Do | Transition | QueueMessage | Put | Tell | WakeAt
 
 
 @dataclass(frozen=True, slots=True)

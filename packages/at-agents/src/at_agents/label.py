@@ -118,6 +118,11 @@ def _before_first_start(world: World) -> tuple[str, ...]:
 
 
 def _exit_words(world: World) -> str:
+    cause = world.process.get("cause")
+    return f"{_exit_status(world)}: {cause}" if cause else _exit_status(world)
+
+
+def _exit_status(world: World) -> str:
     if signal := world.process.get("exit_signal"):
         return f"its process ended by signal {signal}"
     code = world.process.get("exit_code")

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from at_agents import prompts
-from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, World, derived_id
+from at_agents.decisions import Action, Do, IntentKind, Put, QueueMessage, Tell, Transition, World, derived_id
 from at_agents.lifecycle import short
 from at_core.types import BeadStatus, GateResult, IntentState, MessageKind
-from at_core.vocabulary import BeadFact, EventType
+from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 SOMEBODY_ELSE = "somebody else"
 TARGET_IN_CLONE = "refs/at/target"
@@ -133,7 +133,7 @@ def _collect(world: World) -> list[Action]:
 
 def _no_change(world: World, tree: str) -> Transition:
     denied = tuple(world.turn.get("denied") or ())
-    refused = f" ({', '.join(denied[:3])} was refused)" if denied else ""
+    refused = f" ({', '.join(denied[:3])} was refused)" if denied else _failed_tools(world)
     said = " although the agent said that it is done" if world.turn.get("text") else ""
     reason = (
         f"no change was made{refused}: the turn ended{said}, and its tree {tree[:12]} is that of its base"
@@ -141,6 +141,12 @@ def _no_change(world: World, tree: str) -> Transition:
     return Transition(
         BeadStatus.FAILED, EventType.BEAD_FAILED, "no_change", reason, f"at retry {short(world)} -m TEXT"
     )
+
+
+def _failed_tools(world: World) -> str:
+    """A tool that is not there or did not work is the likely reason, so its own words are told."""
+    failed = (world.agent_facts.get(AgentFact.TOOLS) or {}).get("failed") or ()
+    return f" (a tool did not work: {failed[-1]})" if failed else ""
 
 
 def _merged_by_others(branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> Put:
@@ -289,6 +295,8 @@ def _send_back(world: World, kind: str, reason: str, body: str) -> list[Action]:
     number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0))
     return [
         Put(BeadFact.ROUNDS, {"count": count}),
-        Say(derived_id(world.bead.id, "back", world.generation, number), MessageKind.SEND_BACK, body),
+        QueueMessage(
+            derived_id(world.bead.id, "back", world.generation, number), MessageKind.SEND_BACK, body
+        ),
         Transition(BeadStatus.SLUNG, EventType.BEAD_SENT_BACK, kind, reason),
     ]

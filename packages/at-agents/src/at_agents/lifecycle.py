@@ -8,7 +8,18 @@ from typing import Any
 
 from at_agents import prompts, trouble
 from at_agents.budget import park, reached, unpark
-from at_agents.decisions import Action, Do, IntentKind, Put, Say, Tell, Transition, WakeAt, World, derived_id
+from at_agents.decisions import (
+    Action,
+    Do,
+    IntentKind,
+    Put,
+    QueueMessage,
+    Tell,
+    Transition,
+    WakeAt,
+    World,
+    derived_id,
+)
 from at_core.record import parse_time
 from at_core.text import one_line
 from at_core.types import BeadStatus, IntentState, MessageKind
@@ -61,16 +72,21 @@ def stop(session: str, reason: str) -> Do:
     return Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": reason})
 
 
-def after_exit(world: World, code: int | None, signal: int | None, asked: bool) -> list[Action]:
-    """What the end of a process means: which messages will get no answer, and whether it was a crash."""
+def after_exit(
+    world: World, code: int | None, signal: int | None, asked: bool, cause: str = ""
+) -> list[Action]:
+    """What the end of a process means: which messages will get no answer, and whether it was a crash.
+
+    `cause` is what the machine tells of why it ended, in words.
+    """
     turn = dict(world.turn)
     actions: list[Action] = []
     if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages) or _ended_with_it(world):
         actions.append(Put(AgentFact.TURN, turn | {"state": "cut"}, "holder"))
         if not asked:
-            actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
+            actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal, cause), "holder"))
     elif not asked and world.bead.status is BeadStatus.SLUNG and world.open_messages:
-        actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal), "holder"))
+        actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal, cause), "holder"))
     return actions
 
 
@@ -111,7 +127,7 @@ def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
     identity = derived_id(world.bead.id, "limit", limit["try_at"], world.turn.get("number"))
     return [
         Put(AgentFact.LIMIT, None),
-        Say(identity, MessageKind.NUDGE, prompts.limit_over(world.lost_prompt)),
+        QueueMessage(identity, MessageKind.NUDGE, prompts.limit_over(world.lost_prompt)),
     ]
 
 
@@ -177,9 +193,9 @@ def _without_process(world: World) -> list[Action]:
     return actions
 
 
-def _go_on(world: World, attempt: int) -> Say:
+def _go_on(world: World, attempt: int) -> QueueMessage:
     identity = derived_id(world.bead.id, "go-on", attempt, world.turn.get("number"))
-    return Say(identity, MessageKind.NUDGE, prompts.go_on())
+    return QueueMessage(identity, MessageKind.NUDGE, prompts.go_on())
 
 
 def _verdict(world: World) -> list[Action]:
@@ -242,11 +258,13 @@ def _silence(world: World) -> list[Action]:
     ]
 
 
-def _one_more_crash(world: World, code: int | None, signal: int | None) -> dict[str, Any]:
+def _one_more_crash(world: World, code: int | None, signal: int | None, cause: str) -> dict[str, Any]:
     count = int((world.agent_facts.get(AgentFact.CRASHES) or {}).get("count", 0)) + 1
     waits = world.policy.crash_backoff_seconds
     wait = waits[min(count, len(waits)) - 1]
     last = f"signal {signal}" if signal else f"exit code {code}" if code is not None else "no exit status"
+    if cause:
+        last += f" ({cause})"
     words = world.agent_facts.get(AgentFact.LAST_WORDS) or {}
     if words.get("session") == world.process.get("session") and (
         said := one_line(words.get("text", ""), WORDS)

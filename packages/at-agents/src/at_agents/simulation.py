@@ -21,7 +21,7 @@ from at_agents.decisions import (
     IntentKind,
     Policy,
     Put,
-    Say,
+    QueueMessage,
     Scope,
     Transition,
     Unit,
@@ -91,7 +91,7 @@ class Simulation:
         self.budget, self.day_budget = budget, day_budget
         self.costs: list[tuple[datetime, float]] = []
         self.others = 0.0
-        self._say(Say(derived_id("prompt"), MessageKind.PROMPT, "do it"))
+        self._say(QueueMessage(derived_id("prompt"), MessageKind.PROMPT, "do it"))
         self.settle()
 
     # --- what a test lets happen -----------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ class Simulation:
                 if action.to is not BeadStatus.REVIEW:
                     self.facts.pop(BeadFact.BLOCKED, None)
                 return True
-            case Say():
+            case QueueMessage():
                 self._say(action)
                 return True
             case Put():
@@ -423,7 +423,7 @@ class Simulation:
         self.facts[BeadFact.LOOK] = {"number": number, "why": why}
         self.facts.pop(BeadFact.BLOCKED, None)
 
-    def _say(self, say: Say) -> None:
+    def _say(self, say: QueueMessage) -> None:
         if all(message.id != say.id for message in self.messages):
             self.messages.append(
                 Message(

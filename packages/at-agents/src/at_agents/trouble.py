@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from at_agents import prompts
-from at_agents.decisions import Action, Awake, Policy, Say, WakeAt, World, derived_id
+from at_agents.decisions import Action, Awake, Policy, QueueMessage, WakeAt, World, derived_id
 from at_core.record import parse_time
 from at_core.types import MessageKind
 from at_core.vocabulary import AgentFact
@@ -61,4 +61,4 @@ def go_on(world: World) -> list[Action]:
     if world.now < try_at:
         return [WakeAt(try_at)]
     identity = derived_id(world.bead.id, "trouble", world.turn.get("number"))
-    return [Say(identity, MessageKind.NUDGE, prompts.trouble_over(world.lost_prompt))]
+    return [QueueMessage(identity, MessageKind.NUDGE, prompts.trouble_over(world.lost_prompt))]

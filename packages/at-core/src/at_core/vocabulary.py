@@ -44,6 +44,7 @@ class EventType(StrEnum):
     AGENT_STOPPED = "agent.stopped"
     AGENT_LOST = "agent.lost"
     AGENT_SILENT = "agent.silent"
+    CLI_CHANGED = "cli.changed"
     SESSION_NAMED = "session.named"
     MESSAGE_QUEUED = "message.queued"
     MESSAGE_SENT = "message.sent"
@@ -116,7 +117,8 @@ class AgentFact(StrEnum):
     """Observations about an agent. Values are JSON objects."""
 
     PROCESS = "process"
-    """{state: running|exited|lost, session, pid, exit_code, exit_signal, attempt, asked, bead}; asked: we ended it."""
+    """{state: running|exited|lost, session, pid, exit_code, exit_signal, attempt, asked, bead, cause}; asked: we ended it,
+    cause: what the machine tells of why it ended."""
     TURN = "turn"
     """{state: working|ended|cut, message_id, outcome, failure, error, number, denied, text}; cut: the process ended in it."""
     SIGN_OF_LIFE = "sign_of_life"
@@ -131,6 +133,10 @@ class AgentFact(StrEnum):
     """{message, how} or null."""
     STOPPED = "stopped"
     """{by, reason} while a person wants it not to run, or null."""
+    VERSION = "version"
+    """{version, before}: what its CLI calls itself, and what it did at the start before it changed."""
+    TOOLS = "tools"
+    """{open: {id: name}, failed: [words]}: calls of this turn that are under way, and the last that failed."""
     CRASHES = "crashes"
     """{count, last, try_at}: ends without being asked to, since the last turn that ended."""
     LAST_WORDS = "last_words"

@@ -12,6 +12,7 @@ from at_agents import trouble
 from at_agents.decisions import Action, Awake, Do, IntentKind, Policy, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
 from at_core.record import parse_time
+from at_core.text import one_line
 from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.ledger import Change
@@ -19,6 +20,8 @@ from at_daemon.prices import cost_of
 from at_session import vocabulary as seen
 
 MOST_TEXT = 20_000
+TOOL_WORDS = 160
+MOST_FAILED_TOOLS = 3
 SOONEST_RETRY_SECONDS = 1.0
 
 
@@ -58,6 +61,7 @@ class Intake:
                 self._tell(EventType.TEXT_SPOKEN, text=event.text[:MOST_TEXT])
             case seen.ToolStarted():
                 self._put(AgentFact.RETRYING, None)
+                self._tools(event.tool_id, event.name)
                 self._tell(
                     EventType.TOOL_STARTED,
                     tool=event.name,
@@ -65,6 +69,7 @@ class Intake:
                     tool_id=event.tool_id,
                 )
             case seen.ToolEnded():
+                self._tool_ended(event)
                 self._tell(
                     EventType.TOOL_ENDED, tool_id=event.tool_id, ok=event.ok, output=event.output[:MOST_TEXT]
                 )
@@ -107,7 +112,17 @@ class Intake:
         since: float | None = before.get("awake", sign.get("awake"))
         return since
 
+    def _version(self, version: str | None) -> None:
+        """An upgrade between two starts is a fact that a person may need to understand what follows."""
+        before = self.change.fact(self.agent.id, AgentFact.VERSION) or {}
+        if version is None or before.get("version") == version:
+            return
+        self._put(AgentFact.VERSION, {"version": version, "before": before.get("version")})
+        if before:
+            self._tell(EventType.CLI_CHANGED, cli=self.session.cli, before=before["version"], version=version)
+
     def _named(self, event: seen.SessionStarted) -> None:
+        self._version(event.version)
         if self.bead is not None and self.change.fact(self.bead.id, BeadFact.SESSION) != {
             "id": event.session_id
         }:
@@ -175,6 +190,7 @@ class Intake:
             },
         )
         self._put(AgentFact.RETRYING, None)
+        self._put(AgentFact.TOOLS, None)
 
     def _turn_ended(self, event: seen.TurnEnded) -> None:
         message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)
@@ -213,6 +229,25 @@ class Intake:
         """When the agent was last heard, on the clock that stands still while the machine sleeps."""
         sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
         return {name: sign.get(name) for name in ("awake", "boot")}
+
+    def _tools(self, tool_id: str, name: str) -> None:
+        tools = self.change.fact(self.agent.id, AgentFact.TOOLS) or {}
+        self._put(AgentFact.TOOLS, {**tools, "open": {**tools.get("open", {}), tool_id: name}})
+
+    def _tool_ended(self, event: seen.ToolEnded) -> None:
+        """A tool that is refused or does not exist is why a turn changed nothing, so the last words of each are kept."""
+        tools = self.change.fact(self.agent.id, AgentFact.TOOLS) or {}
+        still = dict(tools.get("open", {}))
+        name = still.pop(event.tool_id, "")
+        failed = list(tools.get("failed", []))
+        if not event.ok:
+            failed.append(
+                f"{name}: {one_line(event.output, TOOL_WORDS)}"
+                if name
+                else one_line(event.output, TOOL_WORDS)
+            )
+        if still or failed or tools:
+            self._put(AgentFact.TOOLS, {"open": still, "failed": failed[-MOST_FAILED_TOOLS:]})
 
     def _trouble(self, event: seen.TurnEnded) -> dict[str, Any] | None:
         before = self.change.fact(self.agent.id, AgentFact.TROUBLE)
@@ -324,8 +359,12 @@ def process_ended(
     lost: bool,
     asked: bool,
     source: str,
+    cause: str = "",
 ) -> None:
-    """A session's process is gone: end its record, settle its messages, count a crash if nobody asked for it."""
+    """A session's process is gone: end its record, settle its messages, count a crash if nobody asked for it.
+
+    `cause` is what the machine tells of why it ended.
+    """
     tx = change.tx
     tx.end_session(session.id, change.now, code, signal)
     process = change.fact(session.agent_id, AgentFact.PROCESS) or {}
@@ -336,6 +375,7 @@ def process_ended(
             "exit_code": code,
             "exit_signal": signal,
             "asked": asked,
+            "cause": cause,
         }
         change.put(session.agent_id, AgentFact.PROCESS, process | ended, source)
     change.put(session.agent_id, AgentFact.RETRYING, None)
@@ -344,9 +384,11 @@ def process_ended(
             tx.close_ask(ask.id, change.now, True)
     event = EventType.AGENT_LOST if lost else EventType.AGENT_EXITED
     bead = world.bead if world else None
-    change.tell(event, bead, agent, exit_code=code, exit_signal=signal, session=session.id, asked=asked)
+    change.tell(
+        event, bead, agent, exit_code=code, exit_signal=signal, session=session.id, asked=asked, cause=cause
+    )
     if world is not None and bead is not None:
-        _settle_messages(change, world, after_exit(world, code, signal, asked))
+        _settle_messages(change, world, after_exit(world, code, signal, asked, cause))
     change.touch_waiting()
 
 

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import anyio
 
-from at_agents.decisions import Action, Do, Put, Say, Tell, Transition, WakeAt, World
+from at_agents.decisions import Action, Do, Put, QueueMessage, Tell, Transition, WakeAt, World
 from at_agents.label import label
 from at_agents.reconcile import reconcile
 from at_core.errors import NoSpaceLeft
@@ -249,7 +249,7 @@ def apply(change: Change, world: World, action: Action) -> bool:
                 bead, action.to, action.event, kind=action.kind, reason=action.reason, hint=action.hint
             )
             return True
-        case Say():
+        case QueueMessage():
             return change.say(bead, action.id, action.kind, action.body)
         case Put():
             subject = bead.agent_id if isinstance(action.name, AgentFact) else bead.id

@@ -25,7 +25,7 @@ from at_agents.decisions import Do, IntentKind
 from at_core.paths import Home
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
-from at_daemon import environments
+from at_daemon import causes, environments
 from at_daemon.failpoints import failpoint
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
@@ -369,14 +369,17 @@ class LiveSessions:
                 return
             bead = change.tx.bead(record.bead_id) if record.bead_id else None
             world = self._ledger.worlds.of(change.tx, bead) if bead else None
+            asked, signal = stop_was_asked(change, record.id), exit_status.signal if exit_status else None
+            boot = self._ledger.worlds.clock.awake().boot
             process_ended(
                 change,
                 record,
                 world,
                 code=exit_status.code if exit_status else None,
-                signal=exit_status.signal if exit_status else None,
+                signal=signal,
                 lost=lost,
-                asked=stop_was_asked(change, record.id),
+                asked=asked,
+                cause=causes.cause(record.launch, boot, signal, causes.oom_kills(), asked=asked),
                 source="holder" if exit_status else "daemon",
             )
 

@@ -20,7 +20,10 @@ from at_session.vocabulary import (
     Limited,
     PromptForgotten,
     Retrying,
+    SessionStarted,
     Text,
+    ToolEnded,
+    ToolStarted,
     TurnEnded,
     TurnOutcome,
     TurnStarted,
@@ -207,3 +210,30 @@ def test_a_turn_that_goes_through_ends_the_trouble(desk: Desk) -> None:
     end(desk, session, TurnEnded(TurnOutcome.COMPLETED))
     assert state(desk, bead)[0] is BeadStatus.REVIEW
     assert desk.do(lambda change: change.fact(session.agent_id, AgentFact.TROUBLE)) is None
+
+
+def test_a_changed_version_is_told_once_and_the_first_one_is_no_change(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    for version in ("1.0", "1.0", "1.1", None, "1.1"):
+        hear(desk, session, SessionStarted("s", version=version))
+    told = [e.payload for e in desk.do(lambda change: change.tx.events()) if e.event_type == "cli.changed"]
+    assert told == [{"cli": "demo", "before": "1.0", "version": "1.1"}]
+
+
+def test_the_last_words_of_tools_that_failed_are_kept_for_the_turn(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+
+    def failed() -> list[str]:
+        tools = desk.do(lambda change: change.fact(agent.id, AgentFact.TOOLS)) or {}
+        return list(tools.get("failed", []))
+
+    hear(desk, session, TurnStarted(), ToolStarted("t1", "Write", "a.txt"), ToolEnded("t1", True, "ok"))
+    assert failed() == []
+    hear(desk, session, ToolStarted("t2", "Paint", "it"), ToolEnded("t2", False, "no such tool\nreally"))
+    assert failed() == ["Paint: no such tool really"]
+    hear(desk, session, *(ToolEnded(f"u{number}", False, f"no {number}") for number in range(5)))
+    assert failed() == ["no 2", "no 3", "no 4"]
+    hear(desk, session, TurnEnded(TurnOutcome.COMPLETED), TurnStarted())
+    assert failed() == []

@@ -90,7 +90,7 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True)
 class SessionLost:
-    """The CLI does not know the session that it was told to resume; it exits, and a new session is needed."""
+    """The CLI does not know the session that it was told to resume. It exits, or the driver begins another in its place."""
 
     session_id: str
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from at_cli.__about__ import __version__
 from at_cli.doctor import facts, judge
@@ -14,14 +15,18 @@ from at_cli.verb import verb
 from at_cli.views.words import count
 from at_core.errors import AtError
 
+if TYPE_CHECKING:
+    from at_core.config import AgentsConfig
+
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
 @verb(example="at doctor")
 def command(face: Face) -> int:
-    """Check this machine: Python, git, agent programs and logins, daemon, folders. Uses no network, starts nothing.
+    """Check this machine: Python, git, agent programs and logins, daemon, folders.
 
-    Exit code 1 if something fails that has to be fixed first.
+    It uses no network and starts no agent. "As tested" is a version that the product's own tests drive; with any other,
+    at prove shows what holds. Exit code 1 if something fails that has to be fixed first.
     """
     with face.progress("asking the agent programs for their versions"):
         checks = list(examine(face))
@@ -46,24 +51,31 @@ def examine(face: Face) -> Iterator[Check]:
 
 
 def _agent_programs(face: Face, environ: Mapping[str, str]) -> Iterator[Check]:
-    from at_session.drivers import known_clis
+    from at_session.drivers import driver_for
 
-    driven = set(known_clis())
-    programs = facts.find_programs(binaries(face), environ)
+    agents = configured(face)
+    binaries = [(cli.name, getattr(agents, cli.name).binary) for cli in KNOWN]
+    programs = facts.find_programs(binaries, environ)
     found = any(program.path for program in programs)
     for cli, program in zip(KNOWN, programs, strict=True):
-        yield judge.agent_program(cli, program, draws_on(cli, environ), cli.name in driven, found)
+        yield judge.agent_program(
+            cli,
+            program,
+            draws_on(cli, environ),
+            draws_on=driver_for(cli.name).capabilities.draws_on,
+            refused=facts.refusal(cli.name, getattr(agents, cli.name).allow, environ, face.folder),
+            any_found=found,
+        )
 
 
-def binaries(face: Face) -> list[tuple[str, str]]:
-    """Each agent program's name and the binary that the settings give it; its name where the settings are broken."""
-    from at_core.config import Config
+def configured(face: Face) -> AgentsConfig:
+    """What the settings say of the agent programs; the defaults where the settings are broken."""
+    from at_core.config import AgentsConfig, Config
 
     try:
-        agents = Config.load_from(face.home.config_file, face.environ).agents
+        return Config.load_from(face.home.config_file, face.environ).agents
     except AtError:
-        return [(cli.name, cli.name) for cli in KNOWN]
-    return [(cli.name, getattr(agents, cli.name).binary) for cli in KNOWN]
+        return AgentsConfig()
 
 
 def _settings(face: Face) -> Check:

@@ -14,7 +14,7 @@ from at_cli.ended import EndedBySignal, Ending, ended_by_signals
 from at_cli.errors import CannotProve
 from at_cli.face import Face
 from at_cli.prove import ground, report
-from at_cli.prove.case import Case, CaseResult, TableCell
+from at_cli.prove.case import Case, CaseResult, Played
 from at_cli.prove.cases import CASES
 from at_cli.prove.chaos import shaken
 from at_cli.prove.table import JOBS, Table, plainly
@@ -126,7 +126,7 @@ def _play(
             )
         )
     play = plainly if seed is None else functools.partial(shaken, seed)
-    cells: list[TableCell] = []
+    cells: list[Played] = []
     troubles: list[str] = []
     for installed in clis:
         table = Table(folder, installed, cases, face.environ, play, jobs)

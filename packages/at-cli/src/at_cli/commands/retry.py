@@ -12,7 +12,9 @@ from at_cli.waiting import settle
 @verb(example='at retry 3f2a9c1e -m "The fixture is in tests/data"')
 @click.argument("bead", type=BEAD)
 @message_option(required=False)
-@click.option("--fresh", is_flag=True, help="In a new session of the CLI, which knows nothing of the last one.")
+@click.option(
+    "--fresh", is_flag=True, help="In a new session of the CLI, which knows nothing of the last one."
+)
 @wait_options
 def command(
     face: Face, bead: str, message: str | None, fresh: bool, wait: bool, timeout: float | None

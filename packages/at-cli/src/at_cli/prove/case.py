@@ -57,7 +57,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class TableCell:
+class Played:
     """One case on one CLI, played."""
 
     cli: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from at_cli.face import Document
-from at_cli.prove.case import Case, CaseResult, TableCell
+from at_cli.prove.case import Case, CaseResult, Played
 from at_cli.prove.ground import Installed
 from at_cli.style import Look
 
@@ -21,7 +21,7 @@ def opening(style: Look, clis: Sequence[Installed], cases: Sequence[Case], chaos
     return [style.paint("bold", style.plain(head)), style.paint("dim", told), ""]
 
 
-def cell_line(style: Look, cell: TableCell) -> str:
+def cell_line(style: Look, cell: Played) -> str:
     """One cell, as soon as it is known."""
     word = style.paint(COLOURS[cell.verdict], f"{WORDS[cell.verdict]:<6}")
     head = f"{cell.cli:<8} {cell.case:<24} {word} {cell.seconds:6.1f} s"
@@ -29,7 +29,7 @@ def cell_line(style: Look, cell: TableCell) -> str:
 
 
 def table(
-    style: Look, clis: Sequence[Installed], cases: Sequence[Case], cells: Sequence[TableCell]
+    style: Look, clis: Sequence[Installed], cases: Sequence[Case], cells: Sequence[Played]
 ) -> list[str]:
     """Cases by CLIs, with seconds."""
     found = {(cell.cli, cell.case): cell for cell in cells}
@@ -42,13 +42,13 @@ def table(
     return lines
 
 
-def _box(style: Look, cell: TableCell | None) -> str:
+def _box(style: Look, cell: Played | None) -> str:
     if cell is None:
         return f"{'-':>16}"
     return style.paint(COLOURS[cell.verdict], f"{WORDS[cell.verdict]:>7}{cell.seconds:7.1f} s")
 
 
-def ending(style: Look, cells: Sequence[TableCell], seconds: float, troubles: Sequence[str]) -> list[str]:
+def ending(style: Look, cells: Sequence[Played], seconds: float, troubles: Sequence[str]) -> list[str]:
     """How many, and what is to be done about failures."""
     count = {verdict: sum(cell.verdict is verdict for cell in cells) for verdict in CaseResult}
     told = f"{count[CaseResult.PASS]} passed, {count[CaseResult.FAIL]} failed, {count[CaseResult.CANNOT]} cannot, in {seconds:.0f} s"
@@ -60,7 +60,7 @@ def ending(style: Look, cells: Sequence[TableCell], seconds: float, troubles: Se
 def document(
     clis: Sequence[Installed],
     cases: Sequence[Case],
-    cells: Sequence[TableCell],
+    cells: Sequence[Played],
     seconds: float,
     seed: int | None,
     troubles: Sequence[str],

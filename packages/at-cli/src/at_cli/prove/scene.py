@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from at_cli.clock import monotonic
 from at_cli.prove.case import Failed, must
 from at_cli.prove.site import Document, Site
 from at_core.api import BY_NAME
-from at_core.errors import AtError
+from at_core.errors import AtError, DaemonUnreachable
 from at_session.rehearsal.clis import RehearsedCli, rehearsed
 from at_session.rehearsal.endpoint import Exchange
 from at_session.rehearsal.replies import Reply, Say, Tokens, ToolUse, UseTools
@@ -20,6 +21,7 @@ from at_session.rehearsal.replies import Reply, Say, Tokens, ToolUse, UseTools
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 5.0
 EVENTS_AT_ONCE = 1000
+STARTS = 4
 DONE = Say("Done.")
 
 
@@ -113,8 +115,15 @@ class Scene:
         """One operation of the API. Raises AtError; Failed once the table is given up."""
         must(not self.site.given_up.is_set(), "given up")
         if BY_NAME[route].method == "GET":
-            return self.site.daemon.call(route, **values)
+            return self._asked(route, values)
         return self.guard(self.site.daemon.call)(route, **values)
+
+    def _asked(self, route: str, values: dict[str, Any]) -> Any:
+        """A question may be asked again: a daemon that is killed while it starts is started by the next call."""
+        for _ in range(STARTS):
+            with contextlib.suppress(DaemonUnreachable):
+                return self.site.daemon.call(route, **values)
+        return self.site.daemon.call(route, **values)
 
     def run(self, prompt: str, *, land: bool = True, env: Mapping[str, str] | None = None) -> str:
         """As `at run`, in the site's environment and `env`; the bead's id."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from at_cli.clock import monotonic
 from at_cli.prove import ground
-from at_cli.prove.case import Cannot, Case, CaseResult, Failed, TableCell
+from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played
 from at_cli.prove.scene import Scene
 from at_cli.prove.site import Site
 from at_core.errors import AtError
@@ -36,12 +36,12 @@ class Table:
     """What could not be cleaned up."""
     given_up: threading.Event = field(default_factory=threading.Event)
 
-    def cells(self) -> Generator[TableCell, None, None]:
+    def cells(self) -> Generator[Played, None, None]:
         """Play all; the order is that of their ends."""
         waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
         for case in sorted(self.cases, key=lambda case: (not case.long, not case.alone)):
             waiting.put(case)
-        played: queue.SimpleQueue[TableCell] = queue.SimpleQueue()
+        played: queue.SimpleQueue[Played] = queue.SimpleQueue()
         with Endpoint() as endpoint:
             count = min(self.jobs, len(self.cases))
             threads = [
@@ -65,7 +65,7 @@ class Table:
         number: int,
         endpoint: Endpoint,
         waiting: queue.SimpleQueue[Case],
-        played: queue.SimpleQueue[TableCell],
+        played: queue.SimpleQueue[Played],
     ) -> None:
         shared: Site | None = None
         while True:
@@ -88,7 +88,7 @@ class Table:
         if shared is not None:
             self.troubles += shared.end()
 
-    def _alone(self, case: Case, name: str, endpoint: Endpoint, began: float) -> TableCell:
+    def _alone(self, case: Case, name: str, endpoint: Endpoint, began: float) -> Played:
         site = self._open(name, endpoint, case)
         try:
             return self._cell(case, site, began)
@@ -108,7 +108,7 @@ class Table:
         site.prepare()
         return site
 
-    def _cell(self, case: Case, site: Site, began: float) -> TableCell:
+    def _cell(self, case: Case, site: Site, began: float) -> Played:
         try:
             return self._told(case, CaseResult.PASS, self.play(case, site), began)
         except Cannot as proof:
@@ -118,8 +118,8 @@ class Table:
         except AtError as error:
             return self._told(case, CaseResult.FAIL, f"{error.code}: {error.message}", began)
 
-    def _told(self, case: Case, verdict: CaseResult, fact: str, began: float) -> TableCell:
-        return TableCell(self.installed.cli, case.name, verdict, round(monotonic() - began, 1), fact)
+    def _told(self, case: Case, verdict: CaseResult, fact: str, began: float) -> Played:
+        return Played(self.installed.cli, case.name, verdict, round(monotonic() - began, 1), fact)
 
 
 def plainly(case: Case, site: Site) -> str:

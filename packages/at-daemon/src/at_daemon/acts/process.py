@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from at_agents.decisions import Awake, derived_id
 from at_agents.lifecycle import stop as stop_session
 from at_core.types import Agent, Bead, Intent, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
-from at_daemon import environments
+from at_daemon import causes, environments
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
@@ -47,7 +48,8 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
     launch = driver.launch(_request(parts, bead, agent, facts, attempt))
     failpoint("spawn.before-start")
     async with parts.starts.one():
-        held = await _find_or_start(parts, session_id, launch)
+        polite = None if driver.capabilities.exits_on_eof else signal.SIGTERM
+        held = await _find_or_start(parts, session_id, launch, polite)
     failpoint("spawn.after-start")
     record = SessionRecord(
         id=session_id,
@@ -55,7 +57,14 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
         bead_id=bead.id,
         cli=cli_key(agent.cli_type),
         attempt=attempt,
-        launch={"argv": list(launch.argv), "cwd": launch.cwd, "transport": launch.transport.value},
+        launch={
+            "argv": list(launch.argv),
+            "cwd": launch.cwd,
+            "transport": launch.transport.value,
+            "program": causes.program(parts.cli(agent.cli_type).binary, launch.env),
+            "oom_kills": causes.oom_kills(),
+            "boot": parts.ledger.worlds.clock.awake().boot,
+        },
         driver_state=driver.state.values,
         started_at=parts.ledger.worlds.clock.now(),
     )
@@ -129,7 +138,9 @@ def _request(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], a
     )
 
 
-async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Session | EndedSession:
+async def _find_or_start(
+    parts: Parts, session_id: str, launch: Launch, polite: int | None
+) -> Session | EndedSession:
     folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
     try:
         held = await open_session(session_id, **folders)
@@ -139,7 +150,7 @@ async def _find_or_start(parts: Parts, session_id: str, launch: Launch) -> Sessi
         if isinstance(held, Session) or held.complete or held.exit is not None or any(held.records()):
             return held
         shutil.rmtree(held.journal, ignore_errors=True)  # its starter died before the agent ran
-    spec = SessionSpec(session_id, launch.argv, launch.env, launch.cwd, launch.transport)
+    spec = SessionSpec(session_id, launch.argv, launch.env, launch.cwd, launch.transport, polite=polite)
     return await start_session(spec, **folders)
 
 

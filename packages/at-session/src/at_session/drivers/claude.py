@@ -12,6 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from at_session.drivers import claude_asks, claude_record, claude_result, jsonlines
+from at_session.drivers.epochs import rfc3339
 from at_session.drivers.jsonlines import Object, count_of, encode, number_of, object_of, objects_of, text_of
 from at_session.errors import LaunchRefused
 from at_session.vocabulary import (
@@ -351,7 +352,7 @@ class ClaudeDriver:
         window = text_of(info.get("rateLimitType"))
         message = f"the usage limit is reached{f' ({window})' if window else ''}"
         # Told only when it changes: a later turn that the same limit refuses gets no such line.
-        self._values.update(limit_told=True, reset_at=claude_result.rfc3339(info.get("resetsAt")))
+        self._values.update(limit_told=True, reset_at=rfc3339(info.get("resetsAt")))
         return [Limited(message, self._values["reset_at"])]
 
     def _result(self, line: Object) -> Events:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from at_session.drivers.claude_asks import summary
+from at_session.drivers.epochs import rfc3339
 from at_session.drivers.jsonlines import Object, count_of, number_of, object_of, objects_of, text_of
 from at_session.vocabulary import FailureKind, TurnEnded, TurnOutcome, Usage
 
@@ -114,18 +114,6 @@ def reset_in(text: str) -> str | None:
     """The reset time that a limit's message carries, as RFC 3339 UTC."""
     found = _RESET_IN_TEXT.search(text)
     return rfc3339(int(found.group(1))) if found else None
-
-
-def rfc3339(epoch: object) -> str | None:
-    """An epoch time in seconds or milliseconds as RFC 3339 UTC; None if it is none."""
-    number = number_of(epoch)
-    if number is None or number <= 0:
-        return None
-    seconds = number / 1000 if number > 1e11 else number
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _failure(result: Object, error: str) -> FailureKind:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from at_session.drivers.claude_result import rfc3339
+from at_session.drivers.epochs import rfc3339
 from at_session.drivers.jsonlines import Object, count_of, number_of, object_of, text_of
 from at_session.vocabulary import FailureKind, Retrying
 

@@ -21,7 +21,7 @@ _IDS_KEPT = 20
 
 
 @dataclass(slots=True)
-class News:
+class RecordNews:
     """What was added to a record: figures by model, and the texts of a person's messages as digests, in order.
 
     `without_figures` says that there were answers and none had figures, as from an endpoint that gives none.
@@ -41,12 +41,12 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read(env: Mapping[str, str], session_id: str, seen: dict[str, Any]) -> News:
+def read(env: Mapping[str, str], session_id: str, seen: dict[str, Any]) -> RecordNews:
     """What the record holds beyond what was read before; `seen` keeps how far, as plain JSON values.
 
     Raises OSError if a file cannot be read.
     """
-    news = News()
+    news = RecordNews()
     if len(session_id) < 8 or not session_id.replace("-", "").isalnum():
         return news
     for file in _files(env, session_id):
@@ -82,7 +82,7 @@ def _added(file: Path, place: Object) -> Iterator[bytes]:
     place["offset"] = offset
 
 
-def _take(message: Object, place: Object, news: News) -> None:
+def _take(message: Object, place: Object, news: RecordNews) -> None:
     if message.get("type") == "user":
         texts = [text_of(part.get("text")) for part in objects_of(message.get("content")) if "text" in part]
         if texts:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from at_session.drivers import opencode_asks, opencode_errors, opencode_usage
-from at_session.drivers.claude_result import rfc3339
+from at_session.drivers.epochs import rfc3339
 from at_session.drivers.jsonlines import Object, count_of, encode, object_of, objects_of, text_of
 from at_session.vocabulary import (
     Allow,

@@ -17,12 +17,12 @@ from typing import Any
 
 from at_session.rehearsal.replies import MARKER, Drop, Hang, Held, Refuse, Reply, Say, Script, Tokens
 from at_session.rehearsal.wires import ModelRequest, Pause, Wire
-from at_session.rehearsal.wires.anthropic import Messages
+from at_session.rehearsal.wires.anthropic import AnthropicMessages
 from at_session.rehearsal.wires.chat import ChatCompletions
 from at_session.rehearsal.wires.gemini import GenerateContent
 from at_session.rehearsal.wires.responses import Responses
 
-WIRES: tuple[Wire, ...] = (Messages(), GenerateContent(), ChatCompletions(), Responses())
+WIRES: tuple[Wire, ...] = (AnthropicMessages(), GenerateContent(), ChatCompletions(), Responses())
 
 NO_SCRIPT = Say("There is no script for this prompt.")
 AUXILIARY = "Rehearsal"

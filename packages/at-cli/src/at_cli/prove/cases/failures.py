@@ -5,7 +5,7 @@ from __future__ import annotations
 from at_cli.clock import monotonic, now
 from at_cli.prove.case import Case, must
 from at_cli.prove.scene import DONE, Scene
-from at_session.rehearsal.replies import Cut, Drop, Hang, Stall
+from at_session.rehearsal.replies import Cut, Drop, Hang, Say, Stall, ToolUse, UseTools
 
 QUOTA_SECONDS = 20
 WATCHDOG_SECONDS = 15
@@ -94,6 +94,17 @@ def context(scene: Scene) -> str:
     return "the CLI summarised the conversation and went on; landed"
 
 
+def unavailable_tool(scene: Scene) -> str:
+    """The model calls a tool that is not there, and says that all is done."""
+    call = UseTools((ToolUse("paint_a_picture", {"of": "a tundra"}),))
+    bead = scene.run(f"Paint. {scene.script(call, Say('All done.'))}")
+    reason = scene.failed(bead, "no change was made")
+    if scene.events(bead, "tool.ended"):
+        must("a tool did not work" in reason, f"the reason does not name the tool: {reason}")
+        return reason
+    return f"{reason} (of the call itself the CLI tells nothing)"
+
+
 def never_answers(scene: Scene) -> str:
     """The model says nothing at all: the watchdog ends the CLI, and the next start goes on."""
     bead = scene.run(f"Write. {scene.script(Hang(headers=False), scene.write(), DONE)}")
@@ -124,6 +135,7 @@ CASES = (
     Case("connection-cut", "the connection is cut once", dropped),
     Case("cut-mid-stream", "the stream is cut in mid-answer", cut),
     Case("context-overflow", "the context overflows", context),
+    Case("unavailable-tool", "a tool is not there", unavailable_tool),
     Case("never-answers", "the model never answers", never_answers, watchdog=WATCHDOG_SECONDS),
     Case("stops-mid-stream", "the model stops in mid-stream", stalls, watchdog=WATCHDOG_SECONDS),
 )

@@ -27,7 +27,7 @@ from at_session.rehearsal.wires import ModelRequest, Pause
 _SUMMARY = "CRITICAL: Respond with TEXT ONLY"
 
 
-class Messages:
+class AnthropicMessages:
     """`/v1/messages`."""
 
     def accepts(self, path: str) -> bool:
@@ -61,7 +61,12 @@ class Messages:
         content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
         tools = reply.tools if isinstance(reply, UseTools) else ()
         content += [
-            {"type": "tool_use", "id": f"toolu_{number:04}_{index}", "name": tool.name, "input": dict(tool.input)}
+            {
+                "type": "tool_use",
+                "id": f"toolu_{number:04}_{index}",
+                "name": tool.name,
+                "input": dict(tool.input),
+            }
             for index, tool in enumerate(tools, start=len(content))
         ]
         reason = "tool_use" if tools else "end_turn"
