@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SessionError(Exception):
@@ -26,6 +30,38 @@ class LaunchRefused(SessionError):
         self.reason = reason
         self.hint = hint
         super().__init__(f"{cli} cannot be started: {reason}; {hint}")
+
+
+class ManifestError(SessionError):
+    """A manifest that cannot be used: its path, line (0 where none can be told), key, what is wrong, what is allowed."""
+
+    def __init__(
+        self, path: Path, problem: str, *, line: int = 0, key: str = "", allowed: str = "", more: int = 0
+    ) -> None:
+        self.path = path
+        self.problem = problem
+        self.line = line
+        self.key = key
+        self.allowed = allowed
+        self.more = more
+        place = f"{path}:{line}" if line else str(path)
+        told = ": ".join(part for part in (place, key, problem) if part)
+        told += f"; allowed: {allowed}" if allowed else ""
+        told += f" (and {more} more {'mistake' if more == 1 else 'mistakes'})" if more else ""
+        # Names of files and keys are anybody's words, and this is one line on a terminal.
+        super().__init__(
+            "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in told)
+        )
+
+    def at_line(self, line: int) -> ManifestError:
+        """The same, with its line in the file."""
+        return ManifestError(self.path, self.problem, line=line, key=self.key, allowed=self.allowed)
+
+    def and_more(self, more: int) -> ManifestError:
+        """The same, saying that there are so many further mistakes."""
+        return ManifestError(
+            self.path, self.problem, line=self.line, key=self.key, allowed=self.allowed, more=more
+        )
 
 
 class TerminalError(SessionError):

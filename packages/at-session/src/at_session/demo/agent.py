@@ -1,8 +1,9 @@
 """The demo agent: a scripted child process that does real git work in its working folder and calls no model.
 
 `python -m at_session.demo.agent --session ID --state-dir DIR [--allow ask|edits|all] [--attempt N]`
+`python -m at_session.demo.agent --acp --state-dir DIR [--allow ask|edits|all]`
 
-It speaks the JSON-lines protocol of `docs/demo.md` on its pipes and runs the scenario language of `scenario.py`.
+It speaks the JSON-lines protocol of `docs/demo.md`, or the Agent Client Protocol, on its pipes and runs the scenario language of `scenario.py`.
 Standard library only; modules that cost start-up time are loaded where they are first needed.
 """
 
@@ -17,7 +18,9 @@ from at_session.demo.scenario import ScenarioError, begins_with_step, parse
 from at_session.demo.session import DemoSession
 
 PROTOCOL = 1
-_OPTIONS = ("--session", "--state-dir", "--allow", "--attempt")
+_NEEDED = ("--session", "--state-dir")
+_OPTIONS = (*_NEEDED, "--allow", "--attempt")
+_ACP = "--acp"
 _ALLOWED = ("ask", "edits", "all")
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -29,11 +32,13 @@ class Terminated(BaseException):
 class DemoAgent:
     """One process of a session: takes requests, runs one scenario at a time, reports what it does."""
 
-    def __init__(self, session: DemoSession, allow: str, attempt: int) -> None:
+    def __init__(
+        self, session: DemoSession, allow: str, attempt: int, channel: Channel | None = None
+    ) -> None:
         self.session = session
         self.allow = allow
         self.attempt = attempt
-        self.channel = Channel()
+        self.channel = channel or Channel()
         self.in_turn = False
         self.told_to_go_on = False
         self.asks = 0
@@ -190,20 +195,22 @@ def _goes_on(current: dict[str, object], prompt: dict[str, str]) -> bool:
     return same or not begins_with_step(prompt["text"])
 
 
-def _options(arguments: list[str]) -> dict[str, str]:
+def _options(arguments: list[str], needed: tuple[str, ...], known: tuple[str, ...]) -> dict[str, str]:
     given: dict[str, str] = {"--allow": "edits", "--attempt": "1"}
     names, values = arguments[0::2], arguments[1::2]
-    if len(names) != len(values) or any(name not in _OPTIONS for name in names):
-        raise ValueError(f"expected pairs of {', '.join(_OPTIONS)}; got {arguments!r}")
+    if len(names) != len(values) or any(name not in known for name in names):
+        raise ValueError(f"expected pairs of {', '.join(known)}; got {arguments!r}")
     given.update(zip(names, values, strict=True))
-    if "--session" not in given or "--state-dir" not in given:
-        raise ValueError("--session and --state-dir are required")
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} required")
     if given["--allow"] not in _ALLOWED:
         raise ValueError(f"--allow is one of {', '.join(_ALLOWED)}; got {given['--allow']!r}")
     if not given["--attempt"].isdecimal():
         raise ValueError(f"--attempt is a number; got {given['--attempt']!r}")
-    if not all(letter.isalnum() or letter in "-_" for letter in given["--session"]) or not given["--session"]:
-        raise ValueError(f"--session is made of letters, digits, '-' and '_'; got {given['--session']!r}")
+    session = given.get("--session", "none")
+    if not session or not all(letter.isalnum() or letter in "-_" for letter in session):
+        raise ValueError(f"--session is made of letters, digits, '-' and '_'; got {session!r}")
     return given
 
 
@@ -212,17 +219,32 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+def _serve(options: dict[str, str]) -> int:
+    session = DemoSession(options["--state-dir"], options["--session"])
+    return DemoAgent(session, options["--allow"], int(options["--attempt"])).run()
+
+
+def _serve_acp(options: dict[str, str]) -> int:
+    from at_session.demo import acp  # it imports this module
+
+    return acp.serve(options["--state-dir"], options["--allow"])
+
+
 def main(arguments: list[str]) -> int:
     """Run the agent; its exit code."""
+    serve = _serve
     try:
-        options = _options(arguments)
+        if _ACP in arguments:
+            pairs, serve = [each for each in arguments if each != _ACP], _serve_acp
+            options = _options(pairs, ("--state-dir",), ("--state-dir", "--allow"))
+        else:
+            options = _options(arguments, _NEEDED, _OPTIONS)
     except ValueError as problem:
         print(f"demo agent: {problem}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        session = DemoSession(options["--state-dir"], options["--session"])
-        return DemoAgent(session, options["--allow"], int(options["--attempt"])).run()
+        return serve(options)
     except Terminated:
         return _TERMINATED
     except Disconnected:

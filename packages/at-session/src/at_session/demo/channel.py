@@ -29,7 +29,11 @@ class Channel:
         self.closed = False
 
     def send(self, report: str, **fields: object) -> None:
-        data = json.dumps({"type": report, **fields}).encode() + b"\n"
+        self.put({"type": report, **fields})
+
+    def put(self, message: dict[str, object]) -> None:
+        """Write one line."""
+        data = json.dumps(message).encode() + b"\n"
         while data:
             data = data[os.write(STDOUT, data) :]
 

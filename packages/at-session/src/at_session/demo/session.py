@@ -12,6 +12,15 @@ import os
 _FINISHED_KEPT = 200
 
 
+def is_stored(folder: str, session_id: str) -> bool:
+    """Whether there was a process of this session."""
+    return os.path.exists(_path(folder, session_id))
+
+
+def _path(folder: str, session_id: str) -> str:
+    return os.path.join(folder, f"demo-{session_id}.json")
+
+
 class DemoSession:
     """State of one session. `current` is the scenario that has begun and has not ended."""
 
@@ -30,7 +39,7 @@ class DemoSession:
 
     def __init__(self, folder: str, session_id: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._path = os.path.join(folder, f"demo-{session_id}.json")
+        self._path = _path(folder, session_id)
         self.id = session_id
         self.starts = 0
         self.turns = 0

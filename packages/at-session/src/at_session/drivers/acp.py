@@ -330,7 +330,7 @@ class AcpDriver(AcpTurns):
     def _settled(self, name: str, error: Object | None) -> Events:
         if error is not None:
             failure = self.failure(error)
-            what = "permission mode" if name.startswith("mode") else "model"
+            what = "permission mode" if name.startswith("mode:") else "model"
             return self._handshake_failed(
                 "session", AcpFailure(failure.kind, f"it refused the {what}: {failure.message}")
             )
