@@ -1,7 +1,7 @@
 """What is known of the agent programs: how they are installed and signed in to, and what a turn of each draws on.
 
 Only the presence of variables and files is looked at, never their content. Sources are the vendors' manuals and runs
-of claude 2.1.197, codex 0.169.0, gemini 0.61.0 and opencode 1.18.33.
+of the tested versions.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from pathlib import Path
 class KnownCli:
     """`keys` are variables with what they make a turn draw on, the strongest first; `logins` the files of a login.
 
-    A login file is given by the variable that moves its folder, the folder's place in HOME, and its name.
+    A login file is given by the variable that moves its folder, the folder's place in HOME, and its name. `tested` is
+    the version that the test suite drives, `login_note` what to know about a login by file.
     """
 
     name: str
+    tested: str
     install: str
     sign_in: str
     keys: tuple[tuple[str, str], ...]
     logins: tuple[tuple[str, str, str], ...]
     login_draws_on: str
-    note: str = ""
+    login_note: str = ""
 
 
 CLAUDE = KnownCli(
     name="claude",
+    tested="2.1.197",
     install="npm install -g @anthropic-ai/claude-code",
     sign_in="run claude once and use /login, or export ANTHROPIC_API_KEY",
     keys=(
@@ -43,17 +46,16 @@ CLAUDE = KnownCli(
 )
 CODEX = KnownCli(
     name="codex",
+    tested="0.169.0",
     install="npm install -g @openai/codex",
-    sign_in="codex login, or export OPENAI_API_KEY",
-    keys=(
-        ("CODEX_API_KEY", "the API key in CODEX_API_KEY, by token"),
-        ("OPENAI_API_KEY", "the API key in OPENAI_API_KEY, by token"),
-    ),
+    sign_in="codex login, or with a key: printenv OPENAI_API_KEY | codex login --with-api-key",
+    keys=(),  # `codex app-server` sends neither OPENAI_API_KEY nor CODEX_API_KEY by itself, as runs of 0.169.0 showed
     logins=(("CODEX_HOME", ".codex", "auth.json"),),
     login_draws_on="the login of codex (ChatGPT plan or API key)",
 )
 GEMINI = KnownCli(
     name="gemini",
+    tested="0.61.0",
     install="npm install -g @google/gemini-cli",
     sign_in="export GEMINI_API_KEY",
     keys=(
@@ -63,10 +65,11 @@ GEMINI = KnownCli(
     ),
     logins=(("", ".gemini", "oauth_creds.json"),),
     login_draws_on="the Google login of gemini",
-    note="personal Google logins ended on 2026-06-18; API keys go on",
+    login_note="personal Google logins are refused since 2026-06-18; API keys work",
 )
 OPENCODE = KnownCli(
     name="opencode",
+    tested="1.18.33",
     install="npm install -g opencode-ai",
     sign_in="opencode auth login",
     keys=(

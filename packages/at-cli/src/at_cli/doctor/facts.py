@@ -86,6 +86,28 @@ def find_program(name: str, binary: str, environ: Mapping[str, str]) -> Program:
     return Program(name, path, version=found[0] if found else said.splitlines()[0] if said else "unknown")
 
 
+def refusal(cli: str, allow: str, environ: Mapping[str, str], folder: str) -> tuple[str, str] | None:
+    """Why the driver of a CLI would not start it with this permission mode, and what to do; None if it would."""
+    from at_session.drivers import driver_for
+    from at_session.errors import LaunchRefused
+    from at_session.vocabulary import Allow, LaunchRequest
+
+    request = LaunchRequest(
+        agent_id="doctor",
+        binary=cli,
+        args=(),
+        cwd=folder,
+        env=environ,
+        private_dir=folder,
+        allow=Allow(allow),
+    )
+    try:
+        driver_for(cli)().launch(request)
+    except LaunchRefused as problem:
+        return problem.reason, problem.hint
+    return None
+
+
 def git_identity(environ: Mapping[str, str], folder: str) -> str | None:
     """The address that git would put on a commit made in `folder`; None if it is not set up."""
     path = shutil.which("git", path=environ.get("PATH", os.defpath))

@@ -68,20 +68,37 @@ def git(program: Program, identity: str | None) -> Iterable[Check]:
         yield Check("git identity", Verdict.OK, identity)
 
 
-def agent_program(cli: KnownCli, program: Program, draws: str | None, driven: bool, any_found: bool) -> Check:
-    """One of the agent programs. A missing one is no trouble as long as another is there."""
+def agent_program(
+    cli: KnownCli,
+    program: Program,
+    signed_in: str | None,
+    *,
+    draws_on: str,
+    refused: tuple[str, str] | None,
+    any_found: bool,
+) -> Check:
+    """One of the agent programs. A missing one is no trouble as long as another is there.
+
+    `signed_in` is what a turn draws on as far as it can be seen, `draws_on` what it may draw on; `refused` is why its
+    driver would not start it here, with what to do.
+    """
     if program.path is None:
         verdict = Verdict.OK if any_found else Verdict.WARN
-        return Check(cli.name, verdict, "not installed", cli.install)
+        return Check(cli.name, verdict, f"not installed (tested: {cli.tested})", cli.install)
     if program.version is None:
-        return Check(cli.name, Verdict.FAIL, f"{program.path}: {program.trouble}", cli.install)
-    says = f"{program.version}, {program.path}"
-    if not driven:
-        return Check(cli.name, Verdict.WARN, f"{says}; not driven by this version of auto-tundra yet")
-    if draws is None:
-        return Check(cli.name, Verdict.WARN, f"{says}; no key and no login in sight", cli.sign_in)
-    note = f"; {cli.note}" if cli.note else ""
-    return Check(cli.name, Verdict.OK, f"{says}; draws on {draws}{note}")
+        says = f"{program.path}: {program.trouble} (tested: {cli.tested})"
+        return Check(cli.name, Verdict.FAIL, says, cli.install)
+    as_tested = program.version == cli.tested
+    says = f"{program.version} ({'as tested' if as_tested else f'tested: {cli.tested}'}), {program.path}"
+    try_it = "" if as_tested else f"at prove --cli {cli.name} shows whether all holds with this version"
+    by_login = signed_in in (None, cli.login_draws_on)
+    says += f"; draws on {signed_in}" if signed_in else f"; no login in sight, it draws on {draws_on}"
+    says += f"; {cli.login_note}" if by_login and cli.login_note else ""
+    if refused is not None:
+        return Check(cli.name, Verdict.FAIL, f"{says}; cannot be started: {refused[0]}", refused[1])
+    if signed_in is None or (by_login and cli.login_note):
+        return Check(cli.name, Verdict.WARN, says, "; ".join(filter(None, (cli.sign_in, try_it))))
+    return Check(cli.name, Verdict.OK, says, try_it)
 
 
 def daemon(health: Mapping[str, Any] | None, trouble: str | None, ours: str) -> Check:
