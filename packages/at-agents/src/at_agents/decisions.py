@@ -111,6 +111,8 @@ class Policy:
     max_rounds: int = 3
     crash_backoff_seconds: tuple[float, ...] = (1.0, 4.0, 10.0)
     silence_seconds: float = 600.0
+    start_seconds: float = 120.0
+    """Without a sign of life between a process's start and its first prompt."""
     limit_retry_seconds: float = 900.0
     api_patience_seconds: float = 120.0
     keeps_failed_prompts: bool = True

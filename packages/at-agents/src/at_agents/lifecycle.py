@@ -150,7 +150,7 @@ def _with_process(world: World) -> list[Action]:
         if world.intent(key) is None and (full := reached(world)):
             return park(world, full)
         send = Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})
-        return [send, *unpark(world)]
+        return [send, *unpark(world), *_coming_up(world)]
     if world.turn.get("state") == "cut":
         return [_go_on(world, int(world.process["attempt"]))]
     return _verdict(world)
@@ -238,17 +238,26 @@ def _api_patience(world: World) -> list[Action]:
     return [_failed("api", reason, f"at retry {short(world)}")]
 
 
-def _silence(world: World) -> list[Action]:
+def _coming_up(world: World) -> list[Action]:
+    """A process that takes no prompt yet and says nothing may hang in its own start."""
+    if world.turn.get("session") == world.process["session"]:
+        return []
+    return _silence(world, min(world.policy.start_seconds, world.policy.silence_seconds), " since its start")
+
+
+def _silence(world: World, seconds: float | None = None, when: str = "") -> list[Action]:
+    """End a process that gives no sign of life for so long (None: as the CLI's settings say)."""
+    patience = world.policy.silence_seconds if seconds is None else seconds
     if world.asks or world.session is None:
         return []
     sign = world.agent_facts.get(AgentFact.SIGN_OF_LIFE) or {}
     if sign.get("boot") != world.awake.boot or sign.get("session") != world.session.id:
         return []
     quiet = world.awake.seconds - float(sign["awake"])
-    left = world.policy.silence_seconds - quiet
+    left = patience - quiet
     if left > 0:
         return [WakeAt(world.now + timedelta(seconds=left))]
-    reason = f"no sign of life for {world.policy.silence_seconds:.0f} s"
+    reason = f"no sign of life for {patience:.0f} s{when}"
     key = f"stop:{world.session.id}"
     if world.intent(key) is not None:
         return []

@@ -237,3 +237,20 @@ def test_the_last_words_of_tools_that_failed_are_kept_for_the_turn(desk: Desk) -
     assert failed() == ["no 2", "no 3", "no 4"]
     hear(desk, session, TurnEnded(TurnOutcome.COMPLETED), TurnStarted())
     assert failed() == []
+
+
+@pytest.mark.parametrize(("passed", "ended"), [(-1.0, False), (1.0, True)])
+def test_a_process_that_takes_no_prompt_and_says_nothing_is_ended(
+    desk: Desk, passed: float, ended: bool
+) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    sign = {"awake": desk.clock.awake().seconds, "boot": desk.clock.awake().boot, "session": session.id}
+    desk.do(lambda change: change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign))
+    desk.do(lambda change: change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, "do it"))
+    desk.clock.pass_time(Policy().start_seconds + passed)
+    desk.do(lambda change: change.touch(bead.id))
+    stop = desk.do(lambda change: change.tx.intent(f"stop:{session.id}"))
+    assert (stop is not None) is ended
+    assert stop is None or (stop.payload["crash"] and "since its start" in stop.payload["reason"])
