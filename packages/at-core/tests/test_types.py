@@ -55,7 +55,7 @@ def test_a_refused_step_names_the_command_that_shows_the_bead(bead: str, hint: s
         (BeadStatus, "backlog hooked slung review done failed escalated"),
         (Lane, "experimental standard critical"),
         (AgentRole, "mayor deacon witness refinery polecat crew"),
-        (CliType, "claude codex gemini open_code demo"),
+        (CliType, "claude codex gemini open_code demo other"),
         (AgentStatus, "active idle pending unknown stopped"),
         (ConvoyStatus, "pending active completed failed"),
     ],

@@ -36,6 +36,11 @@ class Home:
         return self.root / "config.toml"
 
     @property
+    def clis(self) -> Path:
+        """The person's manifests of further CLIs, one file each."""
+        return self.root / "clis"
+
+    @property
     def store_file(self) -> Path:
         """The store, unless the configuration moves it."""
         return self.root / "cache.db"
@@ -109,6 +114,7 @@ class Home:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close(self.root, known=self.run.exists() or self.config_file.exists())
         for folder in (
+            self.clis,
             self.run,
             self.holders,
             self.journal,

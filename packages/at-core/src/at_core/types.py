@@ -90,18 +90,14 @@ class AgentRole(StrEnum):
 
 
 class CliType(StrEnum):
-    """Which command-line agent; `demo` is the scripted one that ships with the product."""
+    """Which command-line agent; `demo` is the scripted one that ships with the product, `other` one of a manifest."""
 
     CLAUDE = "claude"
     CODEX = "codex"
     GEMINI = "gemini"
     OPEN_CODE = "open_code"
     DEMO = "demo"
-
-    @property
-    def key(self) -> str:
-        """Its name in the configuration and on the command line."""
-        return "opencode" if self is CliType.OPEN_CODE else self.value
+    OTHER = "other"
 
     @classmethod
     def _missing_(cls, value: object) -> CliType | None:
@@ -204,7 +200,10 @@ class Bead(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Record):
-    """A worker. `status` is the projection of its facts at the time of the last write."""
+    """A worker. `status` is the projection of its facts at the time of the last write.
+
+    Of the type `other`, `metadata["cli"]` names the CLI.
+    """
 
     id: UUID
     name: str
@@ -224,6 +223,17 @@ class Agent(Record):
     def new(cls, name: str, role: AgentRole, cli_type: CliType) -> Agent:
         """A fresh agent that was not started yet."""
         return cls(id=uuid4(), name=name, role=role, cli_type=cli_type, created_at=utc_now())
+
+    @property
+    def cli(self) -> str:
+        """The name of its CLI in the configuration and on the command line; of a manifest's, the manifest's."""
+        match self.cli_type:
+            case CliType.OPEN_CODE:
+                return "opencode"
+            case CliType.OTHER:
+                return str((self.metadata or {}).get("cli", CliType.OTHER.value))
+            case _:
+                return self.cli_type.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

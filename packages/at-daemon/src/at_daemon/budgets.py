@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from at_agents.decisions import Budget, IntentKind, Scope, Unit
-from at_core.config import AgentConfig, Config
-from at_core.errors import ConfigError, UsageError
+from at_core.errors import UsageError
 from at_core.store import Spent, Tx, local_day_start
 from at_core.types import Agent, Bead
 from at_core.vocabulary import AgentFact, BeadFact
+from at_daemon.clis import Clis
 
-log = logging.getLogger(__name__)
 LATEST_NEXT_DAY = timedelta(hours=36)
 """From the beginning of a day into the next one, whatever the clock does in between."""
 
 MOST = 1e12
-
-
-class LiveConfig:
-    """The configuration, read anew when its file has changed, so that a budget counts as soon as it is set.
-
-    A file with a mistake changes nothing: `at config` and `at doctor` tell of it.
-    """
-
-    def __init__(self, path: Path, config: Config) -> None:
-        self._path = path
-        self._read: tuple[object, Config] = (self._stamp(), config)
-
-    def __call__(self) -> Config:
-        """The settings as they are now."""
-        stamp = self._stamp()
-        if stamp != self._read[0]:
-            try:
-                self._read = (stamp, Config.load_from(self._path))
-            except ConfigError as error:
-                log.warning("the budgets stay as they were: %s", error)
-                self._read = (stamp, self._read[1])
-        return self._read[1]
-
-    def _stamp(self) -> object:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +34,11 @@ class Limit:
 class Budgets:
     """Reads limits from the configuration and a bead's own word, and from the store what counts against them."""
 
-    config: Callable[[], Config] = Config
+    clis: Clis = field(default_factory=Clis)
 
     def of_bead(self, own: Mapping[str, float] | None) -> list[Limit]:
         """The limits of one bead; `own` is what a person set for it."""
-        section = self.config().budget
+        section = self.clis.config().budget
         found: dict[Unit, float | None] = {Unit.USD: section.bead_usd, Unit.TOKENS: section.bead_tokens}
         if own is not None:
             found = found | {Unit(unit): amount for unit, amount in own.items()} if own else {}
@@ -78,17 +46,15 @@ class Budgets:
 
     def of_day(self, cli: str | None = None) -> list[Limit]:
         """The limits of a day: of everything, and of one CLI (None: of each)."""
-        config = self.config()
-        section = config.budget
+        section = self.clis.config().budget
         found: list[tuple[Scope, Unit, float | None, str]] = [
             (Scope.DAY, Unit.USD, section.day_usd, ""),
             (Scope.DAY, Unit.TOKENS, section.day_tokens, ""),
         ]
-        for field in fields(config.agents):
-            if cli in (None, field.name):
-                agent: AgentConfig = getattr(config.agents, field.name)
-                found.append((Scope.CLI, Unit.USD, agent.budget_day_usd, field.name))
-                found.append((Scope.CLI, Unit.TOKENS, agent.budget_day_tokens, field.name))
+        for name in self.clis.names() if cli is None else (cli,):
+            if (known := self.clis.last(name)) is not None:
+                found.append((Scope.CLI, Unit.USD, known.settings.budget_day_usd, name))
+                found.append((Scope.CLI, Unit.TOKENS, known.settings.budget_day_tokens, name))
         return [Limit(scope, unit, amount, name) for scope, unit, amount, name in found if amount is not None]
 
     def before_turn(
@@ -96,7 +62,7 @@ class Budgets:
     ) -> tuple[Budget, ...]:
         """What the bead's next turn has to stay within. Nothing is summed where nothing is limited."""
         own = facts.get(BeadFact.BUDGET)
-        cli = agent.cli_type.key
+        cli = agent.cli
         of_bead, of_day = self.of_bead(own if isinstance(own, dict) else None), self.of_day(cli)
         if not of_bead and not of_day:
             return ()
@@ -175,7 +141,7 @@ def _under_way(tx: Tx, apart_from: UUID) -> Iterator[tuple[UUID, tuple[str, Spen
     for bead_id, agent_id in found.items():
         agent = tx.agent(agent_id) if agent_id else None
         if agent is not None and bead_id != apart_from:
-            cli = agent.cli_type.key
+            cli = agent.cli
             yield bead_id, (cli, tx.mean_turn(bead_id, cli))
 
 

@@ -14,7 +14,7 @@ from at_core.record import format_time
 from at_core.store import Tx, UsageBy, UsageTotals, local_day_start
 from at_core.types import Bead, BeadStatus
 from at_daemon.budgets import Budgets, next_day
-from at_session.drivers import driver_for, known_clis
+from at_daemon.clis import Clis
 
 Json = dict[str, Any]
 BY = (*UsageBy, "day")
@@ -57,7 +57,7 @@ def costs_document(tx: Tx, budgets: Budgets, by: str, since: datetime | None, no
         "total": usage_document(total),
         "landed": _landed(tx, start, total),
         "budgets": list(_budgets(tx, budgets, now)),
-        "unreported": {cli: unreported(cli) for cli in clis},
+        "unreported": {cli: unreported(budgets.clis, cli) for cli in clis},
     }
 
 
@@ -75,9 +75,10 @@ def usage_document(totals: UsageTotals) -> Json:
     }
 
 
-def unreported(cli: str) -> list[str]:
+def unreported(clis: Clis, name: str) -> list[str]:
     """Figures that the CLI does not give at all."""
-    return list(driver_for(cli).capabilities.unreported) if cli in known_clis() else []
+    found = clis.last(name)
+    return list(found.driver.capabilities.unreported) if found is not None else []
 
 
 def budget_document(budget: Budget, bead: Bead | None = None) -> Json:

@@ -28,7 +28,7 @@ from at_core.types import (
 )
 from at_core.vocabulary import BeadFact
 from at_daemon.costs import budget_document, unreported, usage_document
-from at_daemon.parts import Parts, cli_key
+from at_daemon.parts import Parts
 from at_daemon.prices import price_key
 from at_daemon.world import beads_of
 
@@ -48,7 +48,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "agent": agent_document(parts, world) if world.agent else None,
         "proved": is_proved(world),
         "evidence": _evidence(world),
-        "usage": _usage(tx, bead),
+        "usage": _usage(parts, tx, bead),
         "budgets": [
             budget_document(each, bead) for each in parts.ledger.worlds.budgets.left_of_bead(tx, bead)
         ],
@@ -179,7 +179,7 @@ def agent_only(agent: Agent, named: Label, bead: Bead | None) -> Json:
         "id": str(agent.id),
         "name": agent.name,
         "role": agent.role.value,
-        "cli": cli_key(agent.cli_type),
+        "cli": agent.cli,
         "status": named.status.value,
         "glyph": named.status.glyph(),
         "label": named.label.value,
@@ -220,10 +220,11 @@ def _gate(result: GateResult) -> Json:
     }
 
 
-def _usage(tx: Tx, bead: Bead) -> Json:
+def _usage(parts: Parts, tx: Tx, bead: Bead) -> Json:
     totals = tx.usage_totals(bead.id)
     clis = sorted({row.cli for row in tx.usage(bead_id=bead.id) if row.cli})
-    missing = [f"{cli} does not report: {', '.join(names)}" for cli in clis if (names := unreported(cli))]
+    silent = {cli: unreported(parts.clis, cli) for cli in clis}
+    missing = [f"{cli} does not report: {', '.join(names)}" for cli, names in silent.items() if names]
     missing += [f"no price is known for {model}" for model in _without_price(tx, bead)]
     figures = usage_document(totals)
     del figures["turns"]

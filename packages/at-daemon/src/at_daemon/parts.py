@@ -13,11 +13,12 @@ from uuid import UUID
 
 import anyio
 
-from at_core.config import AgentConfig, Config
+from at_core.config import Config
 from at_core.errors import NotFound, TryLater
 from at_core.paths import Home
 from at_core.store import Tx
-from at_core.types import Agent, Bead, CliType, Rig
+from at_core.types import Agent, Bead, Rig
+from at_daemon.clis import Clis
 from at_daemon.ledger import Ledger
 from at_daemon.news import News
 from at_daemon.sessions import LiveSessions
@@ -66,6 +67,7 @@ class Parts:
     config: Config
     ledger: Ledger
     sessions: LiveSessions
+    clis: Clis
     gate_slots: anyio.CapacityLimiter
     forecasts: anyio.CapacityLimiter
     """Each landing makes every other bead in review look at its target anew."""
@@ -96,19 +98,9 @@ class Parts:
             await self.news.wait_beyond(seq)
         raise TryLater("the daemon is ending", "at up")
 
-    def cli(self, cli: CliType) -> AgentConfig:
-        """The configuration of one CLI."""
-        found: AgentConfig = getattr(self.config.agents, cli_key(cli))
-        return found
-
     def folder(self, bead: Bead) -> Path:
         """Where a bead's clone is."""
         return self.home.worktrees / bead.id.hex[:12]
-
-
-def cli_key(cli: CliType) -> str:
-    """The CLI's name in configuration and on the command line."""
-    return cli.key
 
 
 def rig_of(tx: Tx, bead: Bead) -> Rig:

@@ -26,11 +26,11 @@ from at_core.paths import Home
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon import causes, environments
+from at_daemon.clis import Clis
 from at_daemon.failpoints import failpoint
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
-from at_session.drivers import driver_for
-from at_session.errors import HolderLost, HolderSilent, SessionError
+from at_session.errors import HolderLost, HolderSilent, ManifestError, SessionError, UnknownCli
 from at_session.journal import ExitStatus, Record, RecordKind
 from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, open_session
@@ -48,6 +48,8 @@ LONGEST_ASIDE_SECONDS = 300.0
 ADOPTION_SECONDS = 4.0
 """How long a starting daemon waits for holders; a caller takes one that is silent for longer for dead."""
 LONGEST_SILENCE_SECONDS = 30.0
+LONGEST_WITHOUT_MANIFEST = 5.0
+"""A session whose CLI's manifest is gone or broken is taken up so soon after it was mended."""
 RECORD_SECONDS = 10.0
 """How long reading a CLI's own record may take; what it would have told comes with a later reading."""
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
@@ -73,8 +75,9 @@ class Live:
 class LiveSessions:
     """All sessions of agents that this daemon follows, by session id."""
 
-    def __init__(self, ledger: Ledger, home: Home) -> None:
+    def __init__(self, ledger: Ledger, home: Home, clis: Clis) -> None:
         self._ledger = ledger
+        self._clis = clis
         self._home = home
         self._run_dir: Path = home.holders
         self._journal_dir: Path = home.journal
@@ -162,7 +165,7 @@ class LiveSessions:
             await self.adopt(record)
 
     async def _adopt(self, record: SessionRecord, tasks: anyio.abc.TaskGroup) -> None:
-        driver = driver_for(record.cli)(DriverState(dict(record.driver_state)))
+        driver = self._clis.find(record.cli).driver(DriverState(dict(record.driver_state)))
         try:
             found = await open_session(record.id, run_dir=self._run_dir, journal_dir=self._journal_dir)
         except FileNotFoundError:
@@ -231,8 +234,9 @@ class LiveSessions:
         times = self._stumbles[record.id] = self._stumbles.get(record.id, 0) + 1
         wait = min(LONGEST_ASIDE_SECONDS, 2.0 ** min(times, 9))
         self._trouble[record.id] = str(error) or type(error).__name__
-        if isinstance(error, HolderSilent):
-            wait = min(wait, LONGEST_SILENCE_SECONDS)
+        if isinstance(error, HolderSilent | UnknownCli | ManifestError):
+            known = LONGEST_SILENCE_SECONDS if isinstance(error, HolderSilent) else LONGEST_WITHOUT_MANIFEST
+            wait = min(wait, known)
             log.warning("%s; it is left alone for %.0f s", error, wait)
         else:
             log.error("session %s is left alone for %.0f s", record.id, wait, exc_info=error)

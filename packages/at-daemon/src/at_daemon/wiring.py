@@ -19,20 +19,20 @@ from at_core.types import Agent, BeadStatus
 from at_core.vocabulary import EventType
 from at_daemon.__about__ import __version__
 from at_daemon.acts import folder, landing, price, process, proof, speech
-from at_daemon.budgets import Budgets, LiveConfig
+from at_daemon.budgets import Budgets
+from at_daemon.clis import Clis, LiveConfig
 from at_daemon.clock import Clock, SystemClock
 from at_daemon.executor import Act, Executor
 from at_daemon.handlers import handlers
 from at_daemon.ledger import Change, Ledger
 from at_daemon.leftovers import end_strays
 from at_daemon.news import News
-from at_daemon.parts import Parts, cli_key
+from at_daemon.parts import Parts
 from at_daemon.patrol import Patrol, every
 from at_daemon.server import serve
 from at_daemon.sessions import LiveSessions
 from at_daemon.wakeups import Wakeups
 from at_daemon.world import Worlds
-from at_session.drivers import driver_for
 
 ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.PREPARE: folder.prepare,
@@ -66,22 +66,23 @@ async def run(home: Home, config: Config, ready: Callable[[], None], clock: Cloc
 
 async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clock, store: Store) -> None:
     def policy(agent: Agent | None) -> Policy:
-        if agent is None:
+        cli = clis.last(agent.cli) if agent is not None else None
+        if cli is None:
             return Policy()
-        cli = cli_key(agent.cli_type)
         return Policy(
-            silence_seconds=float(getattr(config.agents, cli).timeout_seconds),
-            keeps_failed_prompts=driver_for(cli).capabilities.keeps_failed_prompts,
+            silence_seconds=float(cli.settings.timeout_seconds),
+            keeps_failed_prompts=cli.driver.capabilities.keeps_failed_prompts,
         )
 
-    budgets = Budgets(LiveConfig(home.config_file, config))
-    ledger = Ledger(store, Worlds(clock, config.general.max_agents, policy, budgets))
-    sessions = LiveSessions(ledger, home)
+    clis = Clis(LiveConfig(home.config_file, config), home.clis)
+    ledger = Ledger(store, Worlds(clock, config.general.max_agents, policy, Budgets(clis)))
+    sessions = LiveSessions(ledger, home, clis)
     parts = Parts(
         home=home,
         config=config,
         ledger=ledger,
         sessions=sessions,
+        clis=clis,
         gate_slots=anyio.CapacityLimiter(config.gates.parallel),
         forecasts=anyio.CapacityLimiter(FORECASTS_AT_ONCE),
         news=News(),

@@ -18,7 +18,8 @@ from at_core.config import Config
 from at_core.store import Store, Tx, local_day_start
 from at_core.types import Agent, Bead, MessageKind, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
-from at_daemon.budgets import Budgets, Limit, LiveConfig, next_day
+from at_daemon.budgets import Budgets, Limit, next_day
+from at_daemon.clis import Clis, LiveConfig
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.testing import Desk, FakeClock
@@ -36,7 +37,7 @@ def desk_with() -> Iterator[MakeDesk]:
     def make(settings: str) -> Desk:
         config, clock = Config.from_toml(settings), FakeClock()
         stores.append(Store.open(None))
-        worlds = Worlds(clock, 100, budgets=Budgets(lambda: config))
+        worlds = Worlds(clock, 100, budgets=Budgets(Clis(lambda: config)))
         desk = Desk(Ledger(stores[-1], worlds), clock)
         desk.ledger.on_wakes = desk.wakes.extend
         return desk
@@ -216,7 +217,7 @@ def test_a_bead_s_own_budget_replaces_the_configured_one(
     own: dict[str, float] | None, limits: list[tuple[Unit, float]]
 ) -> None:
     config = Config.from_toml("[budget]\nbead_usd = 1.5\nbead_tokens = 1000")
-    found = Budgets(lambda: config).of_bead(own)
+    found = Budgets(Clis(lambda: config)).of_bead(own)
     assert found == [Limit(Scope.BEAD, unit, amount) for unit, amount in limits]
 
 

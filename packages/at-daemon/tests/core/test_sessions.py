@@ -11,10 +11,13 @@ import pytest
 
 from at_core.paths import Home
 from at_core.vocabulary import AgentFact
+from at_daemon.clis import Cli, Clis
 from at_daemon.sessions import LiveSessions
 from at_daemon.testing import Desk
 from at_session.drivers.demo import DemoDriver
 from at_session.vocabulary import DriverEvent, Usage, UsageReported
+
+CLIS = Clis()
 
 
 def test_a_session_that_cannot_be_taken_up_is_left_alone_and_the_others_are_not(
@@ -24,7 +27,7 @@ def test_a_session_that_cannot_be_taken_up_is_left_alone_and_the_others_are_not(
     gone = desk.start(lost, desk.bead(lost))
     strange = dataclasses.replace(gone, id="strange", agent_id=odd.id, cli="a CLI of a later version")
     desk.do(lambda change: change.tx.add_session(strange))
-    sessions = LiveSessions(desk.ledger, Home(tmp_path))
+    sessions = LiveSessions(desk.ledger, Home(tmp_path), CLIS)
 
     async def start() -> int:
         async with anyio.create_task_group() as tasks:
@@ -58,19 +61,25 @@ class RecordedDriver(DemoDriver):
         return [UsageReported(Usage(input_tokens=7, output_tokens=5), "its own record")]
 
 
+class Recorded(Clis):
+    """Every CLI is that one."""
+
+    def find(self, name: str) -> Cli:
+        return dataclasses.replace(CLIS.find("demo"), driver=RecordedDriver)
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["readable", "broken"])
 def test_what_only_the_cli_itself_kept_is_taken_in_before_the_end_is_settled(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
     monkeypatch.setattr(RecordedDriver, "broken", broken)
-    monkeypatch.setattr("at_daemon.sessions.driver_for", lambda cli: RecordedDriver)
     agent = desk.agent("wren")
     gone = desk.start(agent, bead := desk.bead(agent))
 
     async def adopt_twice() -> None:
         for _ in range(2):
             async with anyio.create_task_group() as tasks:
-                await LiveSessions(desk.ledger, Home(tmp_path)).adopt_all(tasks)
+                await LiveSessions(desk.ledger, Home(tmp_path), Recorded()).adopt_all(tasks)
                 tasks.cancel_scope.cancel()
 
     anyio.run(adopt_twice)

@@ -6,7 +6,9 @@ with a mistake is told in one line with its path, line and key, and keeps no oth
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -74,6 +76,17 @@ class Manifest:
                 self.name, f"its manifest names no permission mode {allow.value!r}", f"there are {named}"
             )
         return found
+
+    def program(self, environment: Mapping[str, str]) -> str:
+        """The binary with a leading `~` as the path that it stands for."""
+        if not self.binary.startswith("~/"):
+            return self.binary
+        return os.path.join(environment.get("HOME") or os.path.expanduser("~"), self.binary[2:])
+
+    def find(self, environment: Mapping[str, str]) -> str | None:
+        """The path of its program under the caller's environment and the manifest's, or None."""
+        path = self.environment.get("PATH", environment.get("PATH"))
+        return shutil.which(self.program(environment), path=path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from at_agents.lifecycle import stop as stop_session
 from at_core.types import Agent, Bead, Intent, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import causes, environments
+from at_daemon.clis import Cli
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
-from at_daemon.parts import Parts, agent_named, bead_named, cli_key
+from at_daemon.parts import Parts, agent_named, bead_named
 from at_daemon.sessions import session_id_for, write_of
 from at_daemon.world import values
-from at_session.drivers import driver_for
 from at_session.errors import HolderSilent, RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Allow, Driver, DriverState, Launch, LaunchRequest, Write
@@ -44,8 +44,9 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
         )
     )
     session_id = session_id_for(agent.id, attempt)
-    driver = _driver(agent, [record for record in before if record.id != session_id])
-    launch = driver.launch(_request(parts, bead, agent, facts, attempt))
+    cli = parts.clis.find(agent.cli)
+    driver = _driver(cli, [record for record in before if record.id != session_id])
+    launch = driver.launch(_request(parts, cli, bead, agent, facts, attempt))
     failpoint("spawn.before-start")
     async with parts.starts.one():
         polite = None if driver.capabilities.exits_on_eof else signal.SIGTERM
@@ -55,13 +56,13 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
         id=session_id,
         agent_id=agent.id,
         bead_id=bead.id,
-        cli=cli_key(agent.cli_type),
+        cli=cli.name,
         attempt=attempt,
         launch={
             "argv": list(launch.argv),
             "cwd": launch.cwd,
             "transport": launch.transport.value,
-            "program": causes.program(parts.cli(agent.cli_type).binary, launch.env),
+            "program": causes.program(cli.binary(launch.env), launch.env),
             "oom_kills": causes.oom_kills(),
             "boot": parts.ledger.worlds.clock.awake().boot,
         },
@@ -102,11 +103,10 @@ async def stop(parts: Parts, intent: Intent) -> Effect:
         await live.over.wait()
 
 
-def _driver(agent: Agent, before: Sequence[SessionRecord]) -> Driver:
+def _driver(cli: Cli, before: Sequence[SessionRecord]) -> Driver:
     """A driver that knows what was counted in the processes before this one."""
-    cli = cli_key(agent.cli_type)
-    kept = dict(before[-1].driver_state) if before and before[-1].cli == cli else {}
-    return driver_for(cli)(DriverState(kept))
+    kept = dict(before[-1].driver_state) if before and before[-1].cli == cli.name else {}
+    return cli.driver(DriverState(kept))
 
 
 def session_number(order: Mapping[str, Any]) -> tuple[int, ...]:
@@ -114,10 +114,12 @@ def session_number(order: Mapping[str, Any]) -> tuple[int, ...]:
     return (int(order["session"]),) if order.get("session") else ()
 
 
-def _request(parts: Parts, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int) -> LaunchRequest:
+def _request(
+    parts: Parts, cli: Cli, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int
+) -> LaunchRequest:
     order, folder = facts.get(BeadFact.ORDER) or {}, facts[BeadFact.FOLDER]
     named = (facts.get(BeadFact.SESSION) or {}).get("id")
-    settings = parts.cli(agent.cli_type)
+    settings = cli.settings
     private = parts.home.private / str(agent.id)
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = environments.load(parts.home, agent.id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from at_core.types import (
     AgentRole,
     Bead,
     BeadStatus,
-    CliType,
     IntentState,
     Lane,
     MessageKind,
@@ -37,10 +35,9 @@ from at_daemon.budgets import checked
 from at_daemon.documents import bead_document
 from at_daemon.edge import Call
 from at_daemon.handlers.named import bead_called, rig_at, rig_or_new
+from at_daemon.handlers.orders import checked_order, choose_cli
 from at_daemon.ledger import Change
-from at_daemon.parts import Parts, agent_named, bead_named, cli_key
-from at_session.drivers import known_clis
-from at_session.vocabulary import Allow
+from at_daemon.parts import Parts, agent_named, bead_named
 
 Json = dict[str, Any]
 OF_LAST_TRY = (
@@ -78,7 +75,7 @@ async def run(parts: Parts, call: Call) -> Json:
     text.require_prompt(request.prompt)
     rig = await rig_or_new(parts, request.path)
     cli = choose_cli(parts, request.order)
-    order = checked_order(parts, request.order, cli)
+    order = checked_order(request.order, cli)
     await _require_base(rig, request.order)
     budget = None if request.order.budget is None else checked(request.order.budget)
     title = request.title or text.plain_title(request.prompt)
@@ -94,13 +91,13 @@ async def run(parts: Parts, call: Call) -> Json:
             id=identity,
             name=name,
             role=AgentRole.POLECAT,
-            cli_type=cli,
             model=request.order.model,
             rig=str(rig.id),
             created_at=change.now,
+            **cli.identity,
         )
         change.tx.add_agent(agent)
-        change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli_key(cli), role=agent.role.value)
+        change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli.name, role=agent.role.value)
         _insert(change, bead, budget)
         _start(change, _hook(change, bead, agent), order)
 
@@ -143,7 +140,7 @@ async def sling(parts: Parts, call: Call) -> Json:
             raise NotFound("repository", bead.rig or "", "at init")
         agent = _agent_or_new(parts, change, request.agent, request.order.cli, identity, home)
         _require_free(change, agent, bead)
-        order = checked_order(parts, request.order, agent.cli_type)
+        order = checked_order(request.order, parts.clis.called(agent.cli))
         if request.order.budget is not None:
             change.put(bead.id, BeadFact.BUDGET, checked(request.order.budget), "person")
         if request.lane is not None:
@@ -293,49 +290,6 @@ def lane_called(word: str) -> Lane:
     return Lane(word)
 
 
-def choose_cli(parts: Parts, order: Order) -> CliType:
-    """The CLI that was asked for, else the first configured one that the caller's PATH has. Raises UsageError."""
-    if order.cli is not None:
-        return cli_called(order.cli)
-    path = order.env.get("PATH")
-    for name in known_clis():
-        if name != "demo" and shutil.which(parts.cli(cli_called(name)).binary, path=path):
-            return cli_called(name)
-    raise UsageError(
-        "no agent CLI was found on your PATH", "install one (at doctor lists them), or try --cli demo"
-    )
-
-
-def cli_called(word: str) -> CliType:
-    """A CLI that there is a driver for. Raises UsageError."""
-    try:
-        cli = CliType(word)
-    except ValueError:
-        cli = None
-    if cli is None or cli_key(cli) not in known_clis():
-        raise UsageError(
-            f"{word!r} is no CLI that can be driven (there are {', '.join(known_clis())})", "at doctor"
-        )
-    return cli
-
-
-def checked_order(parts: Parts, order: Order, cli: CliType) -> Json:
-    """The order as it is kept: everything but the environment. Raises UsageError."""
-    if order.allow is not None and order.allow not in set(Allow):
-        raise UsageError(f"{order.allow!r} is no permission mode (allowed: {', '.join(Allow)})")
-    binary = parts.cli(cli).binary
-    if cli is not CliType.DEMO and shutil.which(binary, path=order.env.get("PATH")) is None:
-        raise UsageError(f"{cli_key(cli)}: there is no program {binary!r} on your PATH", "at doctor")
-    return {
-        "cli": cli_key(cli),
-        "allow": order.allow,
-        "base": order.base,
-        "land": order.land,
-        "model": order.model,
-        "generation": 0,
-    }
-
-
 async def _require_base(rig: Rig, order: Order) -> None:
     """Raises the errors of `git.resolve` where a mistyped base can still be mended, not when the work is to start."""
     if order.base is not None:
@@ -389,9 +343,9 @@ def _agent_or_new(
 ) -> Agent:
     found = change.tx.find_agents(word)
     if found:
-        if cli is not None and cli_called(cli) is not found[0].cli_type:
+        if cli is not None and parts.clis.called(cli).name != found[0].cli:
             raise UsageError(
-                f"{found[0].name} is a {cli_key(found[0].cli_type)} agent",
+                f"{found[0].name} is a {found[0].cli} agent",
                 "leave out --cli, or take another name",
             )
         return found[0]
@@ -400,12 +354,12 @@ def _agent_or_new(
             f"{word!r} is no name for an agent (letters, digits, `.`, `_`, `-`, at most 40)",
             "take another name",
         )
-    kind = cli_called(cli) if cli else choose_cli(parts, Order(env=environments.load(parts.home, identity)))
+    kind = choose_cli(parts, Order(cli=cli or None, env=environments.load(parts.home, identity)))
     agent = Agent(
-        id=identity, name=word, role=AgentRole.CREW, cli_type=kind, rig=str(rig.id), created_at=change.now
+        id=identity, name=word, role=AgentRole.CREW, rig=str(rig.id), created_at=change.now, **kind.identity
     )
     change.tx.add_agent(agent)
-    change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli_key(kind), role=agent.role.value)
+    change.tell(EventType.AGENT_ADDED, agent=agent, cli=kind.name, role=agent.role.value)
     return agent
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -66,10 +65,10 @@ class DeclaredDriver:
         """
         manifest, mode, private = self.manifest, self.manifest.mode(request.allow), request.private_dir
         env = self._environment(request.env, private) | _filled(mode.environment, private)
-        named = request.binary or manifest.binary
-        binary = os.path.join(env.get("HOME", ""), named[2:]) if named.startswith("~/") else named
         further = (_with(private, each) for each in mode.arguments)
-        launch = self._driver.launch(replace(request, binary=binary, args=(*further, *request.args), env=env))
+        launch = self._driver.launch(
+            replace(request, binary=manifest.program(env), args=(*further, *request.args), env=env)
+        )
         arguments = [_with(private, each) for each in manifest.arguments]
         self.state.values["declared_private"] = private
         return replace(launch, argv=(launch.argv[0], *arguments, *launch.argv[1:]))
