@@ -1,0 +1,138 @@
+"""What surrounds the cases of `at prove`: verdicts, seeds, the table, and what it says where nothing can be proved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from at_cli.prove import report
+from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, must
+from at_cli.prove.cases import CASES
+from at_cli.prove.chaos import MOST_STRIKES, strikes
+from at_cli.prove.ground import Installed, environment
+from at_cli.prove.site import Site
+from at_cli.prove.table import Table
+from at_cli.style import Look
+from at_cli.testing import At
+from at_core.errors import NotFound
+from at_session.rehearsal.clis import CLIS
+
+PLAIN = Look(colour=False, width=120)
+BY_NAME = {case.name: case for case in CASES}
+
+
+def test_every_case_has_a_name_of_its_own_and_says_what_it_is_about() -> None:
+    assert len(BY_NAME) == len(CASES)
+    assert len({case.about for case in CASES}) == len(CASES)
+    assert all(case.play.__doc__ for case in CASES)
+    assert not any(case.belongs(chaos=True) for case in CASES if case.alone)
+
+
+@given(st.integers(0, 2**63), st.sampled_from(CLIS), st.sampled_from(CASES))
+def test_a_seed_decides_what_is_killed_and_when(seed: int, cli: str, case: Case) -> None:
+    plan = strikes(seed, cli, case)
+    assert plan == strikes(seed, cli, case)
+    assert sum(not each.cli for each in plan) in range(1, MOST_STRIKES + 1)
+    assert sum(each.cli for each in plan) == case.outlives_cli
+    assert all(each.seconds > 0 for each in plan)
+
+
+def test_different_seeds_differ() -> None:
+    assert len({tuple(strikes(seed, "claude", BY_NAME["write-lands"])) for seed in range(20)}) == 20
+
+
+def fail(case: Case, site: Site) -> str:
+    must(condition=False, fact="it is not so")
+    return "unreachable"
+
+
+def cannot(case: Case, site: Site) -> str:
+    raise Cannot("it has no such tool")
+
+
+def refused(case: Case, site: Site) -> str:
+    raise NotFound("bead", "x")
+
+
+def stumble(case: Case, site: Site) -> str:
+    raise ZeroDivisionError("a mistake of ours")
+
+
+def holds(case: Case, site: Site) -> str:
+    must(condition=(site.repository / ".git").is_dir(), fact="there is no repository")
+    return f"{case.name} holds"
+
+
+@pytest.mark.parametrize(
+    "play, result, fact",
+    [
+        (holds, CaseResult.PASS, "write-lands holds"),
+        (fail, CaseResult.FAIL, "it is not so"),
+        (cannot, CaseResult.CANNOT, "it has no such tool"),
+        (refused, CaseResult.FAIL, "not_found"),
+        (stumble, CaseResult.FAIL, "ZeroDivisionError: a mistake of ours"),
+    ],
+)
+def test_whatever_a_case_does_is_a_verdict_and_nothing_is_left_behind(
+    tmp_path: Path, at: At, play: Callable[[Case, Site], str], result: CaseResult, fact: str
+) -> None:
+    installed = Installed("claude", "/bin/false", "0")
+    table = Table(tmp_path, installed, [BY_NAME["write-lands"]], at.environ, play, jobs=1)
+    (played,) = table.cells()
+    assert (played.cli, played.case, played.verdict) == ("claude", "write-lands", result)
+    assert fact in played.fact
+    assert table.troubles == []
+    assert not list(tmp_path.glob("*/at/run/*.sock"))
+
+
+def test_what_a_rehearsal_gets_of_the_caller_s_environment_holds_no_key(tmp_path: Path) -> None:
+    given = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "ANTHROPIC_API_KEY": "secret",
+        "HOME": "/home/me",
+        "AT_HOME": "/x",
+    }
+    got = environment(tmp_path, given)
+    assert got["HOME"] == str(tmp_path)
+    assert set(got) == {"PATH", "LC_ALL", "HOME", "TMPDIR"}
+
+
+def test_the_table_has_a_box_for_every_case_and_cli() -> None:
+    clis = [Installed("claude", "claude", "2.1"), Installed("codex", "codex", "0.1")]
+    cases = [BY_NAME["write-lands"], BY_NAME["401"]]
+    first = Played("claude", "write-lands", CaseResult.PASS, 1.25, "it is on main")
+    played = [first, dataclasses.replace(first, cli="codex", verdict=CaseResult.FAIL)]
+    lines = report.table(PLAIN, clis, cases, played)
+    assert [line.split()[-1] for line in lines[2:]] == ["s", "-"]
+    assert "ok" in lines[2] and "FAILED" in lines[2]
+    document = report.document(clis, cases, played, 3.0, 7, [])
+    assert (document["ok"], document["seed"]) == (False, 7)
+    assert {"cli", "case", "verdict", "seconds", "fact"} == set(document["cells"][0])
+    assert report.document(clis, cases, [first], 3.0, None, ["codex-1: it stays"])["ok"] is False
+
+
+def test_cases_can_be_listed_and_a_wrong_one_is_named(at: At) -> None:
+    listed = at("prove", "--list", "--json").document["cases"]
+    assert [each["case"] for each in listed] == [case.name for case in CASES if case.belongs(chaos=False)]
+    assert "write-lands" in at("prove", "--list", "--chaos").out
+    told = at("prove", "--case", "never-answers", "--chaos", "--json")
+    assert (told.code, told.error["code"], told.error["hint"]) == (2, "usage", "at prove --list")
+
+
+def test_without_a_cli_there_is_nothing_to_prove(at: At, tmp_path: Path) -> None:
+    at.environ["PATH"] = str(tmp_path)
+    for arguments, word in ((("prove",), "none of the CLIs"), (("prove", "--cli", "codex"), "codex")):
+        told = at(*arguments, "--json")
+        assert (told.code, told.error["code"]) == (4, "not_found")
+        assert word in told.error["message"] and told.error["hint"]
+
+
+def test_failed_carries_its_fact() -> None:
+    with pytest.raises(Failed, match="so it is"):
+        must([], "so it is")
