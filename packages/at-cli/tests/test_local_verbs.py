@@ -447,7 +447,7 @@ def test_down_waits_for_the_end_of_the_process(at: At, daemon: FakeDaemon) -> No
         (words.BEAD_STATUSES, [status.value for status in types.BeadStatus]),
         (list(words.GLYPHS.items()), [(status.value, status.glyph()) for status in types.AgentStatus]),
         (LANES, [lane.value for lane in types.Lane]),
-        (sorted(CLIS), sorted(cli.value.replace("_", "") for cli in types.CliType)),
+        (sorted((*CLIS, "other")), sorted(cli.value.replace("_", "") for cli in types.CliType)),
     ],
 )
 def test_the_words_of_the_wire_are_those_of_the_types(ours: Sequence[object], theirs: list[object]) -> None:

@@ -81,6 +81,7 @@ def _checkouts(name: str) -> tuple[str, str]:
 def _folders(home: Home) -> dict[Path, _Folder]:
     """The folders that `Home.make` makes in the home folder."""
     return {
+        home.clis: _Folder("manifests of CLIs", files=r"[^.].*\.toml"),
         home.run: _Folder("sockets and locks", "h", r"at\.sock|daemon\.lock|start\.lock"),
         home.journal: _Folder("what agents were told and said", _SESSION),
         home.worktrees: _Folder("folders of beads", *_checkouts(_BEAD)),

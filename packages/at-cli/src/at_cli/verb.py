@@ -10,9 +10,12 @@ import click
 from at_cli.amounts import budget_option
 from at_cli.errors import EmptyText, NotText
 from at_cli.face import Face, is_unicode
+from at_core.paths import Home
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from at_session.manifest import Folder
 
 LANES = ("experimental", "standard", "critical")
 CLIS = ("claude", "codex", "gemini", "opencode", "demo")
@@ -96,6 +99,49 @@ EITHER = Name("name", "at agents, at ls")
 """An agent, or a bead and with it its agent."""
 
 
+class CliName(click.ParamType[str]):
+    """One of the CLIs that we know, or one of the person's manifests."""
+
+    name = "cli"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` as given; raises `ConfigError` for a manifest that cannot be used."""
+        if value in CLIS:
+            return value
+        declared = _manifests(ctx)
+        if value in declared.broken:
+            from at_daemon.clis import config_error  # only a mistake needs it
+
+            raise config_error(declared.broken[value])
+        if value not in declared.found:
+            known = ", ".join(map(repr, (*CLIS, *declared.found)))
+            self.fail(f"{value!r} is not one of {known}.", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Ours and those of manifests."""
+        from click.shell_completion import CompletionItem
+
+        names = (*CLIS, *_manifests(ctx).found)
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _manifests(ctx: click.Context | None) -> Folder:
+    from at_session.manifest import read_folder  # not for those who name a CLI that we know
+
+    face = ctx.find_object(Face) if ctx is not None else None
+    return read_folder(face.home.clis if face is not None else Home.find().clis)
+
+
+def cli_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--cli`."""
+    return click.option(
+        "--cli", type=CliName(), metavar="CLI", help=f"{about}: {', '.join(CLIS)}, or a manifest of yours."
+    )
+
+
 def lane_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`-l`, `--lane`."""
     return click.option("-l", "--lane", type=click.Choice(LANES), help="Priority class (lane).")
@@ -112,7 +158,7 @@ def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how a bead is to be worked on; they arrive as `at_core.api.Order` fields."""
     for decorate in reversed(
         (
-            click.option("--cli", type=click.Choice(CLIS), help="Which agent program does it."),
+            cli_option("Which agent program does it"),
             click.option("--model", metavar="MODEL", help="The model, as that program names it."),
             click.option("--base", metavar="REF", help="Begin at REF in place of the target branch."),
             click.option(

@@ -62,7 +62,7 @@ def _settings(face: Face | None) -> list[Setting]:
 def command(face: Face, key: str | None, value: str | None, unset: bool, show_origin: bool) -> None:
     """Show all settings, those of a section, or the one called KEY; with VALUE, set it.
 
-    Settings are read when the daemon starts: at down --keep-agents, then at up.
+    Those of agents and budgets count at once; the daemon reads others when it starts: at down --keep-agents, at up.
     """
     path = face.home.config_file
     if unset and (key is None or value is not None):
@@ -78,10 +78,26 @@ def command(face: Face, key: str | None, value: str | None, unset: bool, show_or
     section = [setting for setting in settings if key is None or setting.key.startswith(f"{key}.")]
     if not section:
         raise _no_such_key(key or "")
-    face.emit(
-        {"file": str(path), "settings": [_document(setting) for setting in section]},
-        _lines(section, show_origin, face.style),
-    )
+    document = {"file": str(path), "settings": [_document(setting) for setting in section]}
+    lines = _lines(section, show_origin, face.style)
+    if key is None:
+        declared = _manifests(face)
+        lines += [face.style.plain(f"{each['name']}: {each['trouble'] or each['path']}") for each in declared]
+        document["manifests"] = declared
+    face.emit(document, lines)
+
+
+def _manifests(face: Face) -> list[dict[str, Any]]:
+    """Further CLIs, whose settings are files of their own."""
+    from at_session.manifest import read_folder
+
+    folder = read_folder(face.home.clis)
+    found = [{"name": each.name, "path": str(each.path), "trouble": None} for each in folder.found.values()]
+    broken = [
+        {"name": name, "path": str(error.path), "trouble": str(error)}
+        for name, error in folder.broken.items()
+    ]
+    return [*found, *broken]
 
 
 def _change(face: Face, key: str, value: str | None, show_origin: bool) -> None:

@@ -14,7 +14,7 @@ from at_cli.ended import EndedBySignal, Ending, ended_by_signals
 from at_cli.face import Document, Face
 from at_cli.style import Look
 from at_cli.verb import verb
-from at_core.errors import AtError
+from at_core.errors import AtError, UsageError
 
 NEXT = (
     "at init                             what branch, base and gates were found",
@@ -26,11 +26,21 @@ COLOURS = {"clean": "green", "crash": "yellow", "asks": "cyan", "lies": "red", "
 
 @verb(example="at demo")
 @click.option("--keep", is_flag=True, help="Leave the demo's folder in place and say where it is.")
-def command(face: Face, keep: bool) -> int:
+@click.option(
+    "--acp", is_flag=True, help="Be the demo agent itself, for a client of the Agent Client Protocol."
+)
+@click.option("--state-dir", metavar="DIR", help="With --acp: where the agent keeps its sessions.")
+def command(face: Face, keep: bool, acp: bool, state_dir: str | None) -> int:
     """Show the product at work: four agents on a throw-away repository, the daemon killed in the middle.
 
     No model is called, no CLI or key is needed, and your own home folder is not touched.
     """
+    if acp != (state_dir is not None) or (acp and keep):
+        raise UsageError("--acp and --state-dir go together, and without --keep", "at demo --help")
+    if state_dir is not None:
+        from at_session.demo.agent import main
+
+        return main(["--acp", "--state-dir", state_dir])
     code = 1
     with ended_by_signals() as ending:
         try:

@@ -42,6 +42,7 @@ def examine(face: Face) -> Iterator[Check]:
     yield judge.python(*facts.python_facts())
     yield from judge.git(facts.find_program("git", "git", environ), facts.git_identity(environ, face.folder))
     yield from _agent_programs(face, environ)
+    yield from _manifests(face, environ)
     yield _settings(face)
     yield from judge.home(facts.home_facts(face.home))
     yield _daemon(face)
@@ -66,6 +67,18 @@ def _agent_programs(face: Face, environ: Mapping[str, str]) -> Iterator[Check]:
             refused=facts.refusal(cli.name, getattr(agents, cli.name).allow, environ, face.folder),
             any_found=found,
         )
+
+
+def _manifests(face: Face, environ: Mapping[str, str]) -> Iterator[Check]:
+    from at_session.manifest import read_folder
+
+    folder = read_folder(face.home.clis)
+    wanted = [(each.name, each.find(environ) or each.program(environ)) for each in folder.found.values()]
+    programs = facts.find_programs(wanted, environ) if wanted else []
+    for manifest, program in zip(folder.found.values(), programs, strict=True):
+        yield judge.declared_program(manifest, program)
+    for name, error in folder.broken.items():
+        yield judge.broken_manifest(name, str(error))
 
 
 def configured(face: Face) -> AgentsConfig:

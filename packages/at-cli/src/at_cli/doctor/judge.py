@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from at_cli.doctor.clis import STEERING, KnownCli
 from at_cli.doctor.facts import HomeFacts, Program, PtyFacts
 from at_cli.views.words import count, size
+
+if TYPE_CHECKING:
+    from at_session.manifest import Manifest
 
 OLDEST_GIT = (2, 38)
 """The first with `git merge-tree --write-tree`, by which merges are tried aside."""
@@ -99,6 +102,23 @@ def agent_program(
     if signed_in is None or (by_login and cli.login_note):
         return Check(cli.name, Verdict.WARN, says, "; ".join(filter(None, (cli.sign_in, try_it))))
     return Check(cli.name, Verdict.OK, says, try_it)
+
+
+def declared_program(manifest: Manifest, program: Program) -> Check:
+    """A program that a manifest declares; it need not know `--version`."""
+    where = f"{manifest.path} ({manifest.protocol}; {', '.join(manifest.permission_modes)})"
+    if program.path is None:
+        says = f"{where}: there is no program {manifest.binary!r} on your PATH"
+        return Check(manifest.name, Verdict.WARN, says, "install it, or correct the manifest's binary")
+    version = program.version or f"version unknown: {program.trouble}"
+    return Check(
+        manifest.name, Verdict.OK, f"{version}, {program.path}; {where}; draws on {manifest.draws_on}"
+    )
+
+
+def broken_manifest(name: str, trouble: str) -> Check:
+    """A manifest that cannot be used, which is the trouble of its CLI alone."""
+    return Check(name, Verdict.WARN, trouble, "correct the manifest")
 
 
 def daemon(health: Mapping[str, Any] | None, trouble: str | None, ours: str) -> Check:
