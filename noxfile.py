@@ -191,7 +191,7 @@ def crash(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Every benchmark against its yardstick, in one table."""
+    """Every benchmark against its yardstick, in one table; those that take minutes only when named (`-- prove`)."""
     workspace(session)
     session.run("python", "tools/bench.py", *session.posargs)
 

@@ -2,7 +2,8 @@
 
     python tools/bench.py [WORD …]      only scripts whose path contains one of the words
 
-A benchmark is a script `packages/*/bench/*.py` or `bench/*.py` that prints one JSON object per line:
+A benchmark is a script `packages/*/bench/*.py` or `bench/*.py`; `bench/long/*.py` take minutes and run only when a word
+names them (`prove`, or `long` for all). It prints one JSON object per line:
 
     {"name": str, "value": number, "unit": str,
      "yardstick": number | str | null    what the value is compared with: its figure in the same run, or its name
@@ -121,12 +122,18 @@ def run(script: Path) -> tuple[list[Measured], bool]:
     return found, done.returncode == 0 and bool(found)
 
 
+def chosen(root: Path, words: list[str]) -> list[Path]:
+    """The scripts whose path contains one of the words; without words, all but the long ones."""
+    places = ["packages/*/bench/*.py", "bench/*.py", *(["bench/long/*.py"] if words else [])]
+    scripts = sorted(path for place in places for path in root.glob(place))
+    return [
+        path for path in scripts if not words or any(word in str(path.relative_to(root)) for word in words)
+    ]
+
+
 def main(words: list[str]) -> int:
     """0 if every script ran and every limit was met."""
-    scripts = sorted([*ROOT.glob("packages/*/bench/*.py"), *ROOT.glob("bench/*.py")])
-    wanted = [
-        path for path in scripts if not words or any(word in str(path.relative_to(ROOT)) for word in words)
-    ]
+    wanted = chosen(ROOT, words)
     measured: list[Measured] = []
     failed: list[str] = []
     for script in wanted:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench import Measured, parse, table
+from bench import Measured, chosen, parse, table
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,24 @@ def test_yardstick(measured: Measured, cell: str) -> None:
 def test_columns_are_aligned() -> None:
     first, second = table([Measured("a long name", 1)]).splitlines()
     assert first.index("value") == second.index("1")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["bench/product.py", "packages/at-core/bench/store.py"]),
+        (["product"], ["bench/product.py"]),
+        (["prove"], ["bench/long/prove.py"]),
+        (["store", "long"], ["bench/long/prove.py", "packages/at-core/bench/store.py"]),
+    ],
+)
+def test_what_takes_minutes_runs_when_it_is_named(tmp_path: Path, words: list[str], names: list[str]) -> None:
+    for name in (
+        "bench/product.py",
+        "bench/long/prove.py",
+        "bench/played/place.py",
+        "packages/at-core/bench/store.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in chosen(tmp_path, words)] == names

@@ -1,0 +1,59 @@
+"""Where a real CLI is measured: a throw-away home and repository with a daemon, sealed to loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clis.install import installed
+
+from at_cli.prove import ground
+from at_cli.prove.site import Site
+from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.sealed import seal
+
+
+def sealed_commands() -> Path:
+    """The folder of the CLIs' commands; from here on this process reaches nothing but loopback.
+
+    Raises CannotInstall, CannotSeal. To be called before there is a second thread.
+    """
+    found = installed()
+    seal()
+    return found
+
+
+@contextmanager
+def place(commands: Path, cli: str, agents: int | None = None) -> Iterator[Site]:
+    """A site with one CLI and a scripted model; `agents` is how many may run at once, if not as many as by default.
+
+    Raises RuntimeError if anything is left running at its end.
+    """
+    folder = ground.build()
+    try:
+        with Endpoint() as endpoint:
+            program = ground.Installed(cli, str(commands / cli), "")
+            base = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+            site = Site(folder / "site", program, endpoint, base)
+            site.prepare()
+            try:
+                if agents is not None:
+                    allow(site, agents)
+                yield site
+            finally:
+                troubles = site.end()
+            if troubles:
+                raise RuntimeError("; ".join(troubles))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def allow(site: Site, agents: int) -> None:
+    """Set how many agents may run at once, and start the daemon anew."""
+    site.down()
+    with (site.folder / "at" / "config.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f"[general]\nmax_agents = {agents}\n")
+    site.daemon.start()
