@@ -42,7 +42,7 @@ def judged(
         (judged(CLAUDE, None, None), FAIL, "ends with 1 (tested: 2.1.197)", "npm install"),
         (judged(CLAUDE, "2.1.197", "a key"), OK, "2.1.197 (as tested), /c; draws on a key", ""),
         (judged(CLAUDE, "2.2.0", "a key"), OK, "2.2.0 (tested: 2.1.197)", "at prove --cli claude"),
-        (judged(CLAUDE, "2.1.197", None), WARN, "no login in sight, it draws on its login", "/login"),
+        (judged(CLAUDE, "2.1.197", None), WARN, "no login in sight; it would draw on its login", "/login"),
         (judged(CLAUDE, "2.2.0", None), WARN, "tested: 2.1.197", "at prove --cli claude"),
         (judged(GEMINI, "0.61.0", KEY), OK, f"draws on {KEY}", ""),
         (judged(GEMINI, "0.61.0", None), WARN, "refused since 2026-06-18", "GEMINI_API_KEY"),

@@ -46,7 +46,9 @@ def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Pat
     claude = told["clis"][0]
     assert (claude["name"], claude["version"], claude["draws_on"]) == ("claude", "2.1.197", None)
     assert told["repository"] == str(place) and told["git"]
-    assert told["try"] == ["at demo", "at prove", "at init", 'at run "PROMPT" --wait']
+    assert told["try"] == ["at demo", "at prove", "at doctor", "at init", 'at run "PROMPT" --wait']
+    at.environ["ANTHROPIC_API_KEY"] = "k"
+    assert at("--json").document["try"] == ["at demo", "at prove", "at init", 'at run "PROMPT" --wait']
     plain = at()
     assert plain.code == 0 and str(place) in plain.out and "at demo" in plain.out
     assert not at.home.root.exists()
@@ -56,7 +58,7 @@ def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Pat
     "in_repository, cli, steps",
     [
         (False, False, ["at demo", "at doctor"]),
-        (False, True, ["at demo", "at prove", "cd YOUR-REPOSITORY && at init"]),
+        (False, True, ["at demo", "at prove", "at doctor", "cd YOUR-REPOSITORY && at init"]),
     ],
 )
 def test_what_to_try_depends_on_what_is_there(

@@ -72,7 +72,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         (
             Verb("up", "up", "start the daemon"),
             Verb("down", "down", "stop agents (resumable) and the daemon"),
-            Verb("demo", "demo", "four agents at work on a throw-away repository; no model is called"),
+            Verb("demo", "demo", "four agents on a throw-away repository; no model is called"),
             Verb("prove", "prove", "the installed CLIs through a table of cases; no key, no cost"),
             Verb("doctor", "doctor", "check this machine and say how to fix what is wrong"),
             Verb("config", "config", "settings, and where each comes from"),

@@ -32,25 +32,30 @@ def look_around(face: Face) -> Document:
         "repository": repository,
         "git": git.version,
         "clis": clis,
-        "try": what_to_try(repository is not None, any(cli["version"] for cli in clis)),
+        "try": what_to_try(
+            repository is not None,
+            any(cli["version"] for cli in clis),
+            any(cli["version"] and cli["draws_on"] for cli in clis),
+        ),
     }
 
 
-def what_to_try(in_repository: bool, has_cli: bool) -> list[str]:
+def what_to_try(in_repository: bool, has_cli: bool, has_login: bool) -> list[str]:
     """Commands in the order in which they make sense here."""
     steps = ["at demo"]
     if not has_cli:
         return [*steps, "at doctor"]
+    steps += ["at prove"] if has_login else ["at prove", "at doctor"]
     if not in_repository:
-        return [*steps, "at prove", "cd YOUR-REPOSITORY && at init"]
-    return [*steps, "at prove", "at init", 'at run "PROMPT" --wait']
+        return [*steps, "cd YOUR-REPOSITORY && at init"]
+    return [*steps, "at init", 'at run "PROMPT" --wait']
 
 
 _ABOUT = {
     "at demo": "four scripted agents on a throw-away repository; no key, no model",
     "at prove": "your CLIs through a table of cases, sealed to loopback; no key, no cost",
     "at init": "put this repository under management; writes nothing in it",
-    "at doctor": "what is missing on this machine, and how to install it",
+    "at doctor": "what is missing on this machine, and what to do about it",
 }
 
 

@@ -67,7 +67,8 @@ def command(
     """Put the installed CLIs through a table of cases: work, asks, failures, crashes.
 
     Each runs in a home and a repository that are thrown away, sealed to loopback, before a scripted model: no key is
-    used, nothing costs anything, and nothing of yours is read or touched.
+    used, nothing costs anything, and nothing of yours is touched. Exit code 1 if a case fails; with --cli, --case and
+    --keep it is then played alone and leaves its logs.
     """
     cases = _chosen_cases(names, chaos=chaos)
     if listing:

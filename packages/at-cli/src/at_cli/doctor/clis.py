@@ -65,7 +65,7 @@ GEMINI = KnownCli(
     ),
     logins=(("", ".gemini", "oauth_creds.json"),),
     login_draws_on="the Google login of gemini",
-    login_note="personal Google logins are refused since 2026-06-18; API keys work",
+    login_note="personal Google logins are refused since 2026-06-18, API keys work",
 )
 OPENCODE = KnownCli(
     name="opencode",

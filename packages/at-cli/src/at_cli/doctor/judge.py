@@ -95,7 +95,7 @@ def agent_program(
     says = f"{program.version} ({'as tested' if as_tested else f'tested: {cli.tested}'}), {program.path}"
     try_it = "" if as_tested else f"at prove --cli {cli.name} shows whether all holds with this version"
     by_login = signed_in in (None, cli.login_draws_on)
-    says += f"; draws on {signed_in}" if signed_in else f"; no login in sight, it draws on {draws_on}"
+    says += f"; draws on {signed_in}" if signed_in else f"; no login in sight; it would draw on {draws_on}"
     says += f"; {cli.login_note}" if by_login and cli.login_note else ""
     if refused is not None:
         return Check(cli.name, Verdict.FAIL, f"{says}; cannot be started: {refused[0]}", refused[1])

@@ -128,9 +128,9 @@ def _retries_told(scene: Scene, bead: str) -> str:
 
 
 CASES = (
-    Case("429-once", "429 once", slow_down),
+    Case("429-once", "one 429: tried again", slow_down),
     Case("quota", "a hard quota: parked, then gone on with", quota),
-    Case("500-for-ever", "500 for ever", server_error, long=True),
+    Case("500-for-ever", "500 for ever: fails with the error", server_error, long=True),
     Case("401", "a refused login", login),
     Case("connection-cut", "the connection is cut once", dropped),
     Case("cut-mid-stream", "the stream is cut in mid-answer", cut),
