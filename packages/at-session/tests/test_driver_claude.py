@@ -261,6 +261,20 @@ def test_the_clis_own_retries_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "error, status, said",
+    [
+        ("unknown", None, "connection error"),
+        ("", None, "connection error"),
+        ("server_error", 500, "server_error (500)"),
+    ],
+)
+def test_a_retry_says_what_failed(error: str, status: int | None, said: str) -> None:
+    line = {"type": "system", "subtype": "api_retry", "attempt": 1, "error": error, "error_status": status}
+    told = of(feed(ClaudeDriver(), "stdout", json.dumps(line).encode() + b"\n"), Retrying)
+    assert [each.message for each in told] == [said]
+
+
 def test_a_prompt_that_the_cli_has_already_is_told_as_repeated() -> None:
     assert play("repeated") == [PromptAccepted("m1", repeated=True)]
 

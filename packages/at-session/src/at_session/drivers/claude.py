@@ -247,7 +247,9 @@ class ClaudeDriver:
     def _retry(self, line: Object) -> Events:
         error, status = text_of(line.get("error")), line.get("error_status")
         kind = claude_result.kind_of(error, status)
-        said = f"{error or 'connection error'}{f' ({status})' if isinstance(status, int) else ''}"
+        # Of a connection that is closed without an answer it says `unknown`.
+        words = "connection error" if error in ("", "unknown") else error
+        said = f"{words}{f' ({status})' if isinstance(status, int) else ''}"
         if kind is FailureKind.LOGIN:
             # The CLI would go on for more than a minute; no retry of its own cures a refused login.
             return self._login_refused(said)
