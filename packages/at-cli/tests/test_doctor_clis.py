@@ -11,7 +11,7 @@ import pytest
 
 from at_cli.doctor import facts, judge
 from at_cli.doctor.clis import CLAUDE, GEMINI, KNOWN, KnownCli
-from at_cli.doctor.facts import Program
+from at_cli.doctor.facts import Program, repository_of
 from at_cli.doctor.judge import Check, Verdict
 from at_cli.testing import At
 from at_session.drivers import driver_for
@@ -106,3 +106,20 @@ def test_as_root_claude_is_told_to_need_a_sandbox_for_everything(
 ) -> None:
     refused = facts.refusal("claude", "all", {"HOME": "/h", "IS_SANDBOX": sandbox}, str(tmp_path))
     assert (refused is None) is (free or os.geteuid() != 0)
+
+
+@pytest.mark.parametrize(
+    "made, found",
+    [((), False), (("folder",), False), (("file",), True), (("folder", "HEAD"), True)],
+    ids=["nothing", "an empty folder", "a linked worktree", "a repository"],
+)
+def test_an_empty_git_folder_is_no_repository(tmp_path: Path, made: tuple[str, ...], found: bool) -> None:
+    git, inside = tmp_path / ".git", tmp_path / "src"
+    inside.mkdir()
+    if "folder" in made:
+        git.mkdir()
+    if "file" in made:
+        git.write_text("gitdir: elsewhere\n")
+    if "HEAD" in made:
+        (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert (repository_of(str(inside)) == str(tmp_path)) is found

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import anyio
 
-from at_agents.decisions import IntentKind, Policy
+from at_agents.decisions import Awake, IntentKind, Policy
 from at_core.config import Config
 from at_core.errors import NoSpaceLeft
 from at_core.paths import Home
 from at_core.store import Store
 from at_core.types import Agent, BeadStatus
-from at_core.vocabulary import EventType
+from at_core.vocabulary import AgentFact, EventType
 from at_daemon.__about__ import __version__
 from at_daemon.acts import folder, landing, price, process, proof, speech
 from at_daemon.budgets import Budgets
@@ -96,7 +96,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
     ledger.on_intents, ledger.on_wakes = executor.notify, wakeups.add
     async with anyio.create_task_group() as tasks:
         adopted = await sessions.adopt_all(tasks)
-        await ledger.change(functools.partial(_started, adopted=adopted))
+        await ledger.change(functools.partial(note_started, adopted=adopted, awake=clock.awake()))
         await end_strays(parts)
         tasks.start_soon(executor.run)
         tasks.start_soon(wakeups.run)
@@ -113,7 +113,11 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         tasks.cancel_scope.cancel()
 
 
-def _started(change: Change, adopted: int) -> None:
+def note_started(change: Change, adopted: int, awake: Awake) -> None:
+    """The daemon is up, and all work is looked at. While it was not, nobody listened: that is nobody's silence."""
+    for record in change.tx.sessions(live=True):
+        sign = {"awake": awake.seconds, "boot": awake.boot, "session": record.id}
+        change.put(record.agent_id, AgentFact.SIGN_OF_LIFE, sign)
     change.tell(EventType.DAEMON_STARTED, version=__version__, adopted=adopted)
     for bead in change.tx.beads(status={BeadStatus.SLUNG, BeadStatus.REVIEW}):
         change.touch(bead.id)

@@ -9,11 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from at_agents.decisions import Policy
 from at_core.paths import Home
 from at_core.vocabulary import AgentFact
 from at_daemon.clis import Cli, Clis
 from at_daemon.sessions import LiveSessions
 from at_daemon.testing import Desk
+from at_daemon.wiring import note_started
 from at_session.drivers.demo import DemoDriver
 from at_session.vocabulary import DriverEvent, Usage, UsageReported
 
@@ -88,3 +90,20 @@ def test_what_only_the_cli_itself_kept_is_taken_in_before_the_end_is_settled(
     record = desk.do(lambda change: change.tx.session(gone.id))
     assert record is not None and record.ended_at is not None
     assert record.driver_state == ({} if broken else {"told": [record.launch.get("cwd", "")]})
+
+
+def test_a_daemon_that_was_away_takes_its_own_absence_for_nobodys_silence(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    before = desk.clock.awake()
+    sign = {"awake": before.seconds, "boot": before.boot, "session": session.id}
+    turn = {"state": "working", "number": 1, "session": session.id}
+    desk.do(lambda change: change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign))
+    desk.do(lambda change: change.put(agent.id, AgentFact.TURN, turn))
+    desk.clock.pass_time(2 * Policy().silence_seconds)
+    desk.do(lambda change: note_started(change, 1, desk.clock.awake()))
+    assert desk.do(lambda change: change.tx.intent(f"stop:{session.id}")) is None
+    desk.clock.pass_time(Policy().silence_seconds + 1)
+    desk.do(lambda change: change.touch(bead.id))
+    assert desk.do(lambda change: change.tx.intent(f"stop:{session.id}")) is not None

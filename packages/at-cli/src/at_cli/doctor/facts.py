@@ -129,9 +129,16 @@ def git_identity(environ: Mapping[str, str], folder: str) -> str | None:
 
 
 def repository_of(folder: str) -> str | None:
-    """The top of the git repository that `folder` lies in, found by its `.git` as git itself looks for it."""
+    """The top of the git repository that `folder` lies in, found by its `.git` as git itself looks for it.
+
+    An empty `.git` is none: the sandbox of Codex leaves one in the system's temp folder.
+    """
     place = Path(folder)
-    return next((str(each) for each in (place, *place.parents) if (each / ".git").exists()), None)
+    return next((str(each) for each in (place, *place.parents) if _is_repository(each / ".git")), None)
+
+
+def _is_repository(git: Path) -> bool:
+    return git.is_file() or (git / "HEAD").is_file()
 
 
 def home_facts(home: Home) -> HomeFacts:
