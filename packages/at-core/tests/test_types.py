@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -74,6 +75,21 @@ def test_opencode_is_read_in_both_spellings() -> None:
     assert CliType("opencode") is CliType("open_code") is CliType.OPEN_CODE
     with pytest.raises(ValueError):
         CliType("emacs")
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata", "name"),
+    [
+        (CliType.CLAUDE, None, "claude"),
+        (CliType.OPEN_CODE, {"cli": "not it"}, "opencode"),
+        (CliType.OTHER, {"cli": "goose"}, "goose"),
+        (CliType.OTHER, None, "other"),
+    ],
+)
+def test_an_agent_names_its_cli(kind: CliType, metadata: dict[str, str] | None, name: str) -> None:
+    agent = dataclasses.replace(Agent.new("a", AgentRole.CREW, kind), metadata=metadata)
+    assert agent.cli == name
+    assert Agent.from_json(json.loads(json.dumps(agent.to_json()))).cli == name
 
 
 def test_glyphs() -> None:

@@ -67,14 +67,14 @@ _STATUS = {
 }
 
 
-def label(world: World, *, contact: bool = True) -> Label:
-    """The label of the world's agent. `contact` is false while its holder does not answer."""
-    name, *reasons = _decide(world, contact)
+def label(world: World, *, contact: bool = True, why: str | None = None) -> Label:
+    """The label of the world's agent. `contact` is false while it is not followed; `why` says what is in the way."""
+    name, *reasons = _decide(world, None if contact else why or "the holder does not answer")
     decided = AgentLabel(name)
     return Label(decided, _STATUS[decided], tuple(reasons))
 
 
-def _decide(world: World, contact: bool) -> tuple[str, ...]:
+def _decide(world: World, out_of_reach: str | None) -> tuple[str, ...]:
     if waiting := _needs_person(world):
         return waiting
     if stopped := world.agent_facts.get(AgentFact.STOPPED):
@@ -88,8 +88,8 @@ def _decide(world: World, contact: bool) -> tuple[str, ...]:
         return _not_running(world, "its holder is gone and left no exit status")
     if state == "exited":
         return _not_running(world, _exit_words(world))
-    if not contact:
-        return (AgentLabel.UNKNOWN, "its process is held, but the holder does not answer")
+    if out_of_reach is not None:
+        return (AgentLabel.UNKNOWN, f"its process is held, but out of reach: {out_of_reach}")
     return _running(world)
 
 

@@ -106,7 +106,9 @@ def _agents(parts: Parts, tx: Tx, agents: Sequence[Agent]) -> list[Json]:
 
 def label_of(parts: Parts, world: World) -> Label:
     """The label, knowing whether the agent's holder is followed."""
-    return label(world, contact=not world.running or parts.sessions.contact(world.process.get("session")))
+    session = world.process.get("session")
+    contact = not world.running or parts.sessions.contact(session)
+    return label(world, contact=contact, why=parts.sessions.trouble(session))
 
 
 def ask_document(tx: Tx, ask: Ask) -> Json:

@@ -167,7 +167,10 @@ def _place(problem: str, text: str) -> tuple[int, str]:
 def _manifest(path: Path, text: str, document: Mapping[str, Any]) -> Manifest:
     wrong = list(_mistakes(path, document))
     if wrong:
-        placed = sorted((each.at_line(line_of(text, each.key)) for each in wrong), key=lambda each: each.line)
+        placed = sorted(
+            (each.at_line(line_of(text, each.key)) for each in wrong),
+            key=lambda each: (not each.line, each.line),
+        )
         raise placed[0].and_more(len(placed) - 1)
     given = {name: value for name, value in document.items() if name not in ("dialect", "permission_modes")}
     for name in ("arguments", "unreported"):
