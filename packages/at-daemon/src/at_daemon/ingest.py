@@ -88,6 +88,8 @@ class Intake:
                 }
                 self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since()})
                 self._tell(EventType.CALL_RETRIED, **value)
+            case seen.CallAnswered():
+                self._put(AgentFact.RETRYING, None)
             case seen.Limited():
                 self._limited(event.message, event.reset_at)
             case seen.LoginRefused():

@@ -186,6 +186,11 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """A call that the CLI had to try again is being answered: the model's first words or reasoning came."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limited:
     """A usage limit of the account was hit. `reset_at` is RFC 3339 UTC as the CLI gave it, else None."""
 
@@ -238,6 +243,7 @@ DriverEvent = (
     | AskClosed
     | UsageReported
     | Retrying
+    | CallAnswered
     | Limited
     | LoginRefused
     | TurnEnded

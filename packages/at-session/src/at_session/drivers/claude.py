@@ -18,6 +18,7 @@ from at_session.errors import LaunchRefused
 from at_session.vocabulary import (
     Allow,
     AskClosed,
+    CallAnswered,
     Capabilities,
     Decision,
     DriverEvent,
@@ -214,7 +215,7 @@ class ClaudeDriver:
             case "control_cancel_request":
                 return self._close_ask(text_of(line.get("request_id")), withdrawn=True)
             case "stream_event":
-                self._follow_message(line)
+                return self._follow_message(line)
             case "rate_limit_event":
                 return self._rate_limit(object_of(line.get("rate_limit_info")))
             case "result":
@@ -253,6 +254,7 @@ class ClaudeDriver:
         if kind is FailureKind.LOGIN:
             # The CLI would go on for more than a minute; no retry of its own cures a refused login.
             return self._login_refused(said)
+        self._values["retrying"] = True
         delay = number_of(line.get("retry_delay_ms"))
         attempt = count_of(line.get("attempt")) or None
         return [Retrying(kind, attempt, None if delay is None else delay / 1000, said)]
@@ -338,14 +340,17 @@ class ClaudeDriver:
             return []
         return [AskClosed(request_id, withdrawn)]
 
-    def _follow_message(self, line: Object) -> None:
+    def _follow_message(self, line: Object) -> Events:
         event = object_of(line.get("event"))
+        answered = event.get("type") == "message_start" and self._values.pop("retrying", False)
+        events: Events = [CallAnswered()] if answered else []
         if line.get("parent_tool_use_id") is not None:
-            return
+            return events
         if event.get("type") == "message_start":
             self._values["message"] = object_of(event.get("message")).get("id")
         elif event.get("type") == "message_stop":
             self._values["message"] = None
+        return events
 
     def _rate_limit(self, info: Object) -> Events:
         if info.get("status") != "rejected":
