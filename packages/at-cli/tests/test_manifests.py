@@ -34,9 +34,11 @@ def declared(home: Home, tmp_path: Path) -> Home:
 
 def test_a_declared_cli_is_taken(at: At, daemon: FakeDaemon, declared: Home) -> None:
     assert at("run", "do it", "--cli", "goose").code == 0
-    assert daemon.last("run").body["order"]["cli"] == "goose"
+    run = daemon.last("run").body
+    assert run is not None and run["order"]["cli"] == "goose"
     assert at("hook", "do it", "wren", "--cli", "goose").code == 0
-    assert daemon.last("hook").body["cli"] == "goose"
+    hook = daemon.last("hook").body
+    assert hook is not None and hook["cli"] == "goose"
 
 
 @pytest.mark.parametrize(
