@@ -16,6 +16,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    CallAnswered,
     Decision,
     DriverEvent,
     DriverState,
@@ -253,6 +254,45 @@ def test_the_clis_own_retries_are_told() -> None:
     assert told == [(FailureKind.LIMIT, 1), (FailureKind.CONNECTION, 2)]
 
 
+def test_each_retry_is_answered_once() -> None:
+    kinds = [type(each) for each in Played("retried").events if isinstance(each, Retrying | CallAnswered)]
+    assert kinds == [Retrying, CallAnswered, Retrying, CallAnswered]
+    assert Played("server-error").of(CallAnswered) == []
+
+
+def notified(method: str, **params: object) -> bytes:
+    return json.dumps({"method": method, "params": {"threadId": "t", **params}}).encode() + b"\n"
+
+
+REASONING = notified("item/started", item={"type": "reasoning", "id": "i"})
+TOOL = {"type": "commandExecution", "id": "c", "command": "make", "status": "inProgress"}
+
+
+@pytest.mark.parametrize(
+    "lines, told",
+    [
+        ([REASONING, REASONING], [True, False]),
+        ([b'{"method":"item/agentMessage/delta","params":{"threadId":"t","delta":"x"}}\n'], [True]),
+        ([b'{"method":"item/reasoning/textDelta","params":{"threadId":"t","delta":"x"}}\n'], [True]),
+        ([b'{"method":"item/commandExecution/outputDelta","params":{"threadId":"t"}}\n'], [False]),
+        ([notified("item/started", item=TOOL | {"id": "d"})], [True]),
+        ([notified("item/completed", item=TOOL), REASONING], [False, True]),
+        ([notified("item/started", item={"type": "userMessage", "id": "u"}), REASONING], [False, True]),
+        ([notified("item/started", threadId="other", item={"type": "reasoning"})], [False]),
+        ([notified("turn/started", turn={"id": "v"}), REASONING], [False, False]),
+    ],
+)
+def test_the_first_sign_of_an_answer_after_a_retry_is_told(lines: list[bytes], told: list[bool]) -> None:
+    driver = launched()
+    driver.feed("stdout", b'{"id":"thread","result":{"thread":{"id":"t"}}}\n')
+    driver.feed("stdout", notified("turn/started", turn={"id": "u"}) + notified("item/started", item=TOOL))
+    assert CallAnswered() not in driver.feed("stdout", REASONING)
+    driver.feed("stdout", notified("error", willRetry=True, error={"message": "Reconnecting... 1/5"}))
+    for line, answered in zip(lines, told, strict=True):
+        driver = restored(driver)
+        assert (CallAnswered() in driver.feed("stdout", line)) is answered
+
+
 def test_a_conversation_that_became_too_long_takes_nothing_from_the_figures_after_it() -> None:
     # Its totals begin at zero again; the summary that the CLI asked for is response 2, the answer response 3.
     figures = [
@@ -275,6 +315,26 @@ def test_a_lost_session_is_told_before_the_new_one() -> None:
     ]
     assert played.written == ["initialized", f"resume:{LOST}", "thread"]
     assert played.of(SessionStarted)[0].session_id != LOST
+
+
+@pytest.mark.parametrize(
+    "error, lost",
+    [
+        (f"no rollout found for thread id {LOST}", True),
+        ("invalid session id: no UUID", True),
+        (f"thread not found: {LOST}", True),
+        ("model provider `mine` not found", False),
+        ("profile not found", False),
+        ("no rollout could be read", False),
+    ],
+)
+def test_only_an_unknown_thread_is_given_up_for_another(error: str, lost: bool) -> None:
+    driver = launched("lost")
+    driver.feed("stdout", b'{"id":"initialize","result":{}}\n')
+    line = {"id": f"resume:{LOST}", "error": {"code": -32600, "message": error}}
+    events = driver.feed("stdout", json.dumps(line).encode() + b"\n")
+    assert (SessionLost(LOST) in events) is lost
+    assert ([event.id for event in events if isinstance(event, Write)] == ["thread"]) is lost
 
 
 def test_an_interrupt_before_the_turn_has_begun_is_given_in_time() -> None:

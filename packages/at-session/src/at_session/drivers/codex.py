@@ -43,7 +43,10 @@ _NOISE = (
     b'{"method":"item/reasoning/',
 )
 _VERSION = re.compile(r"^[^/]*/(\S+)")
-_LOST = re.compile(r"no rollout found|invalid session id|invalid thread id|not found")
+# Words about the thread itself. "Not found" alone is also said of a model, a profile or a folder.
+_LOST = re.compile(
+    r"no rollout found for (thread|conversation) id|invalid (session|thread) id|thread not found"
+)
 
 Events = list[DriverEvent | Write]
 
@@ -198,7 +201,7 @@ class CodexDriver(CodexTurns):
         for line in jsonlines.split_lines(self.state, stream, data):
             if stream == "stderr":
                 events.append(jsonlines.unparsed(line.decode("utf-8", "replace"), stream))
-            elif not line.startswith(_NOISE):
+            elif not line.startswith(_NOISE) or self._is_retrying:
                 parsed = jsonlines.parse(line)
                 events += [parsed] if isinstance(parsed, Unparsed) else self._line(parsed or {})
                 events += self._next()

@@ -17,6 +17,7 @@ from at_session.drivers.jsonlines import (
 )
 from at_session.vocabulary import (
     AskClosed,
+    CallAnswered,
     DriverEvent,
     FailureKind,
     Limited,
@@ -35,6 +36,8 @@ from at_session.vocabulary import (
 
 SOURCE = "codex thread/tokenUsage/updated"
 _OUTCOMES = {"completed": TurnOutcome.COMPLETED, "interrupted": TurnOutcome.INTERRUPTED}
+_WORDS = ("item/agentMessage/", "item/reasoning/")
+"""Notifications of words and reasoning as they come, piece by piece."""
 _KEPT = 100
 
 Events = list[DriverEvent | Write]
@@ -57,8 +60,11 @@ class CodexTurns:
             case "turn/started":
                 self._begin(text_of(object_of(params.get("turn")).get("id")))
             case "item/started" | "item/completed":
-                return self._item(object_of(params.get("item")), over=method == "item/completed")
+                item, over = object_of(params.get("item")), method == "item/completed"
+                return [*self._answered(item, over=over), *self._item(item, over=over)]
             case "error" if params.get("willRetry") is True:
+                if self._turn is not None:
+                    self._turn["retrying"] = True
                 return [codex_errors.retrying(object_of(params.get("error")))]
             case "account/rateLimits/updated":
                 self._values["limits"] = object_of(params.get("rateLimits"))
@@ -68,12 +74,29 @@ class CodexTurns:
                 return self._end(object_of(params.get("turn")))
             case "configWarning":
                 return [jsonlines.unparsed(f"{params.get('summary')} {params.get('details') or ''}".strip())]
-        return []
+        return self._call_answered() if method.startswith(_WORDS) else []
 
     def _begin(self, turn: str) -> None:
         sending = object_of(self._values.get("sending"))
         spent = self._values.pop("spent", {})
         self._values["turn"] = {"id": turn, "message": optional_text(sending.get("id")), "spent": spent}
+
+    # --- a call that is tried again ----------------------------------------------------------------------------------
+
+    @property
+    def _is_retrying(self) -> bool:
+        return bool((self._turn or {}).get("retrying"))
+
+    def _answered(self, item: Object, *, over: bool) -> Events:
+        """A new item is an answer; a tool that ends may be one that was called before the call failed."""
+        known = object_of((self._turn or {}).get("calls"))
+        if item.get("type") == "userMessage" or (over and text_of(item.get("id")) in known):
+            return []
+        return self._call_answered()
+
+    def _call_answered(self) -> Events:
+        turn = self._turn
+        return [CallAnswered()] if turn is not None and turn.pop("retrying", False) else []
 
     # --- items -----------------------------------------------------------------------------------------------------
 
