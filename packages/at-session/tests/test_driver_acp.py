@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -16,6 +17,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    CallAnswered,
     Capabilities,
     Decision,
     DriverEvent,
@@ -25,6 +27,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    Retrying,
     SessionLost,
     SessionStarted,
     Text,
@@ -177,6 +180,33 @@ def test_a_turn_from_handshake_to_end() -> None:
         UsageReported(Usage(3, 4, 5), "usage of the response to session/prompt"),
         TurnEnded(TurnOutcome.COMPLETED, "m1", "Done."),
     ]
+
+
+RETRY = Retrying(FailureKind.API, 1, None, "again")
+
+
+@pytest.mark.parametrize(
+    "sign, answers",
+    [
+        (lambda dialogue: dialogue.say("Well."), True),
+        (lambda dialogue: dialogue.update("agent_thought_chunk"), True),
+        (lambda dialogue: dialogue.update("tool_call", **COMMAND), True),
+        (lambda dialogue: asked(dialogue), True),
+        (lambda dialogue: dialogue.update("user_message_chunk"), False),
+        (lambda dialogue: dialogue.update("current_mode_update"), False),
+    ],
+    ids=["words", "thought", "tool", "ask", "prompt", "mode"],
+)
+def test_the_first_sign_of_an_answer_after_a_retry_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, sign: Callable[[Dialogue], Events], answers: bool
+) -> None:
+    monkeypatch.setattr(PlainDriver, "heard", lambda _driver, _line: [RETRY])
+    dialogue = Dialogue().ready()
+    dialogue.prompt("m1", "Hello")
+    assert of(dialogue.update("agent_thought_chunk"), CallAnswered) == []
+    assert dialogue.driver.feed("stderr", b"again\n") == [RETRY]
+    assert of(sign(dialogue), CallAnswered) == [CallAnswered()] * answers
+    assert of(dialogue.say("More."), CallAnswered) == [CallAnswered()] * (not answers)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    CallAnswered,
     Decision,
     DriverEvent,
     DriverState,
@@ -239,6 +240,8 @@ def test_the_clis_own_retries_are_told_and_are_a_receipt() -> None:
         (each.kind, each.attempt, each.delay_seconds) for each in events[1:] if isinstance(each, Retrying)
     ]
     assert told == [(FailureKind.LIMIT, 1, 5.144), (FailureKind.API, 2, None)]
+    kinds = [type(event) for event in play("retried") if isinstance(event, Retrying | CallAnswered)]
+    assert kinds == [Retrying, Retrying, CallAnswered]
 
 
 def test_a_resumed_session_tells_no_history_and_knows_its_prompts() -> None:

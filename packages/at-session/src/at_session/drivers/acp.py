@@ -28,6 +28,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    Retrying,
     SessionLost,
     SessionStarted,
     Transport,
@@ -206,7 +207,10 @@ class AcpDriver(AcpTurns):
         events: Events = []
         for line in jsonlines.split_lines(self.state, stream, data):
             if stream == "stderr":
-                events += self.heard(line.decode("utf-8", "replace"))
+                told = self.heard(line.decode("utf-8", "replace"))
+                if self._turn and any(isinstance(each, Retrying) for each in told):
+                    self._turn["retrying"] = True
+                events += told
                 continue
             parsed = jsonlines.parse(line)
             events += [parsed] if isinstance(parsed, Unparsed) else self._line(parsed) if parsed else []

@@ -10,6 +10,7 @@ from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of
 from at_session.vocabulary import (
     AskClosed,
     AskOpened,
+    CallAnswered,
     DriverEvent,
     DriverState,
     FailureKind,
@@ -100,6 +101,10 @@ class AcpTurns:
         turn["begun"] = True
         return [*self._accept(text_of(turn.get("message"))), TurnStarted(text_of(turn.get("message")))]
 
+    def _answered(self) -> Events:
+        """The first thing that the model says or does after a call was tried again."""
+        return [CallAnswered()] if self._turn.pop("retrying", False) else []
+
     def _accept(self, message_id: str) -> Events:
         if message_id in self._accepted:
             return []
@@ -112,6 +117,8 @@ class AcpTurns:
         if not self._turn or not self.tells_of_a_turn(update):
             return events
         events += self._begins()
+        if update.get("sessionUpdate") != "user_message_chunk":
+            events += self._answered()
         match update.get("sessionUpdate"):
             case "agent_message_chunk":
                 events += self._chunk(update)
@@ -157,7 +164,7 @@ class AcpTurns:
         tool_call, options = object_of(params.get("toolCall")), objects_of(params.get("options"))
         tool_id = text_of(tool_call.get("toolCallId"))
         request_id = acp_asks.request_id_of(rpc_id, tool_id)
-        events = [*self._close_answered({}), *self._begins(), *self._flush()]
+        events = [*self._close_answered({}), *self._begins(), *self._answered(), *self._flush()]
         if self._turn:
             events += self._tool({**tool_call, "status": "pending"})
         ask = self.opened(request_id, tool_call, options)
