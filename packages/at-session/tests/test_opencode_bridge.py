@@ -17,7 +17,7 @@ import pytest
 from at_session.drivers.opencode import BRIDGE
 
 SERVER = """
-import base64, json, os, socketserver, sys, time
+import base64, json, os, resource, socketserver, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOGIN = "Basic " + base64.b64encode(
@@ -52,6 +52,10 @@ class Handler(BaseHTTPRequestHandler):
             if "cut" in sys.argv:
                 self.close_connection = True
                 return
+            time.sleep(600)
+        if self.path.startswith("/end/"):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.kill(os.getpid(), int(self.path[5:]))
             time.sleep(600)
         if self.path == "/drop":
             self.close_connection = True
@@ -181,14 +185,21 @@ def test_a_signal_ends_the_server_too(bridge: Bridged, number: signal.Signals) -
 def test_quit_ends_the_server(bridge: Bridged) -> None:
     bridge.serving()
     bridge.ask({"id": "open:quit", "method": "QUIT"})
-    assert bridge.process.wait(10) == 128 + signal.SIGTERM
+    assert bridge.process.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_it_ends_by_the_signal_that_ended_the_server(bridge: Bridged, number: signal.Signals) -> None:
+    bridge.serving()
+    bridge.ask({"id": "r1", "method": "GET", "path": f"/end/{number:d}"})
+    assert bridge.process.wait(10) == -number
 
 
 @pytest.mark.parametrize(
     "arguments, code, said",
     [
         (("{python}", "-I", "{server}", "ends"), 3, "Warning: something"),
-        (("{python}", "-I", "{server}", "cut"), 128 + signal.SIGTERM, "opencode bridge: "),
+        (("{python}", "-I", "{server}", "cut"), -signal.SIGTERM, "opencode bridge: "),
         (("/no/such/opencode",), 127, "/no/such/opencode: No such file or directory"),
     ],
     ids=["ends-at-once", "events-end", "missing"],
@@ -208,7 +219,7 @@ def test_a_line_that_is_no_request_ends_it_rather_than_being_lost(bridge: Bridge
     assert bridge.process.stdin is not None and bridge.process.stderr is not None
     bridge.process.stdin.write(b"{nope\n")
     bridge.process.stdin.flush()
-    assert bridge.process.wait(10) == 128 + signal.SIGTERM
+    assert bridge.process.wait(10) == -signal.SIGTERM
     assert b"opencode bridge: " in bridge.process.stderr.read()
 
 

@@ -7,7 +7,8 @@
 
 Started as `python -I -S opencode_bridge.py BINARY ARGUMENT…`, a process of its own without our packages: what holds an
 agent holds pipes, so every event is in its journal also while nobody reads. Nothing is decided here. The server
-listens on loopback with a password of this run. End of input ends it, and its end ends this.
+listens on loopback with a password of this run. End of input ends it, and its end ends this: with its exit code, or by
+the signal that ended it, so that who holds this sees what befell the server.
 
 Source: `GET /doc` and events of opencode 1.18.33; HTTP/1.1 of RFC 9112.
 """
@@ -18,6 +19,7 @@ import os
 import signal
 import sys
 from binascii import b2a_base64, hexlify
+from resource import RLIMIT_CORE, setrlimit
 from socket import AF_INET, SOCK_STREAM, socket
 from time import time
 
@@ -71,12 +73,11 @@ class Server:
         return False
 
     def wait_for_end(self) -> int:
-        """Pass on what else it says, then its exit code as a shell would give it."""
+        """Pass on what else it says, then its exit code, negative for a signal."""
         while data := os.read(self._output, 1 << 12):
             sys.stderr.buffer.write(data)
             sys.stderr.buffer.flush()
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return code if code >= 0 else 128 - code
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     @property
     def url(self) -> str:
@@ -248,6 +249,16 @@ def main(argv: "list[str]") -> int:
     return 0 if asked else code
 
 
-if __name__ == "__main__":
+def end(code: int) -> None:
+    """End this process with an exit code, or by a signal where it is negative."""
+    if code < 0:
+        setrlimit(RLIMIT_CORE, (0, 0))  # the core to look at is the server's
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
     # Threads that still wait for an answer must not keep it.
-    os._exit(main(sys.argv[1:]))
+    os._exit(code if code >= 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    end(main(sys.argv[1:]))
