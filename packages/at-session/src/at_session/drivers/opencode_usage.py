@@ -22,30 +22,34 @@ def note(state: DriverState, message: Object) -> None:
     identity, found = text_of(message.get("id")), _figures(message)
     if not identity or identity in _counted(state) or not any(found):
         return
-    figures: dict[str, list[float]] = state.values.setdefault("figures", {})
-    figures[identity] = found
-    state.values["model"] = f"{text_of(message.get('providerID'))}/{text_of(message.get('modelID'))}"
+    model = f"{text_of(message.get('providerID'))}/{text_of(message.get('modelID'))}"
+    figures: dict[str, tuple[str, list[float]]] = state.values.setdefault("figures", {})
+    figures[identity] = (model, found)
 
 
 def told(state: DriverState) -> list[UsageReported]:
-    """The sum of what was not told yet; nothing if there is nothing."""
-    figures: dict[str, list[float]] = state.values.pop("figures", {})
-    if not figures:
-        return []
+    """The sum, for each model, of what was not told yet; nothing if there is nothing."""
+    figures: dict[str, tuple[str, list[float]]] = state.values.pop("figures", {})
     counted = _counted(state)
     counted += figures
     del counted[:-COUNTED_KEPT]
-    given, cached, output, cost = (sum(each) for each in zip(*figures.values(), strict=True))
-    usage = Usage(
+    by_model: dict[str, list[list[float]]] = {}
+    for model, found in figures.values():
+        by_model.setdefault(model, []).append(found)
+    return [UsageReported(_sum(model, found), SOURCE) for model, found in by_model.items()]
+
+
+def _sum(model: str, messages: list[list[float]]) -> Usage:
+    given, cached, output, cost = (sum(each) for each in zip(*messages, strict=True))
+    return Usage(
         input_tokens=int(given),
         cached_tokens=int(cached),
         output_tokens=int(output),
         # A model without prices and one that is free look alike.
         cost_usd=round(cost, 9) if cost else None,
-        requests=len(figures),
-        model=state.values.get("model"),
+        requests=len(messages),
+        model=model,
     )
-    return [UsageReported(usage, SOURCE)]
 
 
 def _counted(state: DriverState) -> list[str]:
