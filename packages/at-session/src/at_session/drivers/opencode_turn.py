@@ -11,6 +11,7 @@ from at_session.drivers.jsonlines import Object, count_of, encode, object_of, ob
 from at_session.vocabulary import (
     Allow,
     AskClosed,
+    CallAnswered,
     Decision,
     DriverEvent,
     DriverState,
@@ -62,7 +63,10 @@ class OpenCodeTurns:
             case "message.updated":
                 return self._message(object_of(given.get("info")), own=own)
             case "message.part.updated":
-                return self._part(object_of(given.get("part")), own=own)
+                part = object_of(given.get("part"))
+                return [*self._answered(session, part), *self._part(part, own=own)]
+            case "message.part.delta":
+                return self._answered(session, {**given, "type": given.get("field")})
             case "permission.asked":
                 return self._permission(given)
             case "question.asked":
@@ -74,7 +78,7 @@ class OpenCodeTurns:
             case "question.rejected":
                 return self._replied(text_of(given.get("requestID")), refused=True)
             case "session.status":
-                return self._status(object_of(given.get("status")), at, own=own)
+                return self._status(object_of(given.get("status")), at, session)
             case "session.error" if own and self._turn is not None:
                 self._turn["error"] = object_of(given.get("error"))
         return []
@@ -180,8 +184,8 @@ class OpenCodeTurns:
         asks: dict[str, Object] = self._values.setdefault("asks", {})
         return asks
 
-    def _status(self, status: Object, at: int, *, own: bool) -> Events:
-        turn = self._turn
+    def _status(self, status: Object, at: int, session: str) -> Events:
+        turn, own = self._turn, session == self._values.get("session")
         if turn is None:
             return []
         match status.get("type"):
@@ -189,18 +193,21 @@ class OpenCodeTurns:
                 turn["started"] = True
                 return [TurnStarted(turn["prompt"])]
             case "retry":
-                return self._retry(turn, status, at)
+                return self._retry(turn, status, at, session)
             case "idle" if own and (turn.get("completed") or "message" not in turn):
                 # An error makes the session idle before its message is complete; it is idle once more then.
                 return self._end(turn) if "started" in turn else []
         return []
 
-    def _retry(self, turn: dict[str, Any], status: Object, at: int) -> Events:
+    def _retry(self, turn: dict[str, Any], status: Object, at: int, session: str) -> Events:
         retry = opencode_errors.retrying(status, at)
-        if turn.get("limit") is not None or turn.get("attempt") == retry.attempt:
+        # Every call of a turn counts its attempts from one.
+        which = [session, retry.attempt, status.get("next")]
+        if turn.get("limit") is not None or turn.get("retry") == which:
             return []
-        turn["attempt"] = retry.attempt
+        turn["retry"] = which
         if not opencode_errors.is_limit(retry):
+            turn["retrying"] = session
             return [retry]
         # The CLI would sleep until then, with the turn open and half a gigabyte in use.
         turn["limit"] = retry.message
@@ -208,6 +215,21 @@ class OpenCodeTurns:
         reset_at = rfc3339(status.get("next")) if far else None
         abort = api_call(f"limit:{turn['prompt']}", "POST", self.at("abort"))
         return [Limited(retry.message, reset_at), abort]
+
+    def _answered(self, session: str, part: Object) -> Events:
+        """The first words, reasoning or tool call after a retry, of the session that retried or of the agent itself.
+
+        The session is busy already when the call is made once more, and may be so for every attempt that fails.
+        """
+        turn = self._turn
+        if turn is None or session not in (turn.get("retrying", ""), self._values.get("session")):
+            return []
+        if session == self._values.get("session") and part.get("messageID") != turn.get("message"):
+            return []
+        called = part.get("type") == "tool" and object_of(part.get("state")).get("status") == "pending"
+        if not called and part.get("type") not in ("text", "reasoning"):
+            return []
+        return [CallAnswered()] if turn.pop("retrying", None) else []
 
     def _end(self, turn: dict[str, Any]) -> Events:
         del self._values["turn"]
