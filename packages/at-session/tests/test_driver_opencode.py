@@ -17,6 +17,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    CallAnswered,
     Decision,
     DriverEvent,
     DriverState,
@@ -315,90 +316,6 @@ def test_a_lost_session_ends_the_process() -> None:
     assert json.loads(writes[-1].data)["method"] == "QUIT"
 
 
-READY = b'{"serving":{"url":"http://127.0.0.1:4096","version":"1"}}\n{"id":"open:create","status":200,"body":{"id":"ses_1"}}\n'
-
-
-def ready() -> OpenCodeDriver:
-    driver = OpenCodeDriver()
-    driver.launch(request())
-    return driver
-
-
-def event(kind: str, **given_: object) -> bytes:
-    properties = {"sessionID": "ses_1", **given_}
-    return json.dumps({"at": 1, "event": {"type": kind, "properties": properties}}).encode() + b"\n"
-
-
-def test_prompts_wait_for_the_session_and_for_each_other() -> None:
-    driver = ready()
-    assert [driver.prompt(each, each) for each in ("m1", "m2", "m1")] == [[], [], []]
-    written = [each.id for each in driver.feed("stdout", READY) if isinstance(each, Write)]
-    assert written == ["open:create", "prompt:m1"]
-    (again,) = driver.prompt("m1", "m1")
-    assert again.id == "prompt:m1" and driver.prompt("m3", "m3") == []
-    user = {"id": json.loads(again.data)["body"]["messageID"], "role": "user"}
-    busy, idle = ({"type": each} for each in ("busy", "idle"))
-    driver.feed("stdout", event("message.updated", info=user) + event("session.status", status=busy))
-    assert driver.prompt("m1", "m1") == [again]
-    after = list(driver.feed("stdout", event("session.status", status=idle)))
-    assert [each.id for each in after if isinstance(each, Write)] == ["prompt:m2"]
-    (look,) = driver.prompt("m1", "m1")
-    assert look.id == "look:m1"
-    assert list(driver.feed("stdout", b'{"id":"look:m1","status":200,"body":{}}\n')) == [
-        PromptAccepted("m1", repeated=True)
-    ]
-
-
-def test_a_turn_ends_once_though_the_session_is_idle_twice() -> None:
-    driver = ready()
-    driver.prompt("m1", "Hello")
-    (_, post) = [each for each in driver.feed("stdout", READY) if isinstance(each, Write)]
-    user = {"id": json.loads(post.data)["body"]["messageID"], "role": "user"}
-    idle = event("session.status", status={"type": "idle"})
-    answer = {"id": "msg_2", "role": "assistant", "time": {"created": 1}}
-    error = {"name": "APIError", "data": {"message": "No.", "statusCode": 500}}
-    stream = [
-        event("message.updated", info=user),
-        event("session.status", status={"type": "busy"}),
-        event("message.updated", info=answer),
-        event("session.error", error=error),
-        idle,
-        event("message.updated", info={**answer, "error": error, "time": {"created": 1, "completed": 2}}),
-        idle,
-        idle,
-    ]
-    ends = [
-        of([each for each in driver.feed("stdout", line) if not isinstance(each, Write)], TurnEnded)
-        for line in stream
-    ]
-    assert ends[:6] + ends[7:] == [[]] * 7
-    assert ends[6] == [TurnEnded(TurnOutcome.FAILED, "m1", "", FailureKind.API, "No. (500)")]
-
-
-def test_a_refused_prompt_fails_its_turn_and_the_next_one_goes_on() -> None:
-    driver = ready()
-    driver.prompt("m1", "one")
-    driver.prompt("m2", "two")
-    driver.feed("stdout", READY)
-    events = list(driver.feed("stdout", b'{"id":"prompt:m1","status":400,"body":{"name":"BadRequest"}}\n'))
-    assert isinstance(events[0], TurnEnded) and events[0].outcome is TurnOutcome.FAILED
-    assert isinstance(events[1], Write) and events[1].id == "prompt:m2"
-
-
-def test_a_launch_keeps_only_what_outlives_a_process() -> None:
-    driver = ready()
-    driver.prompt("m1", "Hello")
-    driver.feed("stdout", READY + b"{half")
-    driver.state.values["counted"] = ["msg_1"]
-    driver.launch(request("ses_1"))
-    kept = {"counted", "names", "accepted"}
-    assert {"counted", "names"} <= set(driver.state.values)
-    assert not {"held", "handed", "session", "partial", "turn"} & (set(driver.state.values) - kept)
-
-
-@pytest.mark.parametrize("allow, asked", [(Allow.ASK, True), (Allow.EDITS, True), (Allow.ALL, False)])
-def test_the_bridge_is_started_with_the_modes_rules(allow: Allow, asked: bool) -> None:
-    launch = OpenCodeDriver().launch(request(allow=allow))
-    assert launch.argv[-6:] == ("opencode", "serve", "--hostname", "127.0.0.1", "--port", "0")
-    assert launch.env["OPENCODE_DISABLE_AUTOUPDATE"] == "1"
-    assert ("OPENCODE_PERMISSION" in launch.env) is asked
+def test_a_recorded_retry_is_answered() -> None:
+    events = [type(each) for each in play("retried")[0] if isinstance(each, Retrying | CallAnswered | Text)]
+    assert events == [Retrying, CallAnswered, Text]

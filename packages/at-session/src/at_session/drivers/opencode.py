@@ -40,9 +40,11 @@ from at_session.vocabulary import (
 BRIDGE = Path(__file__).with_name("opencode_bridge.py")
 _SERVE = ("serve", "--hostname", "127.0.0.1", "--port", "0")
 _NO_UPDATE = {"OPENCODE_DISABLE_AUTOUPDATE": "1"}
-_KEPT = ("counted", "accepted", "names")
+_KEPT = ("counted", "accepted", "names", "children")
 """What outlives a process in the state."""
 _UNFINISHED = ("", "tool-calls", "unknown")
+_MOST_LOOKS = 3
+"""So often is a prompt looked up whose look-up fails."""
 
 
 class OpenCodeDriver(OpenCodeTurns):
@@ -127,7 +129,10 @@ class OpenCodeDriver(OpenCodeTurns):
         return [self._post(message_id, text)]
 
     def _look(self, message_id: str) -> Write:
-        return api_call(f"look:{message_id}", "GET", self.at(f"message/{identity_of(message_id)}"))
+        # A write is made once per id, so each further look has an id of its own.
+        failed = count_of(object_of(self._values.get("looks_failed")).get(message_id))
+        name = f"look.{failed + 1}" if failed else "look"
+        return api_call(f"{name}:{message_id}", "GET", self.at(f"message/{identity_of(message_id)}"))
 
     def _post(self, message_id: str, text: str) -> Write:
         return api_call(f"prompt:{message_id}", "POST", self.at("prompt_async"), self._body(message_id, text))
@@ -202,13 +207,15 @@ class OpenCodeDriver(OpenCodeTurns):
         kind, _, rest = request_id.partition(":")
         status = count_of(line.get("status"))
         ok = 200 <= status < 300
-        match kind:
+        match kind.partition(".")[0]:
             case "open" if ok and text_of(object_of(line.get("body")).get("id")):
                 return self._session_is(text_of(object_of(line["body"])["id"]))
             case "open" if status == 404:
                 return [SessionLost(text_of(self._values.get("resume"))), _quit()]
-            case "look":
+            case "look" if ok or status == 404:
                 return self._looked_up(rest, found=ok)
+            case "look":
+                return self._look_failed(rest, line)
             case "prompt" if not ok and rest == self._values.get("handed"):
                 return self._refused(line)
             case "open" if not ok:
@@ -236,6 +243,16 @@ class OpenCodeDriver(OpenCodeTurns):
         del self._values["handed"]
         keep(self._values.setdefault("accepted", {}), identity_of(message_id), True)
         return [PromptAccepted(message_id, repeated=True), *self.next_prompt()]
+
+    def _look_failed(self, message_id: str, line: Object) -> Events:
+        """Whether the CLI has the prompt is not known. To post it again would append its text to it."""
+        failed: dict[str, int] = self._values.setdefault("looks_failed", {})
+        failed[message_id] = count_of(failed.get(message_id)) + 1
+        if failed[message_id] < _MOST_LOOKS:
+            return [self._look(message_id)]
+        # The next process asks anew.
+        said = f"the CLI does not say whether it has {message_id}: {line.get('body') or line.get('error')}"
+        return [jsonlines.unparsed(said), _quit()]
 
     def _refused(self, line: Object) -> Events:
         said = f"the CLI refused the prompt: {line.get('body') or line.get('error')}"[
