@@ -90,6 +90,7 @@ def test_api_errors_that_do_not_pass_end_the_bead_and_limits_do_not() -> None:
     life.agent_facts[AgentFact.RETRYING] = errors | {"kind": "api", "awake": life.awake_seconds}
     life.pass_time(119)
     assert life.bead.status is BeadStatus.SLUNG
+    life.agent_facts[AgentFact.RETRYING] |= {"newest": life.awake_seconds}
     life.pass_time(2)
     assert status_of(life) is BeadStatus.FAILED
     assert "server_error" in life.facts[BeadFact.OUTCOME]["reason"]
@@ -119,3 +120,31 @@ def test_a_gate_that_fails_after_it_could_not_run_sends_the_bead_back() -> None:
             break
     assert status_of(life) is BeadStatus.SLUNG
     assert len(life.messages) == told + 1
+
+
+def test_a_call_that_was_tried_again_and_takes_its_time_is_no_error() -> None:
+    life = working(Simulation())
+    life.agent_facts[AgentFact.RETRYING] = {
+        "kind": "overloaded",
+        "message": "overloaded (529)",
+        "awake": life.awake_seconds,
+        "newest": life.awake_seconds,
+        "delay_seconds": 2.0,
+    }
+    life.pass_time(300)
+    assert status_of(life) is BeadStatus.SLUNG
+
+
+def test_an_agent_that_says_interrupted_before_it_dies_is_given_up_in_the_end_and_never_settled_before() -> (
+    None
+):
+    life = working(Simulation())
+    for _ in range(life.policy.max_crashes + 1):
+        life.end_turn("interrupted")
+        life.agent_facts[AgentFact.TURN] |= {"awake": life.awake_seconds, "boot": life.world().awake.boot}
+        assert not settled(life.world()).settled
+        life.end_process(signal=9)
+        life.pass_time(20)
+        if status_of(life) is BeadStatus.SLUNG:
+            working(life)
+    assert status_of(life) is BeadStatus.ESCALATED

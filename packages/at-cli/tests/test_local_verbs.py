@@ -40,6 +40,7 @@ def program(folder: Path, name: str, script: str) -> Path:
 
 def test_a_new_machine_is_told_what_was_found_and_what_to_try(at: At, place: Path, tmp_path: Path) -> None:
     (place / ".git").mkdir()
+    (place / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     program(tmp_path / "bin", "claude", "echo '2.1.197 (Claude Code)'")
     at.environ["PATH"] = f"{tmp_path / 'bin'}:/usr/bin:/bin"
     told = at("--json").document

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from at_agents.decisions import World
 from at_agents.landing import is_proved, may_land
-from at_agents.lifecycle import short
+from at_agents.lifecycle import ends_now, short
 from at_core.types import BeadStatus
 from at_core.vocabulary import AgentFact, BeadFact
 
@@ -57,7 +57,7 @@ def attention(world: World) -> list[Attention]:
         )
         for ask in world.asks
     ]
-    if login := world.agent_facts.get(AgentFact.LOGIN):
+    if login := world.login:
         found.append(Attention("login", agent, bead, login["message"], None, login["how"]))
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and world.bead.status is BeadStatus.SLUNG:
         found.append(
@@ -97,7 +97,7 @@ def _halted(world: World) -> tuple[str, None, str] | None:
             None,
             f"at resume {name}",
         )
-    if world.turn.get("outcome") == "interrupted" and not world.open_messages:
+    if world.turn.get("outcome") == "interrupted" and not world.open_messages and not ends_now(world):
         return ("its turn was interrupted", None, f"at nudge {name} -m TEXT")
     return None
 
@@ -108,7 +108,7 @@ def settled(world: World) -> Settled:
         case BeadStatus.DONE:
             return Settled(True, 0)
         case BeadStatus.FAILED:
-            return Settled(True, 3 if world.agent_facts.get(AgentFact.LOGIN) else 1)
+            return Settled(True, 3 if world.login else 1)
         case BeadStatus.ESCALATED:
             return Settled(True, 3)
         case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):

@@ -115,6 +115,8 @@ class Policy:
     """Without a sign of life between a process's start and its first prompt."""
     limit_retry_seconds: float = 900.0
     api_patience_seconds: float = 120.0
+    api_answer_seconds: float = 40.0
+    """After a call was due again: no further error within this is taken for an answer that takes its time."""
     keeps_failed_prompts: bool = True
     """Whether the agent's CLI still knows a prompt whose turn ended with an error."""
     trouble_backoff_seconds: tuple[float, ...] = (2.0, 10.0)
@@ -208,6 +210,13 @@ class World:
     def process(self) -> Mapping[str, Any]:
         """What is known of the agent's process; empty before its first start."""
         return self.agent_facts.get(AgentFact.PROCESS) or {}
+
+    @property
+    def login(self) -> Mapping[str, Any] | None:
+        """The refused login that this bead stands still for; another bead of the agent may have met it."""
+        refused: Mapping[str, Any] | None = self.agent_facts.get(AgentFact.LOGIN)
+        ended_by_it = (self.facts.get(BeadFact.OUTCOME) or {}).get("kind") == "login"
+        return refused if ended_by_it or self.bead.status is BeadStatus.SLUNG else None
 
     @property
     def lost_prompt(self) -> str:

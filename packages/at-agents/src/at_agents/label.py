@@ -98,7 +98,7 @@ def _needs_person(world: World) -> tuple[str, ...] | None:
         ask = world.asks[0]
         name = AgentLabel.WAITS_ANSWER if ask.kind == "question" else AgentLabel.WAITS_APPROVAL
         return (name, f"asked at {ask.asked_at:%H:%M:%S} UTC: {ask.what[:200]}")
-    if login := world.agent_facts.get(AgentFact.LOGIN):
+    if login := world.login:
         return (AgentLabel.LOGIN, login["message"])
     if limit := world.agent_facts.get(AgentFact.LIMIT):
         until = limit.get("reset_at") or f"not told; tried again at {limit['try_at']}"

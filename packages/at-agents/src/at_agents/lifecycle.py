@@ -90,14 +90,19 @@ def after_exit(
     return actions
 
 
+def ends_now(world: World) -> float:
+    """Seconds for which an interrupted turn may still turn out to be its process's end, which some CLIs tell first."""
+    told = world.turn.get("awake")
+    if told is None or world.turn.get("boot") != world.awake.boot:
+        return 0.0
+    return max(0.0, END_SECONDS - (world.awake.seconds - float(told)))
+
+
 def _ended_with_it(world: World) -> bool:
     """Whether its last turn was interrupted by the process's end: some CLIs still say so before they go."""
     turn = world.turn
-    if turn.get("outcome") != "interrupted" or turn.get("session") != world.process.get("session"):
-        return False
-    if turn.get("awake") is None or turn.get("boot") != world.awake.boot:
-        return False
-    return world.awake.seconds - float(turn["awake"]) < END_SECONDS
+    of_it = turn.get("outcome") == "interrupted" and turn.get("session") == world.process.get("session")
+    return of_it and ends_now(world) > 0
 
 
 def lost_message() -> str:
@@ -205,7 +210,8 @@ def _verdict(world: World) -> list[Action]:
     if turn.get("outcome") == "completed":
         return hand_in(world, "agent")
     if turn.get("outcome") == "interrupted":
-        return []
+        left = ends_now(world)
+        return [WakeAt(world.now + timedelta(seconds=left))] if left else []
     failure = turn.get("failure") or "other"
     if failure == "limit":
         return []
@@ -232,6 +238,9 @@ def _api_patience(world: World) -> list[Action]:
     if retrying.get("awake") is None or retrying.get("kind") == "limit":
         return []
     left = world.policy.api_patience_seconds - (world.awake.seconds - float(retrying["awake"]))
+    due = float(retrying.get("newest") or retrying["awake"]) + float(retrying.get("delay_seconds") or 0.0)
+    if world.awake.seconds - due > world.policy.api_answer_seconds:
+        return _silence(world)  # no error since: the call that was tried again is being answered
     if left > 0:
         return [*_silence(world), WakeAt(world.now + timedelta(seconds=left))]
     reason = f"its calls were answered with errors for {world.policy.api_patience_seconds:.0f} s: {retrying['message']}"

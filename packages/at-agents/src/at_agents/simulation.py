@@ -109,6 +109,7 @@ class Simulation:
             self.agent_facts[AgentFact.TURN] = {
                 "state": "working",
                 "number": self._turns() + 1,
+                "session": self.world().process.get("session"),
                 "message_id": str(message.id),
             }
             self._sign_of_life()
@@ -135,9 +136,11 @@ class Simulation:
             "error": failure,
             "text": says,
             "number": self._turns(),
+            "session": self.world().process.get("session"),
         }
         self.agent_facts[AgentFact.TURN] = turn
-        self.agent_facts.pop(AgentFact.CRASHES, None)
+        if outcome != "interrupted":
+            self.agent_facts.pop(AgentFact.CRASHES, None)
         if failure == "limit":
             until = (self.now + timedelta(hours=1)).isoformat()
             self.agent_facts[AgentFact.LIMIT] = {"message": "limit", "reset_at": until, "try_at": until}

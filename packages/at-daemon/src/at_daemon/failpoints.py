@@ -17,6 +17,7 @@ NAMES = (
     "spawn.after-start",
     "send.before-write",
     "send.after-write",
+    "send.after-commit",
     "answer.after-write",
     "ingest.before-commit",
     "ingest.after-commit",

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from at_agents import trouble
+from at_agents import prompts, trouble
 from at_agents.decisions import Action, Awake, Do, IntentKind, Policy, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
 from at_core.record import parse_time
 from at_core.text import one_line
-from at_core.types import Agent, Ask, Bead, Message, SessionRecord, TokenMetric
+from at_core.types import Agent, Ask, Bead, Message, MessageKind, SessionRecord, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.ledger import Change
 from at_daemon.prices import cost_of
@@ -23,6 +23,7 @@ MOST_TEXT = 20_000
 TOOL_WORDS = 160
 MOST_FAILED_TOOLS = 3
 SOONEST_RETRY_SECONDS = 1.0
+PAST_RESET_SECONDS = 30.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -44,8 +45,7 @@ class Intake:
     def _take(self, event: seen.DriverEvent) -> None:
         match event:
             case seen.SessionLost():
-                if self.bead is not None:
-                    self.change.put(self.bead.id, BeadFact.SESSION, None)
+                self._session_lost(event.session_id)
             case seen.SessionStarted():
                 self._named(event)
             case seen.PromptAccepted(repeated=True):
@@ -86,7 +86,8 @@ class Intake:
                     "delay_seconds": event.delay_seconds,
                     "message": event.message,
                 }
-                self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since()})
+                newest = self._at_awake()["awake"]
+                self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since(), "newest": newest})
                 self._tell(EventType.CALL_RETRIED, **value)
             case seen.CallAnswered():
                 self._put(AgentFact.RETRYING, None)
@@ -113,6 +114,25 @@ class Intake:
         sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
         since: float | None = before.get("awake", sign.get("awake"))
         return since
+
+    def _session_lost(self, session_id: str) -> None:
+        """The next session knows nothing of the work, so it is told what was asked before anything else.
+
+        What waits to be said is said with it: alone it would make no sense to a session that begins.
+        """
+        if self.bead is None:
+            return
+        self.change.put(self.bead.id, BeadFact.SESSION, None)
+        messages = self.change.tx.messages(bead_id=self.bead.id)
+        if not any(message.accepted_at for message in messages):
+            return
+        waiting = [m for m in messages if m.sent_at is None and not m.failed and not m.answered_at]
+        identity = derived_id(self.bead.id, "lost", session_id, self.session.id)
+        asked = self.bead.description or self.bead.title
+        body = "\n\n".join((asked, prompts.begun_before(), *(message.body for message in waiting)))
+        if self.change.say(self.bead, identity, MessageKind.PROMPT, body):
+            for message in waiting:
+                self.change.tx.mark_message(message.id, failed="it is said anew in another session")
 
     def _version(self, version: str | None) -> None:
         """An upgrade between two starts is a fact that a person may need to understand what follows."""
@@ -215,11 +235,13 @@ class Intake:
         self._put(AgentFact.TURN, value)
         self._put(AgentFact.TROUBLE, self._trouble(event))
         self._put(AgentFact.RETRYING, None)
-        self._put(AgentFact.CRASHES, None)
+        if event.outcome is not seen.TurnOutcome.INTERRUPTED:  # a process that dies may say so first
+            self._put(AgentFact.CRASHES, None)
         if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):
             self._limited(event.error or "usage limit", None)
         if event.outcome is seen.TurnOutcome.COMPLETED:
             self._put(AgentFact.LIMIT, None)  # it went through after all
+            self._put(AgentFact.LIMITS, None)
         for ask in self.change.tx.asks(agent_id=self.agent.id):
             if ask.closed_at is None and ask.session == self.session.id:
                 self.change.tx.close_ask(ask.id, self.change.now, ask.decided_at is None)
@@ -265,18 +287,30 @@ class Intake:
         return trouble.noted(before, error, self.change.now, begun, awake, Policy())
 
     def _limited(self, message: str, reset_at: str | None) -> None:
-        try_at = self._try_at(reset_at).isoformat()
+        try_at = self._try_at(reset_at, self._limits_in_a_row()).isoformat()
         self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
         self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
 
-    def _try_at(self, reset_at: str | None) -> datetime:
+    def _limits_in_a_row(self) -> int:
+        """How many turns a limit ended since the last one that was completed, this one included."""
+        before = self.change.fact(self.agent.id, AgentFact.LIMITS) or {}
+        number = (self.change.fact(self.agent.id, AgentFact.TURN) or {}).get("number")
+        count = int(before.get("count", 0)) + (before.get("turn") != number or not before)
+        self._put(AgentFact.LIMITS, {"count": count, "turn": number})
+        return count
+
+    def _try_at(self, reset_at: str | None, in_a_row: int) -> datetime:
         try:
             reset = parse_time(reset_at) if reset_at else None
         except (ValueError, OverflowError):
             reset = None  # a CLI's word is no reason to stumble
         if reset is None:
             return self.change.now + timedelta(seconds=self.limit_retry_seconds)
-        return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
+        if reset > self.change.now:
+            return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
+        # A clock that is wrong, or a limit that goes on: not once a second for ever.
+        wait = min(self.limit_retry_seconds, PAST_RESET_SECONDS * 2.0 ** min(in_a_row - 1, 10))
+        return self.change.now + timedelta(seconds=wait)
 
     def _ask(self, event: seen.AskOpened) -> None:
         tx = self.change.tx

@@ -6,6 +6,7 @@ Nothing here starts a process, and a round in which nothing changed writes nothi
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -26,12 +27,22 @@ async def every(seconds: float, round_: Callable[[], Awaitable[None]]) -> None:
         await round_()
 
 
+BUSY_SHARE = 0.1
+"""Of a core. The four CLIs use up to 0.02 while they wait for a model."""
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
 class Patrol:
-    """The rounds, with what they remember of the last one."""
+    """The rounds, with what they remember of the last one.
+
+    CPU time is a sign of life while a tool is at work, for the commands of an agent say nothing to us. Without one
+    only real work is: a CLI that waits for a model uses a little all the time.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._ticks: dict[str, int] = {}
+        self._beat = 0.0
         self._counts: tuple[object, ...] = ()
 
     async def heartbeat(self) -> None:
@@ -40,11 +51,15 @@ class Patrol:
         if not working:
             self._ticks.clear()
             return
-        ticks = await anyio.to_thread.run_sync(cpu_ticks, [pid for _, _, pid in working])
+        ticks = await anyio.to_thread.run_sync(cpu_ticks, [each.pid for each in working])
+        beat = self._parts.awake_seconds()
+        busy = (beat - self._beat) * BUSY_SHARE * TICKS_PER_SECOND
         lively = [
-            (agent, session) for agent, session, pid in working if ticks[pid] > self._ticks.get(session, -1)
+            (each.agent, each.session)
+            for each in working
+            if ticks[each.pid] - self._ticks.get(each.session, ticks[each.pid]) > (0 if each.tool else busy)
         ]
-        self._ticks = {session: ticks[pid] for _, session, pid in working}
+        self._ticks, self._beat = {each.session: ticks[each.pid] for each in working}, beat
         if lively:
             await self._parts.ledger.record(lambda change: self._alive(change, lively))
 
@@ -82,8 +97,18 @@ def _anything_open(tx: Tx) -> bool:
     return bool(tx.beads(status={BeadStatus.SLUNG, BeadStatus.REVIEW}, limit=1))
 
 
-def _working(tx: Tx) -> list[tuple[Agent, str, int]]:
-    found: list[tuple[Agent, str, int]] = []
+@dataclasses.dataclass(frozen=True, slots=True)
+class _AtWork:
+    """A process in a turn; `tool`: a call of a tool is under way."""
+
+    agent: Agent
+    session: str
+    pid: int
+    tool: bool
+
+
+def _working(tx: Tx) -> list[_AtWork]:
+    found: list[_AtWork] = []
     seen: set[UUID] = set()
     for record in tx.sessions(live=True):
         agent = tx.agent(record.agent_id)
@@ -93,7 +118,8 @@ def _working(tx: Tx) -> list[tuple[Agent, str, int]]:
         turn, process = tx.fact(agent.id, AgentFact.TURN.value), tx.fact(agent.id, AgentFact.PROCESS.value)
         pid = process.value.get("pid") if process else None
         if turn and turn.value.get("state") == "working" and pid:
-            found.append((agent, record.id, int(pid)))
+            tools = tx.fact(agent.id, AgentFact.TOOLS.value)
+            found.append(_AtWork(agent, record.id, int(pid), bool(tools and tools.value.get("open"))))
     return found
 
 

@@ -63,6 +63,9 @@ class Live:
     session: Session
     driver: Driver
     offset: int
+    """Up to here what the bytes meant is on record."""
+    fed: int = 0
+    """Up to here the driver knows them."""
     trimmed: int = 0
     taken_at: float = 0.0
     exit: ExitStatus | None = None
@@ -82,6 +85,8 @@ class LiveSessions:
         self._run_dir: Path = home.holders
         self._journal_dir: Path = home.journal
         self._live: dict[str, Live] = {}
+        self._passing: set[str] = set()
+        """Sessions between two states: started and not followed yet, or over and not on record yet."""
         self._tasks: anyio.abc.TaskGroup | None = None
         self._news = anyio.Event()
         self._stumbles: dict[str, int] = {}
@@ -111,7 +116,11 @@ class LiveSessions:
 
     def contact(self, session_id: str | None) -> bool:
         """Whether the session's holder is followed now."""
-        return session_id in self._live
+        return session_id in self._live or session_id in self._passing
+
+    def expect(self, session_id: str) -> None:
+        """It is about to be followed: its process was just started."""
+        self._passing.add(session_id)
 
     def trouble(self, session_id: str | None) -> str | None:
         """Why a session is not followed although its end is not on record; None while it is."""
@@ -150,6 +159,7 @@ class LiveSessions:
         except Exception as error:  # noqa: BLE001 - trouble with one session must not keep the daemon from starting
             self._set_aside(record, error)
         finally:
+            self._passing.discard(record.id)
             self._under_way.discard(record.id)
 
     async def end_by_force(self, session_id: str) -> None:
@@ -175,8 +185,9 @@ class LiveSessions:
         if isinstance(found, EndedSession):
             await self._take_rest(record, driver, found)
             return
-        live = Live(record, found, driver, record.offset, record.offset)
+        live = Live(record, found, driver, record.offset, record.offset, record.offset)
         self._live[record.id] = live
+        self._passing.discard(record.id)
         self._trouble.pop(record.id, None)
         self._tell()
         tasks.start_soon(self._follow, live)
@@ -213,6 +224,7 @@ class LiveSessions:
                     short = batch[-1].next - live.offset < SILENT_BYTES
                     async with live.lock:
                         taken = await self._take(live.record, live.driver, batch, may_wait=recent and short)
+                        live.fed = batch[-1].next
                     if taken:
                         live.offset, live.taken_at = batch[-1].next, awake
                         self._stumbles.pop(live.record.id, None)
@@ -224,6 +236,7 @@ class LiveSessions:
             log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
             await self._end_orphans(live.session)
+        self._passing.add(live.record.id)
         self._live.pop(live.record.id, None)
         await self._take_record(live.record, live.driver)
         await self._ended(live.record, live.exit, lost=lost)
@@ -303,6 +316,21 @@ class LiveSessions:
             )
         failpoint("ingest.after-commit")
         return True
+
+    async def keep_state(self, live: Live) -> None:
+        """Put on record what the driver knows, before a write that it was asked for leaves.
+
+        Else a daemon that dies after the write would not know what it had said. The lock is held by the caller.
+        """
+        state, fed = copy.deepcopy(live.driver.state.values), live.fed
+
+        def note(change: Change) -> None:
+            known = change.tx.session(live.record.id)
+            if known is not None and known.ended_at is None:
+                change.tx.advance_session(live.record.id, fed, state)
+
+        await self._ledger.record(note)
+        live.offset = fed
 
     async def _take_record(self, record: SessionRecord, driver: Driver) -> None:
         """Take in what only the CLI's own record tells of a process that is gone, before its end is settled."""
@@ -388,6 +416,7 @@ class LiveSessions:
             )
 
         await self._ledger.record(note)
+        self._passing.discard(record.id)
         self._stumbles.pop(record.id, None)
         self._trouble.pop(record.id, None)
         self._tell()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from at_agents import prompts
 from at_agents.decisions import Policy, derived_id
+from at_core.record import parse_time
 from at_core.types import Bead, BeadStatus, Message, MessageKind, ReceiptState, SessionRecord
 from at_core.vocabulary import AgentFact
 from at_daemon.ingest import Intake
@@ -20,6 +22,7 @@ from at_session.vocabulary import (
     Limited,
     PromptForgotten,
     Retrying,
+    SessionLost,
     SessionStarted,
     Text,
     ToolEnded,
@@ -57,7 +60,7 @@ def test_a_session_whose_bead_is_gone_answers_nobody_elses_message(desk: Desk) -
 
 @pytest.mark.parametrize(
     ("reset_at", "seconds"),
-    [("2026-11-01T01:00:00Z", 3600), ("2026-10-31T00:00:00Z", 1), ("soon", 900), (None, 900)],
+    [("2026-11-01T01:00:00Z", 3600), ("2026-10-31T00:00:00Z", 30), ("soon", 900), (None, 900)],
 )
 def test_a_limit_is_tried_again_after_its_reset_but_never_at_once(
     desk: Desk, reset_at: str | None, seconds: int
@@ -254,3 +257,39 @@ def test_a_process_that_takes_no_prompt_and_says_nothing_is_ended(
     stop = desk.do(lambda change: change.tx.intent(f"stop:{session.id}"))
     assert (stop is not None) is ended
     assert stop is None or (stop.payload["crash"] and "since its start" in stop.payload["reason"])
+
+
+def test_a_reset_that_is_past_again_and_again_is_waited_for_longer_and_longer(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, bead := desk.bead(agent))
+    waits = []
+    for number in range(7):
+        desk.do(partial(put_turn, agent.id, number))
+        hear(
+            desk, session, Limited("limit", "2026-10-31T00:00:00Z"), Limited("limit", "2026-10-31T00:00:00Z")
+        )
+        limit = desk.do(lambda change: change.fact(agent.id, AgentFact.LIMIT))
+        waits.append((parse_time(limit["try_at"]) - desk.clock.now()).total_seconds())
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+    assert bead.agent_id == agent.id
+
+
+def put_turn(agent: UUID, number: int, change: Change) -> None:
+    """The agent is in its n-th turn."""
+    change.put(agent, AgentFact.TURN, {"state": "working", "number": number})
+
+
+def test_a_session_that_is_lost_is_told_the_work_again_with_all_that_waits(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent, title="the work")
+    session = desk.start(agent, bead)
+    desk.do(lambda change: change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, "the work"))
+    hear(desk, session, SessionLost("s1"))
+    assert len(desk.do(lambda change: change.tx.messages(bead_id=bead.id))) == 1
+    first, now = derived_id(bead.id, "prompt"), desk.clock.now()
+    desk.do(lambda change: change.tx.mark_message(first, sent_at=now, accepted_at=now))
+    desk.do(lambda change: change.say(bead, derived_id(bead.id, "more"), MessageKind.NUDGE, "and this"))
+    hear(desk, session, SessionLost("s1"), SessionLost("s1"))
+    messages = desk.do(lambda change: change.tx.messages(bead_id=bead.id))
+    waiting = [m.body for m in messages if m.receipt is ReceiptState.QUEUED]
+    assert waiting == ["\n\n".join(("the work", prompts.begun_before(), "and this"))]

@@ -28,6 +28,7 @@ from at_session.session import EndedSession, Session, SessionSpec, open_session,
 from at_session.vocabulary import Allow, Driver, DriverState, Launch, LaunchRequest, Write
 
 STOP_GRACE_SECONDS = 5.0
+LAUNCH_SECONDS = 20.0
 REACH_SECONDS = 8.0
 """A session that is to end and cannot be reached for so long is ended by force."""
 
@@ -46,11 +47,16 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
     session_id = session_id_for(agent.id, attempt)
     cli = parts.clis.find(agent.cli)
     driver = _driver(cli, [record for record in before if record.id != session_id])
-    launch = driver.launch(_request(parts, cli, bead, agent, facts, attempt))
+    request = _request(parts, cli, bead, agent, facts, attempt)
+    with anyio.fail_after(
+        LAUNCH_SECONDS
+    ):  # it reads the CLI's own settings and record, which may be large or strange
+        launch = await anyio.to_thread.run_sync(driver.launch, request, abandon_on_cancel=True)
     failpoint("spawn.before-start")
     async with parts.starts.one():
         polite = None if driver.capabilities.exits_on_eof else signal.SIGTERM
         held = await _find_or_start(parts, session_id, launch, polite)
+    parts.sessions.expect(session_id)
     failpoint("spawn.after-start")
     record = SessionRecord(
         id=session_id,

@@ -29,6 +29,7 @@ async def send(parts: Parts, intent: Intent) -> Effect:
     failpoint("send.before-write")
     async with live.lock:
         writes = live.driver.prompt(str(message.id), message.body)
+        await parts.sessions.keep_state(live)
     if not writes:
         raise TryLater("the agent takes no prompt at this moment")
     for write in writes:
@@ -47,7 +48,10 @@ async def send(parts: Parts, intent: Intent) -> Effect:
         bead = change.tx.bead(message.bead_id) if message.bead_id else None
         change.tell(EventType.MESSAGE_SENT, bead, message=str(message_id))
 
-    return Effect(note)
+    async def then() -> None:
+        failpoint("send.after-commit")
+
+    return Effect(note, then)
 
 
 async def answer(parts: Parts, intent: Intent) -> Effect:

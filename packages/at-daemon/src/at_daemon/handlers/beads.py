@@ -46,6 +46,10 @@ OF_LAST_TRY = (
     AgentFact.STOPPED,
     AgentFact.CRASHES,
     AgentFact.TURN,
+    AgentFact.TROUBLE,
+    AgentFact.TOOLS,
+    AgentFact.RETRYING,
+    AgentFact.LIMITS,
 )
 """What an agent was seen to do on other work, or before, says nothing about what it is given now."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -390,7 +394,8 @@ def _forget_session(change: Change, bead: Bead, agent: Agent, order: Json) -> Js
 
 def fresh_body(tx: Tx, bead: Bead, added: str) -> str:
     """What is said to a session that knows nothing of the ones before, beside what is on its way still."""
-    if any(message.accepted_at is None and not message.failed for message in tx.messages(bead_id=bead.id)):
+    of_bead = [m for m in tx.messages(bead_id=bead.id) if m.kind is MessageKind.PROMPT]
+    if any(message.accepted_at is None and not message.failed for message in of_bead):
         return added
     prompt = bead.description or bead.title
     return "\n\n".join(part for part in (prompt, added, prompts.begun_before()) if part)
