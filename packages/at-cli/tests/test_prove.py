@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from at_cli.prove import report
+from at_cli.daemon import Daemon
+from at_cli.errors import CannotProve
+from at_cli.prove import cleaning, ground, report
 from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, must
 from at_cli.prove.cases import CASES
 from at_cli.prove.chaos import MOST_STRIKES, strikes
@@ -19,8 +25,11 @@ from at_cli.prove.site import Site
 from at_cli.prove.table import Table
 from at_cli.style import Look
 from at_cli.testing import At
-from at_core.errors import NotFound
+from at_core.config import Config
+from at_core.errors import DaemonUnreachable, NotFound
+from at_session.rehearsal import sealed
 from at_session.rehearsal.clis import CLIS
+from at_session.rehearsal.endpoint import Endpoint
 
 PLAIN = Look(colour=False, width=120)
 BY_NAME = {case.name: case for case in CASES}
@@ -136,3 +145,128 @@ def test_without_a_cli_there_is_nothing_to_prove(at: At, tmp_path: Path) -> None
 def test_failed_carries_its_fact() -> None:
     with pytest.raises(Failed, match="so it is"):
         must([], "so it is")
+
+
+def sleeper(folder: Path) -> subprocess.Popen[bytes]:
+    """A process of the folder that no daemon knows."""
+    return subprocess.Popen(["sleep", "600"], env={"PATH": os.environ["PATH"], "HOME": str(folder / "home")})
+
+
+def test_a_process_that_is_left_behind_is_ended_before_its_folder_goes(tmp_path: Path) -> None:
+    folder, other = tmp_path / "at-prove-1", tmp_path / "at-prove-12"
+    for each in (folder, other):
+        each.mkdir()
+    ours, another = sleeper(folder), sleeper(other)
+    try:
+        assert cleaning.remove(folder) == []
+        assert ours.wait(10) == -signal.SIGKILL
+        assert another.poll() is None
+        assert not folder.exists()
+    finally:
+        for process in (ours, another):
+            process.kill()
+            process.wait()
+
+
+def test_a_folder_is_kept_while_something_in_it_lives(tmp_path: Path) -> None:
+    folder = tmp_path / "at-prove-1"
+    folder.mkdir()
+    ours = sleeper(folder)
+    try:
+        assert cleaning.belonging(folder) == [ours.pid]
+        assert cleaning.end_all(folder, seconds=0.0) == [f"at-prove-1: process {ours.pid} still runs"]
+        assert ours.poll() is None
+    finally:
+        ours.kill()
+        ours.wait()
+
+
+@pytest.mark.parametrize("part", ["home", "at"])
+def test_where_the_site_cannot_be_prepared_every_case_says_so_and_nothing_stays(
+    tmp_path: Path, at: At, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def late(self: Daemon, name: str, /, **values: object) -> object:
+        """The daemon comes up, but too late for whoever called it."""
+        started.append(sleeper(Path(self.environ["AT_HOME"]).parent))
+        raise DaemonUnreachable("the daemon did not come up in time")
+
+    started: list[subprocess.Popen[bytes]] = []
+    if part == "at":
+        monkeypatch.setattr(Daemon, "call", late)
+    else:
+        at.environ["PATH"] = str(tmp_path)
+    cases = [BY_NAME["write-lands"], BY_NAME["edit-lands"]]
+    table = Table(tmp_path, Installed("claude", "/bin/false", "0"), cases, at.environ, holds, jobs=1)
+    played = list(table.cells())
+    assert [cell.verdict for cell in played] == [CaseResult.FAIL] * 2
+    assert not any("FileExists" in cell.fact for cell in played)
+    assert [process.wait(10) for process in started] == [-signal.SIGKILL] * len(started)
+    assert len(started) == (2 if part == "at" else 0)
+    assert cleaning.belonging(tmp_path / "claude-0") == []
+
+
+def test_a_worker_outlives_whatever_goes_wrong_at_the_end_of_a_site(
+    tmp_path: Path, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Site) -> None:
+        raise KeyError("stopped")
+
+    monkeypatch.setattr(Site, "down", broken)
+    table = Table(
+        tmp_path, Installed("claude", "/bin/false", "0"), [BY_NAME["401"]], at.environ, holds, jobs=1
+    )
+    assert [cell.verdict for cell in table.cells()] == [CaseResult.PASS]
+    assert table.troubles == ["claude-0: KeyError: 'stopped'"]
+    assert cleaning.belonging(tmp_path) == []
+
+
+def test_a_seed_without_chaos_is_a_usage_error(at: At) -> None:
+    told = at("prove", "--seed", "3", "--json")
+    assert (told.code, told.error["code"], told.error["hint"]) == (2, "usage", "at prove --chaos --seed N")
+
+
+def test_where_no_folder_can_be_made_it_is_said_in_one_line_and_nothing_stays(
+    at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "PLACES", (tmp_path / "file" / "below",))
+    (tmp_path / "file").touch()
+    at.environ["XDG_CACHE_HOME"] = str(tmp_path / "cache" / "of" / "mine")
+    place = ground.build(at.environ)
+    assert place.folder.parent == tmp_path / "cache" / "of" / "mine"
+    assert cleaning.remove(place.folder, place.made) == []
+    assert not (tmp_path / "cache").exists()
+    at.environ["XDG_CACHE_HOME"] = str(tmp_path / "file" / "cache")
+    with pytest.raises(CannotProve, match="no folder can be made"):
+        ground.build(at.environ)
+
+
+def test_without_git_nothing_is_begun(at: At, tmp_path: Path) -> None:
+    binary = tmp_path / "claude"
+    binary.write_text("#!/bin/sh\n")
+    binary.chmod(0o755)
+    at.environ["PATH"] = str(tmp_path)
+    told = at("prove", "--json")
+    assert (told.code, told.error["code"]) == (1, "cannot_prove")
+    assert "git" in told.error["message"]
+
+
+def test_a_namespace_that_allows_nothing_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", "/proc/self/uid_map")
+
+    monkeypatch.setattr(sealed, "is_sealed", lambda: False)
+    monkeypatch.setattr(sealed, "_enter", refused)
+    with pytest.raises(sealed.CannotSeal, match="Operation not permitted"):
+        sealed.seal()
+
+
+def test_a_program_with_any_path_is_written_into_the_settings(tmp_path: Path, at: At) -> None:
+    binary = '/opt/a "b" \\c/claude'
+    with Endpoint() as endpoint:
+        site = Site(tmp_path / "site", Installed("claude", binary, "0"), endpoint, at.environ, watchdog=15)
+        try:
+            site.prepare()
+            config = Config.load(site.environ)
+        finally:
+            assert site.end() == []
+    assert (config.agents.claude.binary, config.daemon.heartbeat_interval_seconds) == (binary, 5)

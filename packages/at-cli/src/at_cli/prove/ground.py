@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from at_cli.errors import CannotProve
 from at_core.config import Config
 from at_core.errors import AtError, NotFound
 from at_session.rehearsal.clis import CLIS
@@ -83,13 +84,41 @@ def version_of(cli: str, binary: str, environment: Mapping[str, str]) -> Install
     return Installed(cli, binary, said[-1].strip() if said else f"unknown (exit code {ran.returncode})")
 
 
-def build() -> Path:
-    """A folder of our own. Not in the system's temp folder: Codex starts no sandbox from a home there."""
-    base = Path("/var/tmp")
-    if not os.access(base, os.W_OK | os.X_OK):
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        base.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="at-prove-", dir=base))
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The throw-away folder, and the folders around it that had to be made for it, the innermost first."""
+
+    folder: Path
+    made: tuple[Path, ...] = ()
+
+
+PLACES = (Path("/var/tmp"),)
+"""Not the system's temp folder: Codex starts no sandbox from a home there."""
+
+
+def build(environ: Mapping[str, str]) -> Place:
+    """A folder of our own, in the person's cache folder where there is no other. Raises CannotProve."""
+    cache = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
+    problem = ""
+    for base in (*PLACES, *([Path(cache)] if os.path.isabs(cache) else [])):
+        made: list[Path] = []
+        try:
+            for each in reversed([base, *base.parents]):
+                if not each.exists():
+                    each.mkdir()
+                    made.insert(0, each)
+            return Place(Path(tempfile.mkdtemp(prefix="at-prove-", dir=base)), tuple(made))
+        except OSError as error:
+            problem = f"{base}: {error.strerror}"
+            for each in made:
+                each.rmdir()
+    raise CannotProve(f"no folder can be made for the rehearsal ({problem})", "set XDG_CACHE_HOME")
+
+
+def require_git(path: str | None) -> None:
+    """Raises CannotProve where there is no git."""
+    if shutil.which("git", path=path) is None:
+        raise CannotProve("there is no git on your PATH", "install git, then at doctor")
 
 
 def environment(home: Path, base: Mapping[str, str]) -> dict[str, str]:

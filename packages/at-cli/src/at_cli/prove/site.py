@@ -14,16 +14,18 @@ from typing import Any
 
 from at_cli.daemon import Daemon
 from at_cli.face import Face
-from at_cli.prove import ground
+from at_cli.prove import cleaning, ground
 from at_cli.shutdown import stop_daemon
 from at_cli.streams import Streams
-from at_core.errors import AtError
+from at_core.config.values import to_toml_value
 from at_core.paths import Home
 from at_session.rehearsal.clis import rehearsed
 from at_session.rehearsal.endpoint import Endpoint
 
 Document = dict[str, Any]
 GITCONFIG = "[user]\n\tname = Rehearsal\n\temail = rehearsal@example.invalid\n[commit]\n\tgpgsign = false\n"
+HEARTBEAT_SECONDS = 5
+"""Below every watchdog of a case, so that what counts as a sign of life is asked for several times within it."""
 POEM = "one\ntwo\nthree\n"
 
 
@@ -77,9 +79,11 @@ class Site:
     def _configure(self) -> None:
         lines: list[str] = []
         for each in (self.installed, *self.others):
-            lines += [f"[agents.{each.cli}]", f'binary = "{each.binary}"']
+            lines += [f"[agents.{each.cli}]", f"binary = {to_toml_value(each.binary)}"]
             if self.watchdog is not None:
                 lines.append(f"timeout_seconds = {self.watchdog}")
+        if self.watchdog is not None:
+            lines += ["[daemon]", f"heartbeat_interval_seconds = {HEARTBEAT_SECONDS}"]
         (self.folder / "at" / "config.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def git(self, *words: str) -> str:
@@ -88,7 +92,7 @@ class Site:
         return subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True).stdout
 
     def kill_daemon(self) -> None:
-        """SIGKILL. Whoever calls the daemon next starts another one."""
+        """SIGKILL. Whoever calls the daemon next starts another one. Raises ProcessLookupError if it has just died."""
         pid = int(self.daemon.call("health")["pid"])
         os.kill(pid, signal.SIGKILL)
 
@@ -98,9 +102,11 @@ class Site:
         stop_daemon(Face(nowhere, self.environ, json=True), keep_agents=False)
 
     def end(self) -> list[str]:
-        """End everything; what could not be ended."""
-        try:
-            self.down()
-        except (AtError, OSError) as error:
-            return [f"{self.folder.name}: {error}"]
-        return []
+        """End everything; what could not be ended. Also for a site whose `prepare` failed, wherever it did."""
+        troubles: list[str] = []
+        if "AT_HOME" in self.environ:  # else there was no daemon yet, and `down` would end that of the person
+            try:
+                self.down()
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the processes still have to end
+                troubles.append(f"{self.folder.name}: {type(error).__name__}: {error}")
+        return troubles + cleaning.end_all(self.folder)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Table:
     troubles: list[str] = field(default_factory=list)
     """What could not be cleaned up."""
     given_up: threading.Event = field(default_factory=threading.Event)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def cells(self) -> Generator[Played, None, None]:
         """Play all; the order is that of their ends."""
@@ -46,7 +48,7 @@ class Table:
             count = min(self.jobs, len(self.cases))
             threads = [
                 threading.Thread(
-                    target=self._worker, args=(number, endpoint, waiting, played), name=f"worker-{number}"
+                    target=self._worker, args=(endpoint, waiting, played), name=f"worker-{number}"
                 )
                 for number in range(count)
             ]
@@ -62,7 +64,6 @@ class Table:
 
     def _worker(
         self,
-        number: int,
         endpoint: Endpoint,
         waiting: queue.SimpleQueue[Case],
         played: queue.SimpleQueue[Played],
@@ -78,9 +79,9 @@ class Table:
             began = monotonic()
             try:
                 if case.alone:
-                    cell = self._alone(case, f"{number}-{case.name}", endpoint, began)
+                    cell = self._alone(case, endpoint, began)
                 else:
-                    shared = shared or self._open(str(number), endpoint)
+                    shared = shared or self._open(endpoint)
                     cell = self._cell(case, shared, began)
             except Exception as error:  # noqa: BLE001 - one cell's trouble is that cell's verdict, and the table goes on
                 cell = self._told(case, CaseResult.FAIL, f"{type(error).__name__}: {error}", began)
@@ -88,16 +89,18 @@ class Table:
         if shared is not None:
             self.troubles += shared.end()
 
-    def _alone(self, case: Case, name: str, endpoint: Endpoint, began: float) -> Played:
-        site = self._open(name, endpoint, case)
+    def _alone(self, case: Case, endpoint: Endpoint, began: float) -> Played:
+        site = self._open(endpoint, case)
         try:
             return self._cell(case, site, began)
         finally:
             self.troubles += site.end()
 
-    def _open(self, name: str, endpoint: Endpoint, case: Case | None = None) -> Site:
+    def _open(self, endpoint: Endpoint, case: Case | None = None) -> Site:
+        """Each attempt has a folder of its own: what a failed one left cannot disturb the next."""
+        name = f"{self.installed.cli}-{next(self._numbers)}{f'-{case.name}' if case else ''}"
         site = Site(
-            self.folder / f"{self.installed.cli}-{name}",
+            self.folder / name,
             self.installed,
             endpoint,
             self.base,
@@ -105,7 +108,11 @@ class Table:
             failpoint=case.failpoint if case else None,
             given_up=self.given_up,
         )
-        site.prepare()
+        try:
+            site.prepare()
+        except BaseException:
+            self.troubles += site.end()
+            raise
         return site
 
     def _cell(self, case: Case, site: Site, began: float) -> Played:

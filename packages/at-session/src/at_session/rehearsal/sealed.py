@@ -30,9 +30,13 @@ def is_sealed() -> bool:
 
 def seal() -> None:
     """Enter the namespace and bring loopback up; nothing to do if it is so already. Raises CannotSeal."""
-    if not is_sealed():
-        _enter()
-    _bring_up("lo")
+    try:
+        if not is_sealed():
+            _enter()
+        _bring_up("lo")
+    except OSError as error:
+        # Where user namespaces are restricted (AppArmor), one is made, and then nothing is allowed in it.
+        raise CannotSeal(f"no network namespace: {error.strerror or error}") from error
 
 
 def _enter() -> None:
