@@ -16,6 +16,7 @@ def test_exported_names() -> None:
         "UsageBy",
         "UsageTotals",
         "local_day_start",
+        "next_local_day",
     ]
     assert {"Config", "ConfigError", "Setting", "set_value"} <= set(at_core.config.__all__)
 

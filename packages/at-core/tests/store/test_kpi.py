@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from at_core.cache import CacheDb
-from at_core.store import Store, Tx, local_day_start
+from at_core.store import Store, Tx, local_day_start, next_local_day
 from at_core.types import (
     Agent,
     AgentRole,
@@ -32,48 +33,101 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-@pytest.mark.parametrize(
-    ("zone", "now", "start"),
-    [
-        ("UTC", "2026-03-10T00:00:00Z", "2026-03-10T00:00:00Z"),
-        ("UTC", "2026-03-09T23:59:59.999999Z", "2026-03-09T00:00:00Z"),
-        ("America/Los_Angeles", "2026-01-15T07:59:59Z", "2026-01-14T08:00:00Z"),
-        ("America/Los_Angeles", "2026-01-15T08:00:00Z", "2026-01-15T08:00:00Z"),
-        ("Asia/Tokyo", "2026-01-15T15:00:00Z", "2026-01-15T15:00:00Z"),
-        ("Asia/Kathmandu", "2026-01-15T18:14:59Z", "2026-01-14T18:15:00Z"),
-        # The clock goes forward at 02:00: the day has 23 hours and began in winter time.
-        ("Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"),
-        ("Europe/Berlin", "2026-03-29T22:00:00Z", "2026-03-29T22:00:00Z"),
-        # The clock goes back at 03:00: the day has 25 hours and began in summer time.
-        ("Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"),
-        ("Europe/Berlin", "2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z"),
-        # Midnight is skipped: the day begins at 01:00, the first instant there is.
-        ("Africa/Cairo", "2023-04-28T10:00:00Z", "2023-04-27T22:00:00Z"),
-        # Midnight comes twice: the day begins with the first.
-        ("America/Havana", "2026-11-01T05:30:00Z", "2026-11-01T04:00:00Z"),
-    ],
-)
+DAYS = [
+    ("UTC", "2026-03-10T00:00:00Z", "2026-03-10T00:00:00Z"),
+    ("UTC", "2026-03-09T23:59:59.999999Z", "2026-03-09T00:00:00Z"),
+    ("America/Los_Angeles", "2026-01-15T07:59:59Z", "2026-01-14T08:00:00Z"),
+    ("America/Los_Angeles", "2026-01-15T08:00:00Z", "2026-01-15T08:00:00Z"),
+    ("Asia/Tokyo", "2026-01-15T15:00:00Z", "2026-01-15T15:00:00Z"),
+    ("Asia/Kathmandu", "2026-01-15T18:14:59Z", "2026-01-14T18:15:00Z"),
+    # The clock goes forward at 02:00: the day has 23 hours and began in winter time.
+    ("Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"),
+    ("Europe/Berlin", "2026-03-29T22:00:00Z", "2026-03-29T22:00:00Z"),
+    # The clock goes back at 03:00: the day has 25 hours and began in summer time.
+    ("Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"),
+    ("Europe/Berlin", "2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z"),
+    # Midnight is skipped: the day begins at 01:00, the first instant there is.
+    ("Africa/Cairo", "2023-04-28T10:00:00Z", "2023-04-27T22:00:00Z"),
+    # Midnight comes twice: the day begins with the first.
+    ("America/Havana", "2026-11-01T05:30:00Z", "2026-11-01T04:00:00Z"),
+    ("Africa/Cairo", "2026-04-24T10:00:00Z", "2026-04-23T22:00:00Z"),
+    ("America/Santiago", "2026-09-06T12:00:00Z", "2026-09-06T04:00:00Z"),
+    ("America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z"),
+    # 23:30 is followed by 00:30: midnight does not exist, and neither does the half hour after it.
+    ("America/Toronto", "1919-03-31T16:00:00Z", "1919-03-31T04:30:00Z"),
+    # A day that does not exist at all is followed by this one.
+    ("Pacific/Apia", "2011-12-31T00:00:00Z", "2011-12-30T10:00:00Z"),
+]
+
+
+@pytest.mark.parametrize(("zone", "now", "start"), DAYS)
 def test_the_local_day_begins_at_local_midnight(zone: str, now: str, start: str) -> None:
     assert local_day_start(at(now), ZoneInfo(zone)) == at(start)
 
 
 @pytest.fixture
-def in_berlin() -> Iterator[None]:
-    """The machine's own time zone is Berlin's."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
-    time.tzset()
-    yield
-    os.environ.pop("TZ")
-    if before is not None:
-        os.environ["TZ"] = before
+def machine_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the machine's own time zone."""
+
+    def go(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield go
+    monkeypatch.undo()
     time.tzset()
 
 
-@pytest.mark.usefixtures("in_berlin")
-@pytest.mark.parametrize("now", ["2026-03-29T21:59:59Z", "2026-10-25T22:59:59Z", "2026-07-01T00:00:00Z"])
-def test_without_a_zone_the_machine_s_counts(now: str) -> None:
-    assert local_day_start(at(now)) == local_day_start(at(now), ZoneInfo("Europe/Berlin"))
+@pytest.mark.parametrize(("zone", "now", "start"), DAYS)
+def test_without_a_zone_the_machine_s_counts(
+    machine_in: Callable[[str], None], zone: str, now: str, start: str
+) -> None:
+    machine_in(zone)
+    assert local_day_start(at(now)) == at(start)
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "UTC",
+        "Africa/Cairo",
+        "America/Santiago",
+        "America/Sao_Paulo",
+        "America/Havana",
+        "Asia/Kathmandu",
+        "Europe/Berlin",
+        "Pacific/Apia",
+    ],
+)
+@given(
+    now=st.integers(0, 2**31 - 1).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_next_day_is_later_and_no_day_is_passed_over(
+    machine_in: Callable[[str], None], zone: str, own: bool, now: datetime
+) -> None:
+    place = ZoneInfo(zone)
+    machine_in(zone if own else "UTC")
+    start, after = (day(now, None if own else place) for day in (local_day_start, next_local_day))
+    assert start <= now < after
+    assert after - now <= timedelta(hours=26)
+    moment = timedelta(seconds=1)
+    days = [each.astimezone(place).date() for each in (start - moment, start, now, after - moment, after)]
+    assert days[0] < days[1] == days[2] == days[3] < days[4]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_clock_that_goes_back_over_midnight_still_has_a_next_day(
+    machine_in: Callable[[str], None], own: bool
+) -> None:
+    machine_in("America/St_Johns" if own else "UTC")
+    zone = None if own else ZoneInfo("America/St_Johns")
+    # One minute into 2006-10-29 the clock goes back to 23:01 of the day before.
+    now = at("2006-10-29T02:00:00Z")
+    for _ in range(3 * 60):
+        now += timedelta(minutes=1)
+        assert now < next_local_day(now, zone) <= now + timedelta(hours=26)
 
 
 def metric(when: datetime, cost: float | None = 1.0) -> TokenMetric:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from at_agents.decisions import Budget, IntentKind, Scope, Unit
 from at_core.errors import UsageError
-from at_core.store import Spent, Tx, local_day_start
+from at_core.store import Spent, Tx, local_day_start, next_local_day
 from at_core.types import Agent, Bead
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.clis import Clis
-
-LATEST_NEXT_DAY = timedelta(hours=36)
-"""From the beginning of a day into the next one, whatever the clock does in between."""
 
 MOST = 1e12
 
@@ -76,7 +73,7 @@ class Budgets:
                     _of(spent, limit),
                     _total(each for name, each in under_way.values() if limit.cli in ("", name)),
                 )
-                found.append(_budget(limit, gone, coming, expected, next_day(now)))
+                found.append(_budget(limit, gone, coming, expected, next_local_day(now)))
         return tuple(found)
 
     def left_of_bead(self, tx: Tx, bead: Bead) -> list[Budget]:
@@ -88,7 +85,10 @@ class Budgets:
     def left_of_day(self, tx: Tx, now: datetime) -> list[Budget]:
         """Each limit of the day with what is gone of it."""
         spent = tx.spent_since(local_day_start(now))
-        return [_budget(limit, _of(spent, limit), Spent(), Spent(), next_day(now)) for limit in self.of_day()]
+        return [
+            _budget(limit, _of(spent, limit), Spent(), Spent(), next_local_day(now))
+            for limit in self.of_day()
+        ]
 
 
 def checked(amounts: Mapping[str, float]) -> dict[str, float]:
@@ -97,11 +97,6 @@ def checked(amounts: Mapping[str, float]) -> dict[str, float]:
         if unit not in set(Unit) or not 0 <= amount <= MOST:
             raise UsageError(f"{amount:g} {unit} is no budget", "give dollars, tokens (200000tokens) or none")
     return dict(amounts)
-
-
-def next_day(now: datetime) -> datetime:
-    """When the person's next day begins, in UTC."""
-    return local_day_start(local_day_start(now) + LATEST_NEXT_DAY)
 
 
 def _budget(

@@ -11,9 +11,9 @@ from uuid import UUID
 from at_agents.decisions import Budget
 from at_core.errors import UsageError
 from at_core.record import format_time
-from at_core.store import Tx, UsageBy, UsageTotals, local_day_start
+from at_core.store import Tx, UsageBy, UsageTotals, local_day_start, next_local_day
 from at_core.types import Bead, BeadStatus
-from at_daemon.budgets import Budgets, next_day
+from at_daemon.budgets import Budgets
 from at_daemon.clis import Clis
 
 Json = dict[str, Any]
@@ -125,7 +125,7 @@ def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
         return
     day = local_day_start(max(since, first))
     while day < until:
-        end = next_day(day)
+        end = next_local_day(day)
         totals = tx.usage_between(max(day, since), min(end, until))
         if totals != UsageTotals():
             name = day.astimezone().date().isoformat()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,11 +17,12 @@ from at_agents.attention import settled
 from at_agents.decisions import Scope, Unit, derived_id
 from at_agents.label import AgentLabel, label
 from at_core.config import Config
-from at_core.store import Store, Tx, local_day_start
+from at_core.store import Store, Tx, local_day_start, next_local_day
 from at_core.types import Agent, Bead, MessageKind, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
-from at_daemon.budgets import Budgets, Limit, next_day
+from at_daemon.budgets import Budgets, Limit
 from at_daemon.clis import Clis, LiveConfig
+from at_daemon.costs import costs_document
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.testing import Desk, FakeClock
@@ -227,21 +230,62 @@ def test_a_day_s_budget_wakes_at_midnight_and_begins_anew(desk_with: MakeDesk) -
     bead = crowd(desk, 1)[0][1]
     told(desk, bead)
     assert begun(desk) == set()
-    midnight = next_day(desk.clock.now())
+    midnight = next_local_day(desk.clock.now())
     assert set(desk.wakes) == {midnight}
     desk.clock.pass_time((midnight - desk.clock.now()).total_seconds())
     desk.do(lambda change: change.touch_waiting())
     assert begun(desk) == {str(bead.id)}
 
 
+@pytest.fixture
+def machine_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the machine's own time zone."""
+
+    def go(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield go
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
-    "day", ["2026-03-29T12:00:00+00:00", "2026-10-25T12:00:00+00:00", "2026-06-01T12:00:00+00:00"]
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Berlin", "2026-03-29", 23),
+        ("Europe/Berlin", "2026-10-25", 25),
+        ("UTC", "2026-06-01", 24),
+        ("America/Havana", "2026-11-01", 25),
+        # Midnight is skipped.
+        ("Africa/Cairo", "2026-04-24", 23),
+        ("America/Santiago", "2026-09-06", 23),
+        ("America/Sao_Paulo", "2018-11-04", 23),
+    ],
 )
-def test_the_next_day_begins_after_this_one(day: str) -> None:
-    now = datetime.fromisoformat(day).astimezone(UTC)
-    after = next_day(now)
-    assert timedelta(0) < after - now <= timedelta(hours=25)
-    assert local_day_start(after) == after
+def test_costs_by_day_and_budgets_of_a_day_get_past_a_clock_that_is_changed(
+    desk_with: MakeDesk, machine_in: Callable[[str], None], zone: str, day: str, hours: int
+) -> None:
+    machine_in(zone)
+    desk = desk_with("[budget]\nday_usd = 1000.0")
+    noon = datetime.combine(date.fromisoformat(day), time_of_day(12)).astimezone(UTC)
+    desk.clock.pass_time((noon - timedelta(hours=50) - desk.clock.now()).total_seconds())
+    for _ in range(100):
+        used(desk, 1.0)
+        desk.clock.pass_time(3600.0)
+
+    def look(change: Change) -> dict[str, Any]:
+        return costs_document(change.tx, desk.ledger.worlds.budgets, "day", None, change.now)
+
+    costs = desk.do(look)
+    dollars = [row["cost_usd"] for row in costs["rows"]]
+    assert sum(dollars) == 100.0
+    assert dollars[2] == hours
+    assert [row["key"] for row in costs["rows"]] == [
+        str(date.fromisoformat(day) + timedelta(days=number)) for number in (-2, -1, 0, 1, 2)
+    ]
+    (left,) = costs["budgets"]
+    assert desk.clock.now() < datetime.fromisoformat(left["passes_at"])
 
 
 class CountingTx:

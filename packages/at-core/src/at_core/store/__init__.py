@@ -8,7 +8,7 @@ statement.py  SQL compiled once from SQLAlchemy Core              mapping.py  re
 tx.py         everything a transaction can do, from one module per aggregate (beads.py, agents.py, …)
 """
 
-from at_core.store.kpi import local_day_start
+from at_core.store.kpi import local_day_start, next_local_day
 from at_core.store.leases import Lease
 from at_core.store.spending import Spent
 from at_core.store.status import Counts
@@ -16,4 +16,14 @@ from at_core.store.store import Store
 from at_core.store.tx import Tx
 from at_core.store.usage import UsageBy, UsageTotals
 
-__all__ = ["Counts", "Lease", "Spent", "Store", "Tx", "UsageBy", "UsageTotals", "local_day_start"]
+__all__ = [
+    "Counts",
+    "Lease",
+    "Spent",
+    "Store",
+    "Tx",
+    "UsageBy",
+    "UsageTotals",
+    "local_day_start",
+    "next_local_day",
+]

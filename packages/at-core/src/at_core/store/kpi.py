@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from uuid import uuid4
 
 from sqlalchemy import bindparam, func, select
@@ -13,6 +13,9 @@ from at_core.store.mapping import Mapping, time_text
 from at_core.store.statement import Rows, Statement
 from at_core.types import AgentStatus, BeadStatus, ConvoyStatus, KpiSnapshot
 
+FARTHEST = timedelta(hours=26)
+"""No local midnight is so much earlier, or so much later, than that of UTC."""
+_SECOND = timedelta(seconds=1)
 _kpi = Mapping(KpiSnapshot, schema.kpi)
 _u = schema.usage.c
 
@@ -41,10 +44,35 @@ def local_day_start(now: datetime, zone: tzinfo | None = None) -> datetime:
     Where the clock skips midnight the day begins at the first instant that exists; where midnight comes twice, at the
     first.
     """
-    midnight = datetime.combine(now.astimezone(zone).date(), time.min)
-    if zone is None:
-        return midnight.astimezone().astimezone(UTC)
-    return midnight.replace(tzinfo=zone).astimezone(UTC)
+    day = now.astimezone(zone).date()
+    midnight = datetime.combine(day, time.min, UTC)
+    return _first_instant(day, midnight - FARTHEST, midnight + FARTHEST, zone)
+
+
+def next_local_day(now: datetime, zone: tzinfo | None = None) -> datetime:
+    """The instant, in UTC and always later than `now`, at which the local day after that of `now` begins."""
+    day = now.astimezone(zone).date() + timedelta(days=1)
+    return _first_instant(day, now.astimezone(UTC), datetime.combine(day, time.min, UTC) + FARTHEST, zone)
+
+
+def _first_instant(day: date, before: datetime, within: datetime, zone: tzinfo | None) -> datetime:
+    """When `day` or a later one begins: not yet at `before`, and no later than `within`.
+
+    At midnight, where there is one; else found by halves, since no zone says which local times it has. Clocks are put
+    forward and back at whole seconds only.
+    """
+    midnight = datetime.fromtimestamp(datetime.combine(day, time.min, zone).timestamp(), UTC)
+    at_it, before_it = (each.astimezone(zone).date() for each in (midnight, midnight - _SECOND))
+    if before < midnight and before_it < day == at_it:
+        return midnight
+    before = before.replace(microsecond=0)
+    while (seconds := (within - before) // _SECOND) > 1:
+        middle = before + seconds // 2 * _SECOND
+        if middle.astimezone(zone).date() < day:
+            before = middle
+        else:
+            within = middle
+    return within
 
 
 class Kpi(Rows):
