@@ -22,6 +22,9 @@ from at_cli.views.costs import cost_lines, dollars, tokens
         (["200k tokens"], {"tokens": 200_000}),
         (["1Mtoken"], {"tokens": 1_000_000}),
         (["200_000tokens", "1,000"], {"tokens": 200_000, "usd": 1000.0}),
+        (["1,234,567.25"], {"usd": 1_234_567.25}),
+        (["$12,000"], {"usd": 12_000.0}),
+        (["200,000tokens"], {"tokens": 200_000}),
         (["none"], {}),
         (["2", "none"], {}),
     ],
@@ -38,13 +41,33 @@ def test_a_budget_is_dollars_or_tokens(
     assert (daemon.last("add").body or {})["budget"] == budget
 
 
-@pytest.mark.parametrize("typed", ["much", "-1", "2 dollars", "1e9", "nan", "tokens", ""])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("much", "-1", "2 dollars", "1e9", "nan", "tokens", ""),
+        # A comma that is no mark of thousands may be meant as the decimal point.
+        *(
+            "2,50",
+            "2,5",
+            "$2,50",
+            ",50",
+            "1,0000",
+            "1000,000",
+            "1,00,000",
+            "1.234,50",
+            "2,",
+            "20,00tokens",
+            "2_50",
+        ),
+    ],
+)
 def test_what_is_no_budget_is_refused_with_the_forms_there_are(
     at: At, daemon: FakeDaemon, typed: str
 ) -> None:
     outcome = at("run", "do it", "--budget", typed)
     assert outcome.code == 2
     assert "200000tokens" in outcome.err
+    assert "a comma only for thousands" in outcome.err
     assert daemon.seen == []
 
 

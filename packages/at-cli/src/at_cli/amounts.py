@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-FORMS = "2.50, 200000tokens, 200ktokens or none"
+FORMS = "2.50, 200000tokens, 200ktokens or none; a comma only for thousands, as in 1,000"
+_DIGITS = r"\d{1,12}|\d{1,3}(?:[,_]\d{3}){1,3}"
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -23,14 +24,18 @@ class AmountType(click.ParamType[dict[str, float]]):
         """`value` parsed; fails with the forms that there are."""
         if isinstance(value, dict):
             return value
-        word = value.strip().lower().replace("_", "").replace(",", "")
+        word = value.strip().lower()
         if word == "none":
             return {}
-        if found := re.fullmatch(r"\$?(\d{1,9}(\.\d{1,9})?|\.\d{1,9})", word):
-            return {"usd": float(found[1])}
-        if found := re.fullmatch(r"(\d{1,12})([km]?) ?tokens?", word):
-            return {"tokens": int(found[1]) * _FACTORS[found[2]]}
+        if found := re.fullmatch(rf"\$?((?:{_DIGITS})(?:\.\d{{1,9}})?|\.\d{{1,9}})", word):
+            return {"usd": float(_joined(found[1]))}
+        if found := re.fullmatch(rf"({_DIGITS})([km]?) ?tokens?", word):
+            return {"tokens": int(_joined(found[1])) * _FACTORS[found[2]]}
         raise click.BadParameter(f"{value!r} is no budget ({FORMS})", ctx, param)
+
+
+def _joined(digits: str) -> str:
+    return digits.replace(",", "").replace("_", "")
 
 
 AMOUNT = AmountType()
