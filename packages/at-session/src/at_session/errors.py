@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,26 @@ class ManifestError(SessionError):
         return ManifestError(
             self.path, self.problem, line=self.line, key=self.key, allowed=self.allowed, more=more
         )
+
+
+class NotRegularFile(SessionError, OSError):
+    """A folder, a FIFO, a device or a socket where a file is to be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem = "is no regular file"
+        super().__init__(errno.EINVAL, self.problem, str(path))
+
+
+class TooLargeFile(SessionError, OSError):
+    """A file, or a line of it, has more bytes than are read of it."""
+
+    def __init__(self, path: Path, size: int, limit: int) -> None:
+        self.path = path
+        self.size = size
+        self.limit = limit
+        self.problem = f"has {size} bytes; at most {limit} are read"
+        super().__init__(errno.EFBIG, self.problem, str(path))
 
 
 class TerminalError(SessionError):

@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from at_session import foreign_files
 from at_session import manifest_checks as checks
 from at_session.drivers import known_clis
-from at_session.errors import LaunchRefused, ManifestError
+from at_session.errors import LaunchRefused, ManifestError, NotRegularFile, TooLargeFile
 from at_session.manifest_checks import NAME
 from at_session.vocabulary import Allow
 
@@ -143,12 +143,9 @@ def driver_of(manifest: Manifest) -> type[Driver]:
 
 def _read(path: Path) -> str:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ManifestError(path, "is no regular file")
-        if status.st_size > MAX_BYTES:
-            raise ManifestError(path, f"has {status.st_size} bytes; at most {MAX_BYTES} are read")
-        data = path.read_bytes()
+        data = foreign_files.read_bytes(path, MAX_BYTES)
+    except (NotRegularFile, TooLargeFile) as error:
+        raise ManifestError(path, error.problem) from error
     except OSError as error:
         raise ManifestError(path, f"cannot be read: {error.strerror}") from error
     try:

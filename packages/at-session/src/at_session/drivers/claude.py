@@ -178,7 +178,10 @@ class ClaudeDriver:
         if current is None or not session or self._values.get("reconciled"):
             return []
         self._values["reconciled"] = True
-        turn = claude_record.cut_turn(env, session[0], current)
+        try:
+            turn = claude_record.cut_turn(env, session[0], current)
+        except OSError as error:
+            return [jsonlines.unparsed(f"the transcript of {session[0]}: {error}")]
         events: list[DriverEvent] = [UsageReported(usage, RECORD_SOURCE) for usage in turn.usages]
         return events if turn.known else [*events, PromptForgotten(self._name(current))]
 

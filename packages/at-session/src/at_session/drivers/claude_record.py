@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from at_session import foreign_files
 from at_session.drivers import jsonlines
 from at_session.drivers.jsonlines import Object, count_of, object_of, text_of
 from at_session.vocabulary import Usage
@@ -34,18 +35,19 @@ def transcripts(env: Mapping[str, str], session_id: str) -> list[Path]:
 
 
 def has_conversation(env: Mapping[str, str], session_id: str) -> bool | None:
-    """Whether the CLI's transcript of a session holds a prompt; None if there is no transcript."""
+    """Whether the CLI's transcript of a session holds a prompt; None if there is none that can be read."""
     for transcript in transcripts(env, session_id):
-        with transcript.open("rb") as lines:
-            return any(b'"type":"user"' in line for line in lines)
+        try:
+            return any(b'"type":"user"' in line for line in foreign_files.lines(transcript))
+        except OSError:
+            continue
     return None
 
 
 def cut_turn(env: Mapping[str, str], session_id: str, uuid: str) -> CutTurn:
     """What the transcript has of the turn that began with the prompt `uuid`. Raises OSError."""
     for transcript in transcripts(env, session_id):
-        with transcript.open("rb") as lines:
-            return read(lines, uuid)
+        return read(foreign_files.lines(transcript), uuid)
     return CutTurn(known=False, usages=())
 
 

@@ -113,7 +113,10 @@ class CodexDriver(CodexTurns):
         self._values.update(resume=session, spoken=True)
         if found is None:
             return
-        recorded = codex_record.read(found)
+        try:
+            recorded = codex_record.read(found)
+        except OSError:  # as if it were not there; the CLI itself says what is wrong with it
+            return
         known = [*self._values["known"], *recorded.prompts]
         sending = object_of(before.get("sending"))
         if recorded.unnamed is not None and recorded.unnamed == sending.get("digest"):

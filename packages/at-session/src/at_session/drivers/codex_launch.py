@@ -11,11 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from at_session import foreign_files
 from at_session.drivers.jsonlines import Object, object_of
 from at_session.errors import LaunchRefused
 from at_session.vocabulary import Allow, LaunchRequest
 
 PROFILE = "auto-tundra"
+_SETTINGS_LIMIT = 1 << 20
 _FEATURES = (
     # Else it starts a server that outlives it.
     "features.daemon_auto_start=false",
@@ -102,8 +104,9 @@ def _rules_of_the_clone(cwd: str) -> dict[str, str]:
 def _own_workspace(env: Mapping[str, str]) -> Object:
     """The person's `sandbox_workspace_write`, which a profile replaces."""
     try:
-        settings = tomllib.loads((home(env) / "config.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the CLI itself says what is wrong with it
+        data = foreign_files.read_bytes(home(env) / "config.toml", _SETTINGS_LIMIT)
+        settings = tomllib.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError):  # the CLI itself says what is wrong with it
         return {}
     return object_of(settings.get("sandbox_workspace_write"))
 

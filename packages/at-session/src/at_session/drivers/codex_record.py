@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from at_session import foreign_files
 from at_session.drivers import jsonlines
 from at_session.drivers.codex_errors import kind_of, words_of
 from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of, text_of
@@ -83,12 +84,11 @@ def figures(usage: Object) -> Spent:
 
 
 def _lines(path: Path) -> Iterator[Object]:
-    with path.open("rb") as lines:
-        for line in lines:
-            if any(word in line for word in WANTED):
-                parsed = jsonlines.parse(line)
-                if parsed is not None and not isinstance(parsed, Unparsed):
-                    yield parsed
+    for line in foreign_files.lines(path):
+        if any(word in line for word in WANTED):
+            parsed = jsonlines.parse(line)
+            if parsed is not None and not isinstance(parsed, Unparsed):
+                yield parsed
 
 
 def _add(found: Rollout, payload: Object) -> None:

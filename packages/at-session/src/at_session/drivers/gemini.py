@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from at_session import foreign_files
 from at_session.drivers import acp_asks, acp_dialect, gemini_log, gemini_record, jsonlines
 from at_session.drivers.acp import AcpDriver, Events
 from at_session.drivers.acp_dialect import AcpFailure, Dialect
@@ -39,6 +43,8 @@ _MODE_NOTICE = re.compile(r"\[MODE_UPDATE\] \w+")
 _LOST = re.compile(r"Invalid session identifier|No previous sessions found|Failed to (find|load) session")
 _API = "https://generativelanguage.googleapis.com"
 _SYSTEM_SETTINGS = tuple(Path("/etc/gemini-cli", name) for name in ("settings.json", "system-defaults.json"))
+_SETTINGS_LIMIT = 1 << 20
+_NAMES_AT_MOST = 64
 
 
 class GeminiDriver(AcpDriver):
@@ -209,14 +215,27 @@ def _innermost(message: str) -> str:
 
 
 def _write_instructions(folder: Path, text: str, names: list[str]) -> None:
-    """One file under each name; a file that the CLI meets twice it reads once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
+    """One file under each name that can be one; a file that the CLI meets twice it reads once."""
+    _make_anew(folder)
     first = folder / names[0]
     first.write_text(text, encoding="utf-8")
     for name in names[1:]:
-        os.link(first, folder / name)
+        # A name may be too long, or the same as another to this file system; the CLI finds the file by the others.
+        with suppress(OSError, ValueError):
+            os.link(first, folder / name)
+
+
+def _make_anew(folder: Path) -> None:
+    """An empty folder in place of whatever is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir() and not folder.is_symlink():
+        # What cannot be removed, such as a closed folder in it, is out of the CLI's sight at least.
+        aside = tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent)
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        folder.unlink(missing_ok=True)
+    folder.mkdir()
 
 
 def _context_names(env: Mapping[str, str], cwd: str) -> list[str]:
@@ -225,8 +244,12 @@ def _context_names(env: Mapping[str, str], cwd: str) -> list[str]:
     for settings in _settings(env, cwd):
         given = object_of(settings.get("context")).get("fileName")
         listed = given if isinstance(given, list) else [given]
-        names += [each for each in listed if isinstance(each, str)]
-    return list(dict.fromkeys(name for name in names if name and Path(name).name == name))
+        names += [each for each in listed if isinstance(each, str) and _is_file_name(each)]
+    return list(dict.fromkeys(names))[:_NAMES_AT_MOST]
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
 
 
 def _login_is_in(env: Mapping[str, str]) -> bool:
@@ -240,7 +263,7 @@ def _login_is_selected(env: Mapping[str, str]) -> bool:
     places = (Path(_home(env), ".gemini", "settings.json"), *_SYSTEM_SETTINGS)
     for place in places:
         try:
-            if b'"selectedType"' in place.read_bytes():
+            if b'"selectedType"' in foreign_files.read_bytes(place, _SETTINGS_LIMIT):
                 return True
         except OSError:
             continue
@@ -255,7 +278,8 @@ def _settings(env: Mapping[str, str], cwd: str) -> list[Object]:
     found: list[Object] = []
     for folder in (_home(env), cwd):
         try:
-            settings = json.loads(Path(folder, ".gemini", "settings.json").read_bytes())
+            place = Path(folder, ".gemini", "settings.json")
+            settings = json.loads(foreign_files.read_bytes(place, _SETTINGS_LIMIT))
         except (OSError, ValueError, RecursionError):
             continue
         found += objects_of([settings])

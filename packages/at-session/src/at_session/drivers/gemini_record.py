@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from at_session import foreign_files
 from at_session.drivers import jsonlines
 from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of, optional_text, text_of
 from at_session.vocabulary import Unparsed, Usage
@@ -62,8 +63,7 @@ def _files(env: Mapping[str, str], session_id: str) -> Iterator[Path]:
     home = env.get("GEMINI_CLI_HOME") or env.get("HOME") or str(Path.home())
     for chats in sorted(Path(home, ".gemini", "tmp").glob("*/chats")):
         for file in sorted(chats.glob(f"session-*-{session_id[:8]}.jsonl")):
-            with file.open("rb") as lines:
-                header = jsonlines.parse(lines.readline())
+            header = jsonlines.parse(next(foreign_files.lines(file), b""))
             if isinstance(header, dict) and header.get("sessionId") == session_id:
                 yield file
         yield from sorted(chats.glob(f"*{session_id}/*.jsonl"))
@@ -71,14 +71,11 @@ def _files(env: Mapping[str, str], session_id: str) -> Iterator[Path]:
 
 def _added(file: Path, place: Object) -> Iterator[bytes]:
     """Whole lines after the offset; a file that became shorter was written anew and has nothing new in it."""
-    with file.open("rb") as lines:
-        size = lines.seek(0, 2)
-        offset = min(count_of(place.get("offset")), size)
-        lines.seek(offset)
-        for line in lines:
-            if line.endswith(b"\n"):
-                offset += len(line)
-                yield line
+    offset = min(count_of(place.get("offset")), foreign_files.size(file))
+    for line in foreign_files.lines(file, offset=offset):
+        if line.endswith(b"\n"):
+            offset += len(line)
+            yield line
     place["offset"] = offset
 
 

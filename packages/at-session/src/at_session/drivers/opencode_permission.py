@@ -15,30 +15,44 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from at_session import foreign_files
 from at_session.drivers.jsonlines import Object, object_of, text_of
+from at_session.errors import LaunchRefused, NotRegularFile, TooLargeFile
 from at_session.vocabulary import Allow
 
 _NAMES = ("config.json", "opencode.json", "opencode.jsonc")
 _MANAGED = Path("/etc/opencode")
 _ASKED = {Allow.ASK: ("bash", "edit"), Allow.EDITS: ("bash",), Allow.ALL: ()}
 _EDITING = ("edit", "write", "patch")
-_TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TEXT_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
-_SETTINGS_LIMIT = 4 << 20
+# An open end is taken too: each text and comment is gone through once, however many have no end.
+_TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_TEXT_OR_COMMA = re.compile(r'"(?:[^"\\]++|\\.)*+"?|,(?=\s*[}\]])', re.DOTALL)
+_SETTINGS_LIMIT = 1 << 20
 
 
 def permission(allow: Allow, env: Mapping[str, str], cwd: str) -> str | None:
-    """The value of OPENCODE_PERMISSION for a mode; None where the person's own needs no change."""
+    """The value of OPENCODE_PERMISSION for a mode; None where the person's own needs no change.
+
+    Raises LaunchRefused for settings that the CLI might read and we do not: no regular file, or a very large one.
+    Raises it too where no name is left under which a rule would count.
+    """
     tools = _ASKED[allow]
     if not tools:
         return None
     settings = _persons(env, cwd)
     wanted = dict(object_of(_json(env.get("OPENCODE_PERMISSION", ""))))
     for tool in tools:
-        # Another name that matches the same tool: under its own name it would not come last.
-        key = tool if tool not in settings else f"{tool[:-1]}?"
-        wanted[key] = _tightened(tool, settings)
+        wanted[_new_key(tool, settings)] = _tightened(tool, settings)
     return json.dumps(wanted)
+
+
+def _new_key(tool: str, settings: Object) -> str:
+    """A name for the tool that the settings do not have: under one of theirs it would not come last."""
+    names = (tool, *(f"{tool[:at]}?{tool[at + 1 :]}" for at in range(len(tool) - 1, -1, -1)))
+    for name in names:
+        if name not in settings:
+            return name
+    raise LaunchRefused("opencode", f"its settings name {tool} in every way there is", "name it once")
 
 
 def _tightened(tool: str, settings: Object) -> dict[str, str]:
@@ -61,7 +75,11 @@ def _patterns(given: object) -> Iterator[tuple[str, str]]:
 
 
 def _matches(name: str, tool: str) -> bool:
-    words = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in name)
+    if len(name) - name.count("*") > len(tool):
+        return False
+    # Several stars say what one does, and would be tried in every combination.
+    short = re.sub(r"\*+", "*", name)
+    words = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in short)
     return re.fullmatch(words, tool, re.DOTALL) is not None
 
 
@@ -119,11 +137,18 @@ def _of_folder(folder: Path) -> Iterator[Object]:
 
 
 def _read(path: Path) -> Object:
+    """Settings; empty where the CLI has none of them either. What only the CLI might read could loosen every rule."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return object_of(_json(file.read(_SETTINGS_LIMIT)))
+        data = foreign_files.read_bytes(path, _SETTINGS_LIMIT)
+    except (NotRegularFile, TooLargeFile) as error:
+        if path.is_dir():
+            return {}
+        raise LaunchRefused(
+            "opencode", f"its settings {path} {error.problem}", "mend or remove it"
+        ) from error
     except OSError:
         return {}
+    return object_of(_json(data.decode("utf-8", "replace")))
 
 
 def _json(text: str) -> object:

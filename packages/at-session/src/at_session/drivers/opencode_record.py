@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from at_session import foreign_files
 from at_session.drivers.jsonlines import Object, parse, text_of
 from at_session.vocabulary import Unparsed
 
@@ -64,10 +65,19 @@ def last_text(path: Path, message_id: str) -> str:
 def _rows(path: Path, query: str, values: Mapping[str, object]) -> list[tuple[object, ...]] | str:
     address = f"file:{quote(str(path))}?mode=ro"
     try:
+        # Looked at and not opened: closing a file that SQLite has open too would end the locks of this process on it.
+        for name in (path, *_beside(path)):
+            foreign_files.size(name)
         with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             return connection.execute(query, values).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         return f"{path.name}: {error}"
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files of the database beside it that are there now."""
+    names = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm", "-journal"))
+    return [name for name in names if os.path.lexists(name)]
 
 
 def _object(value: object) -> Object:
