@@ -201,7 +201,7 @@ class OpenCodeTurns:
 
     def _retry(self, turn: dict[str, Any], status: Object, at: int, session: str) -> Events:
         retry = opencode_errors.retrying(status, at)
-        # Every call of a turn counts its attempts from one.
+        # A later call of the same turn may be at the same attempt again.
         which = [session, retry.attempt, status.get("next")]
         if turn.get("limit") is not None or turn.get("retry") == which:
             return []
