@@ -3,8 +3,8 @@
     python bench/turns.py [ROUNDS] [CLI …]
 
 Each round plays the same turn twice, on plain pipes with the driver alone and by the product, in changing order: the
-CLI is started, takes a prompt, writes a file as the scripted model tells it, and ends its turn. All is in one clone of
-a small repository that has no gates.
+CLI is started in a fresh clone of a small repository, takes a prompt, writes a file as the scripted model tells it, and
+ends its turn. There are no gates.
 
 start: from the order's event (`bead.added`) to that of the accepted prompt (`message.accepted`); on plain pipes from
 the start of the process to the driver's PromptAccepted. turn: from there to the proof (`bead.proved`); on plain pipes
