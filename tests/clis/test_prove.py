@@ -72,4 +72,4 @@ def test_the_same_seed_gives_the_same_verdicts_twice(commands: Path, tmp_path: P
         c for d in documents for c in d["cells"] if c["verdict"] != "pass"
     ]
     struck = [cell["fact"] for document in documents for cell in document["cells"]]
-    assert sum("struck 0 times" not in fact for fact in struck) >= len(struck) // 2
+    assert sum("not struck" not in fact for fact in struck) >= len(struck) // 2

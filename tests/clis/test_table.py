@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clis.conftest import newcomer
 
+from at_cli.prove import cleaning
 from at_cli.prove.cases import CASES
 from at_session.rehearsal.clis import CLIS
 
@@ -20,15 +24,36 @@ CANNOT = {("gemini", "question-answered")}
 Table = dict[str, Any]
 
 
-@pytest.fixture(scope="session")
-def table(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Table]:
-    """The document of `at prove --cli CLI`, played once."""
-    played: dict[str, Table] = {}
+@dataclass(frozen=True)
+class Around:
+    """A table, and the processes of its network namespace before and after: nothing else of this machine is in it."""
 
-    def of(cli: str) -> Table:
+    document: Table
+    before: set[int]
+    after: set[int]
+
+
+def inhabitants() -> set[int]:
+    """Ids of the processes in this process's network namespace."""
+    here, found = os.readlink("/proc/self/ns/net"), set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it is gone
+            if os.readlink(f"/proc/{name}/ns/net") == here:
+                found.add(int(name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def table(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Around]:
+    """`at prove --cli CLI`, played once."""
+    played: dict[str, Around] = {}
+
+    def of(cli: str) -> Around:
         if cli not in played:
             environment = newcomer(tmp_path_factory.mktemp("home"), commands)
-            played[cli] = prove(environment, "--cli", cli)
+            before = inhabitants()
+            document = prove(environment, "--cli", cli)
+            played[cli] = Around(document, before, inhabitants())
         return played[cli]
 
     return of
@@ -50,8 +75,8 @@ def test_the_table_has_a_hundred_cells() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("cli", CLIS)
 @pytest.mark.parametrize("case", ROWS)
-def test_cell(table: Callable[[str], Table], cli: str, case: str) -> None:
-    (cell,) = [each for each in table(cli)["cells"] if each["case"] == case]
+def test_cell(table: Callable[[str], Around], cli: str, case: str) -> None:
+    (cell,) = [each for each in table(cli).document["cells"] if each["case"] == case]
     expected = "cannot" if (cli, case) in CANNOT else "pass"
     assert cell["verdict"] == expected, cell["fact"]
     assert cell["fact"]
@@ -59,6 +84,11 @@ def test_cell(table: Callable[[str], Table], cli: str, case: str) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("cli", CLIS)
-def test_nothing_is_left_behind(table: Callable[[str], Table], cli: str) -> None:
-    assert table(cli)["not_cleaned_up"] == []
-    assert not list(Path("/var/tmp").glob("at-prove-*")) or table(cli)["cells"]
+def test_nothing_is_left_behind(table: Callable[[str], Around], cli: str) -> None:
+    around = table(cli)
+    assert around.document["not_cleaned_up"] == []
+    folder = Path(around.document["folder"])
+    assert folder.name.startswith("at-prove-")
+    assert folder.name not in os.listdir(folder.parent)
+    assert cleaning.belonging(folder) == []
+    assert around.after <= around.before

@@ -19,7 +19,7 @@ from at_cli.errors import CannotProve
 from at_cli.prove import cleaning, ground, report
 from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, must
 from at_cli.prove.cases import CASES
-from at_cli.prove.chaos import MOST_STRIKES, strikes
+from at_cli.prove.chaos import MOST_STRIKES, After, strikes, told
 from at_cli.prove.ground import Installed, environment
 from at_cli.prove.site import Site
 from at_cli.prove.table import Table
@@ -28,8 +28,9 @@ from at_cli.testing import At
 from at_core.config import Config
 from at_core.errors import DaemonUnreachable, NotFound
 from at_session.rehearsal import sealed
-from at_session.rehearsal.clis import CLIS
+from at_session.rehearsal.clis import CLIS, rehearsed
 from at_session.rehearsal.endpoint import Endpoint
+from at_session.rehearsal.replies import Refuse, RefuseFor, Say, Script
 
 PLAIN = Look(colour=False, width=120)
 BY_NAME = {case.name: case for case in CASES}
@@ -49,6 +50,14 @@ def test_a_seed_decides_what_is_killed_and_when(seed: int, cli: str, case: Case)
     assert sum(not each.cli for each in plan) in range(1, MOST_STRIKES + 1)
     assert sum(each.cli for each in plan) == case.outlives_cli
     assert all(each.seconds > 0 for each in plan)
+    assert [each.after for each in plan[1:]] == [After.STRIKE] * (len(plan) - 1)
+    assert plan[0].after is After.REQUEST or not plan[0].cli
+    assert plan[0].after is not After.STRIKE
+
+
+@pytest.mark.parametrize("count, words", [(0, "not struck"), (1, "struck once"), (3, "struck 3 times")])
+def test_a_cell_says_how_often_it_was_struck(count: int, words: str) -> None:
+    assert told(count) == words
 
 
 def test_different_seeds_differ() -> None:
@@ -130,16 +139,16 @@ def test_cases_can_be_listed_and_a_wrong_one_is_named(at: At) -> None:
     listed = at("prove", "--list", "--json").document["cases"]
     assert [each["case"] for each in listed] == [case.name for case in CASES if case.belongs(chaos=False)]
     assert "write-lands" in at("prove", "--list", "--chaos").out
-    told = at("prove", "--case", "never-answers", "--chaos", "--json")
-    assert (told.code, told.error["code"], told.error["hint"]) == (2, "usage", "at prove --list")
+    said = at("prove", "--case", "never-answers", "--chaos", "--json")
+    assert (said.code, said.error["code"], said.error["hint"]) == (2, "usage", "at prove --list")
 
 
 def test_without_a_cli_there_is_nothing_to_prove(at: At, tmp_path: Path) -> None:
     at.environ["PATH"] = str(tmp_path)
     for arguments, word in ((("prove",), "none of the CLIs"), (("prove", "--cli", "codex"), "codex")):
-        told = at(*arguments, "--json")
-        assert (told.code, told.error["code"]) == (4, "not_found")
-        assert word in told.error["message"] and told.error["hint"]
+        said = at(*arguments, "--json")
+        assert (said.code, said.error["code"]) == (4, "not_found")
+        assert word in said.error["message"] and said.error["hint"]
 
 
 def test_failed_carries_its_fact() -> None:
@@ -221,8 +230,8 @@ def test_a_worker_outlives_whatever_goes_wrong_at_the_end_of_a_site(
 
 
 def test_a_seed_without_chaos_is_a_usage_error(at: At) -> None:
-    told = at("prove", "--seed", "3", "--json")
-    assert (told.code, told.error["code"], told.error["hint"]) == (2, "usage", "at prove --chaos --seed N")
+    said = at("prove", "--seed", "3", "--json")
+    assert (said.code, said.error["code"], said.error["hint"]) == (2, "usage", "at prove --chaos --seed N")
 
 
 def test_where_no_folder_can_be_made_it_is_said_in_one_line_and_nothing_stays(
@@ -245,9 +254,9 @@ def test_without_git_nothing_is_begun(at: At, tmp_path: Path) -> None:
     binary.write_text("#!/bin/sh\n")
     binary.chmod(0o755)
     at.environ["PATH"] = str(tmp_path)
-    told = at("prove", "--json")
-    assert (told.code, told.error["code"]) == (1, "cannot_prove")
-    assert "git" in told.error["message"]
+    said = at("prove", "--json")
+    assert (said.code, said.error["code"]) == (1, "cannot_prove")
+    assert "git" in said.error["message"]
 
 
 def test_a_namespace_that_allows_nothing_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,3 +279,20 @@ def test_a_program_with_any_path_is_written_into_the_settings(tmp_path: Path, at
         finally:
             assert site.end() == []
     assert (config.agents.claude.binary, config.daemon.heartbeat_interval_seconds) == (binary, 5)
+
+
+def test_a_limit_refuses_until_it_is_over_and_then_the_script_goes_on() -> None:
+    script = Script(
+        (Say("Hello."), RefuseFor(20, lambda reset: Refuse(429, "limit", str(reset))), Say("On."))
+    )
+    replies = [script.next(now) for now in (0.0, 100.5, 110.0, 120.4, 120.5, 121.0)]
+    refusal = Refuse(429, "limit", "121")
+    assert replies == [Say("Hello."), refusal, refusal, refusal, Say("On."), Say("On.")]
+
+
+@pytest.mark.parametrize("cli", CLIS)
+def test_each_cli_says_whether_it_tells_the_end_of_a_limit(cli: str) -> None:
+    model = rehearsed(cli)
+    assert model.tells_reset in (True, False)
+    assert model.quota(int(2**31)).status == 429
+    assert model.limit_seconds > 0

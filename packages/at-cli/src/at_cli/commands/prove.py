@@ -170,6 +170,8 @@ class _Rehearsal:
             *report.table(face.style, self.clis, self.cases, self.cells),
             *report.ending(face.style, self.cells, self.seconds, self.troubles),
         ]
-        document = report.document(self.clis, self.cases, self.cells, self.seconds, self.seed, self.troubles)
+        document = report.document(
+            self.clis, self.cases, self.cells, self.seconds, self.seed, self.troubles, str(self.folder)
+        )
         face.emit(document, lines)
         return 0 if document["ok"] else 1

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from at_cli.prove.case import Case, Failed
 from at_cli.prove.scene import Scene
@@ -16,27 +17,41 @@ from at_core.errors import AtError
 from at_daemon.lock import owner
 
 MOST_STRIKES = 3
-FIRST_SECONDS = 0.05
-LONGEST_SECONDS = 2.5
+FIRST_SECONDS = (0.02, 0.5)
+NEXT_SECONDS = (0.05, 2.5)
+EARLY_SHARE = 0.25
+"""Of the plans whose first strike is at the daemon while the CLI is being started."""
+LOOK_SECONDS = 0.5
 AT_THE_END_SECONDS = 30.0
+
+
+class After(StrEnum):
+    """The fact from which the seconds of a strike count: a slow machine reaches it later, and is struck later."""
+
+    ORDER = "the order"
+    REQUEST = "the first request to the model"
+    STRIKE = "the strike before"
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One kill: so many seconds after the strike before, or after the bead's start."""
+    """One kill, so many seconds after a fact."""
 
     seconds: float
     cli: bool
+    after: After
 
 
 def strikes(seed: int, cli: str, case: Case) -> list[Strike]:
     """What is killed and when. A CLI is killed once at most: it is given up after some deaths in one turn."""
     dice = random.Random(f"{seed}:{cli}:{case.name}")
     count = dice.randint(1, MOST_STRIKES)
-    plan = [Strike(dice.uniform(FIRST_SECONDS, LONGEST_SECONDS), cli=False) for _ in range(count)]
+    clis = [False] * count
     if case.outlives_cli:
-        plan.insert(dice.randrange(count + 1), Strike(dice.uniform(FIRST_SECONDS, LONGEST_SECONDS), cli=True))
-    return plan
+        clis.insert(dice.randrange(count + 1), True)
+    early = not clis[0] and dice.random() < EARLY_SHARE
+    plan = [Strike(dice.uniform(*FIRST_SECONDS), clis[0], After.ORDER if early else After.REQUEST)]
+    return plan + [Strike(dice.uniform(*NEXT_SECONDS), each, After.STRIKE) for each in clis[1:]]
 
 
 @dataclass(slots=True)
@@ -73,10 +88,17 @@ class Shaker:
 
     def _run(self, scene: Scene, bead: str) -> None:
         for strike in self.plan:
+            if strike.after is After.REQUEST:
+                self._wait_for_request(scene)
             if self._over.wait(strike.seconds):
                 return
             with self._calls:
                 self.done += self._kill_cli(scene, bead) if strike.cli else self._kill_daemon()
+
+    def _wait_for_request(self, scene: Scene) -> None:
+        while not self._over.is_set():
+            if self.site.endpoint.wait_for(lambda: bool(scene.all_exchanges()), LOOK_SECONDS):
+                return
 
     def _kill_daemon(self) -> bool:
         pid = owner(self.site.daemon.home).pid
@@ -106,4 +128,9 @@ def shaken(seed: int, case: Case, site: Site) -> str:
         fact = case.play(scene)
     finally:
         shaker.end()
-    return f"{fact} (struck {shaker.done} times)"
+    return f"{fact} ({told(shaker.done)})"
+
+
+def told(count: int) -> str:
+    """How often something was killed, in words."""
+    return {0: "not struck", 1: "struck once"}.get(count, f"struck {count} times")

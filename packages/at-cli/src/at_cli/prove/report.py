@@ -64,8 +64,9 @@ def document(
     seconds: float,
     seed: int | None,
     troubles: Sequence[str],
+    folder: str = "",
 ) -> Document:
-    """The same for programs. `seed` is None where nothing was killed on purpose."""
+    """The same for programs. `seed` is None where nothing was killed on purpose; `folder` is where it was played."""
     return {
         "ok": all(cell.verdict is not CaseResult.FAIL for cell in cells) and not troubles,
         "seed": seed,
@@ -82,5 +83,6 @@ def document(
             }
             for cell in cells
         ],
+        "folder": folder,
         "not_cleaned_up": list(troubles),
     }

@@ -15,8 +15,8 @@ from at_cli.prove.site import Document, Site
 from at_core.api import BY_NAME
 from at_core.errors import AtError, DaemonUnreachable
 from at_session.rehearsal.clis import RehearsedCli, rehearsed
-from at_session.rehearsal.endpoint import Exchange
-from at_session.rehearsal.replies import Reply, Say, Tokens, ToolUse, UseTools
+from at_session.rehearsal.endpoint import Exchange, Span
+from at_session.rehearsal.replies import RefuseFor, Reply, Say, Tokens, ToolUse, UseTools
 
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 5.0
@@ -55,15 +55,11 @@ class Scene:
         """A file name of this case's own."""
         return f"{self.name}.txt"
 
-    def script(self, *replies: Reply) -> str:
+    def script(self, *replies: Reply | RefuseFor) -> str:
         """The word that makes the model give these replies to a prompt that holds it."""
         name = f"{self.site.folder.name}-{self.name}-{len(self.markers)}"
         self.markers.append(name)
         return self.site.endpoint.script(name, *replies)
-
-    def change_script(self, *replies: Reply) -> None:
-        """From now on the model gives these replies to the case's newest script."""
-        self.site.endpoint.script(self.markers[-1], *replies)
 
     def write(self, text: str = "written\n", path: str | None = None) -> UseTools:
         """The model writes the case's file."""
@@ -92,15 +88,32 @@ class Scene:
         return self.site.endpoint.sent([*self.all_exchanges(), *counted])
 
     def tools(self) -> list[str]:
-        """Names of the tools that the CLI offered to the model."""
-        offered = self.all_exchanges()[-1].body.get("tools", [])
-        return sorted(set(_names(offered)))
+        """Names of the tools that the CLI offered to the model in any request."""
+        return sorted({name for each in self.all_exchanges() for name in _names(each.body.get("tools", []))})
 
-    def deliveries(self, number: int = 0) -> int:
-        """How often the prompt stands in the conversation that the model saw last."""
+    def delivered_once(self, number: int = 0) -> str:
+        """That the prompt stands once in the whole conversation and twice in no request. Raises Failed."""
         marker = f"rehearse:{self.markers[number]}"
-        seen = self.all_exchanges()
-        return sum(marker in text for text in seen[-1].request.texts) if seen else 0
+        counts = [sum(marker in text for text in each.request.texts) for each in self.all_exchanges()]
+        must(counts, "the model was never asked")
+        must(max(counts) <= 1, f"the prompt stands {max(counts)} times in one request")
+        must(
+            counts[-1] == 1,
+            f"the prompt stands {counts[-1]} times in the conversation as the model saw it last",
+        )
+        return "one delivery"
+
+    def summaries(self) -> int:
+        """Requests that the CLI made for itself after the first refusal: a summary of the case's conversation."""
+        hidden = [
+            each for each in self.site.endpoint.exchanges(auxiliary=True) if each.marker in self.markers
+        ]
+        refused = [each.number for each in self.all_exchanges() if each.tokens is None]
+        return sum(each.number > refused[0] for each in hidden) if refused else 0
+
+    def spans(self) -> list[Span]:
+        """When the requests of the case's newest script were under way."""
+        return [span for span in self.site.endpoint.spans() if span.marker == self.markers[-1]]
 
     def asked_model(self, count: int = 1, number: int = 0) -> None:
         """Wait until the model got so many requests. Raises Failed."""
@@ -216,6 +229,19 @@ class Scene:
         must(process.get("state") == "running", f"the CLI does not run: {process}")
         os.kill(int(process["pid"]), signal.SIGKILL)
         return int(process["pid"])
+
+    def kill_daemon(self) -> None:
+        """SIGKILL to the daemon; nothing to do if somebody else has just done it."""
+        with contextlib.suppress(DaemonUnreachable, ProcessLookupError):
+            self.guard(self.site.kill_daemon)()
+
+    def down(self) -> None:
+        """As `at down`. Raises AtError, OSError."""
+        self.guard(self.site.down)()
+
+    def starts(self, bead: str) -> int:
+        """How often a process of the CLI was started for the bead."""
+        return len(self.events(bead, "agent.started"))
 
     def on_main(self, path: str) -> str | None:
         """A file's text on the target branch, None where there is none."""

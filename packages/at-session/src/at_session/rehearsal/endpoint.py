@@ -15,7 +15,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from at_session.rehearsal.replies import MARKER, Drop, Hang, Held, Refuse, Reply, Say, Script, Tokens
+from at_session.rehearsal.replies import (
+    MARKER,
+    Cut,
+    Drop,
+    Hang,
+    Held,
+    Refuse,
+    RefuseFor,
+    Reply,
+    Say,
+    Script,
+    Tokens,
+)
 from at_session.rehearsal.wires import ModelRequest, Pause, Wire
 from at_session.rehearsal.wires.anthropic import AnthropicMessages
 from at_session.rehearsal.wires.chat import ChatCompletions
@@ -85,7 +97,7 @@ class Endpoint:
         self._server.server_close()
         self._thread.join()
 
-    def script(self, name: str, *replies: Reply) -> str:
+    def script(self, name: str, *replies: Reply | RefuseFor) -> str:
         """Say what the model does with a prompt that holds the returned marker word."""
         with self._changed:
             self._scripts[name] = Script(replies)
@@ -141,7 +153,7 @@ class Endpoint:
                 reply: Reply = Say(f"{AUXILIARY} rehearse:{marker}" if marker else AUXILIARY)
             else:
                 script = self._scripts.get(marker or "")
-                reply = script.next() if script else NO_SCRIPT
+                reply = script.next(time.time()) if script else NO_SCRIPT
             held, reply = (reply.until, reply.reply) if isinstance(reply, Held) else (None, reply)
             number = len(self._exchanges) + 1
             tokens = None if isinstance(reply, Refuse | Hang | Drop) else Tokens.of_response(number)
@@ -237,7 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif request.streams:
             self._stream(wire.stream(request, reply, tokens, exchange.number))
         else:
-            self._answer(200, wire.whole(request, reply, tokens, exchange.number))
+            cut = isinstance(reply, Cut)
+            self._answer(200, wire.whole(request, reply, tokens, exchange.number), cut=cut)
 
     def _drop(self, *, patient: bool) -> None:
         self.close_connection = True
@@ -248,7 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are recorded, not printed."""
 
-    def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None, *, cut: bool = False
+    ) -> None:
         data = json.dumps(body).encode() if body else b""
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -256,7 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        if cut:
+            self.close_connection = True
+        self.wfile.write(data[: len(data) // 2] if cut else data)
 
     def _stream(self, pieces: Iterator[bytes | Pause]) -> None:
         self.close_connection = True

@@ -6,8 +6,9 @@ that prompt takes the script's next reply; the last reply is repeated for ever.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,17 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseFor:
+    """A limit: for some seconds from its first request every request is refused, then the script goes on.
+
+    `refuse` makes each refusal and gets the epoch second at which the limit is over.
+    """
+
+    seconds: int
+    refuse: Callable[[int], Refuse]
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """Some text, then the connection is closed: within the block of text, or after it but before the message's end."""
 
@@ -119,12 +131,22 @@ Reply = Say | UseTools | Stream | Refuse | Cut | Drop | Hang | Stall | Held
 
 @dataclass(slots=True)
 class Script:
-    """The replies of one marker and how many of them were given."""
+    """The replies of one marker, how many of them were given, and when the limit that is next began."""
 
-    replies: tuple[Reply, ...]
+    replies: tuple[Reply | RefuseFor, ...]
     given: int = 0
+    limited_at: float | None = None
 
-    def next(self) -> Reply:
+    def next(self, now: float) -> Reply:
+        """The reply to a request at an epoch second. Raises IndexError where a limit is over and nothing follows."""
         reply = self.replies[min(self.given, len(self.replies) - 1)]
+        if isinstance(reply, RefuseFor):
+            began = self.limited_at = now if self.limited_at is None else self.limited_at
+            if now < began + reply.seconds:
+                return reply.refuse(math.ceil(began + reply.seconds))
+            self.given, self.limited_at = self.given + 1, None
+            if self.given == len(self.replies):
+                raise IndexError("a limit is over, and its script says nothing of what follows")
+            return self.next(now)
         self.given += 1
         return reply

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 from at_cli.prove.case import Cannot, Case, must
 from at_cli.prove.scene import DONE, Scene
 from at_session.rehearsal.replies import UseTools
+
+ASKING = re.compile(r"question|ask_?user|user_?input", re.IGNORECASE)
+"""What tools for questions to a person are called."""
 
 
 def approved(scene: Scene) -> str:
@@ -42,15 +46,19 @@ def question(scene: Scene) -> str:
     if tool is None:
         bead = scene.run(f"Write. {scene.script(scene.write(), DONE)}")
         scene.landed(bead)
-        raise Cannot(f"its tools have none for a question: {', '.join(scene.tools())}")
+        offered = scene.tools()
+        must(offered, "it offered no tools at all")
+        asking = [name for name in offered if ASKING.search(name)]
+        must(not asking, f"it offers {asking} for questions, and that is not rehearsed")
+        raise Cannot(f"its tools have none for a question: {', '.join(offered)}")
     bead = scene.run(f"Ask first. {scene.script(UseTools((tool,)), scene.write(), DONE)}")
     ask = scene.ask(bead)
     must(ask["kind"] == "question" and "Which colour?" in ask["what"], f"asked {ask['kind']} {ask['what']!r}")
     scene.decide(ask, approve=True, text="Blue")
     scene.landed(bead)
+    before, after = (json.dumps(each.body).count("Blue") for each in scene.exchanges()[:2])
     asked = json.dumps(tool.input).count("Blue")
-    read = json.dumps(scene.exchanges()[1].body).count("Blue")
-    must(read > asked, "the model did not get the answer")
+    must(after - before > asked, "the model did not get the answer")
     return "asked, answered with Blue, and the model read it"
 
 

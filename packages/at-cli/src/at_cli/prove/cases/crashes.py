@@ -16,10 +16,9 @@ def cli_killed(scene: Scene) -> str:
     scene.asked_model()
     pid = scene.kill_cli(bead)
     document = scene.landed(bead)
-    must(scene.deliveries() <= 1, f"the prompt stands {scene.deliveries()} times in the conversation")
-    starts = len(scene.events(bead, "agent.started"))
+    once, starts = scene.delivered_once(), scene.starts(bead)
     must(starts == 2, f"it was started {starts} times")
-    return f"process {pid} killed, started again, landed by merge {scene.merge_of(document)}; one delivery"
+    return f"process {pid} killed, started again, landed by merge {scene.merge_of(document)}; {once}"
 
 
 def killed_while_streaming(scene: Scene) -> str:
@@ -27,14 +26,14 @@ def killed_while_streaming(scene: Scene) -> str:
     bead = scene.run(f"Write. {scene.script(scene.write(), Stream(STREAM_SECONDS))}")
     scene.asked_model(count=2)
     before = scene.process(bead).get("pid")
-    scene.site.kill_daemon()
+    scene.kill_daemon()
     scene.landed(bead)
     must(scene.process(bead).get("pid") == before, "the CLI did not outlive the daemon")
     spoken = "\n".join(event["payload"]["text"] for event in scene.events(bead, "text.spoken"))
     lines = [line for line in spoken.splitlines() if line.startswith("line ")]
     expected = [f"line {number}" for number in range(1, round(STREAM_SECONDS * 5) + 1)]
     must(lines == expected, f"{len(lines)} of {len(expected)} lines were heard once and in order")
-    must(scene.deliveries() == 1, f"the prompt was delivered {scene.deliveries()} times")
+    scene.delivered_once()
     return f"process {before} worked on; {len(lines)} lines heard once each, in order"
 
 
@@ -43,7 +42,7 @@ def killed_while_waiting(scene: Scene) -> str:
     command = f"make --version > {scene.name}-made.txt"
     bead = scene.run(f"Run it. {scene.script(scene.command(command), DONE)}")
     first = scene.ask(bead)
-    scene.site.kill_daemon()
+    scene.kill_daemon()
     ask = scene.ask(bead)
     must(ask["id"] == first["id"], "another ask is open after the restart")
     scene.decide(ask, approve=True)
@@ -57,10 +56,10 @@ def killed_after_sending(scene: Scene) -> str:
     """The daemon dies between handing the prompt over and hearing that it was taken."""
     bead = scene.run(f"Write. {scene.script(scene.write(), DONE)}")
     scene.landed(bead)
-    starts = len(scene.events(bead, "agent.started"))
+    starts = scene.starts(bead)
     down = len([e for e in scene.call("events", limit=10_000)["events"] if e["type"] == "daemon.started"])
     must(down == 2, f"the daemon was started {down} times, so it did not die where it was to")
-    must(scene.deliveries() == 1, f"the prompt was delivered {scene.deliveries()} times")
+    scene.delivered_once()
     must(starts == 1, f"the CLI was started {starts} times")
     return "the daemon died right after the write; the prompt was delivered once"
 
@@ -71,12 +70,12 @@ def resumed(scene: Scene) -> str:
     bead = scene.run(f"Write. {scene.script(scene.write(), held, DONE)}")
     scene.asked_model(count=2)
     before = scene.show(bead)["agent"]
-    scene.site.down()
+    scene.down()
     scene.call("resume", agent=before["name"], env=scene.site.environ)
     document = scene.landed(bead)
     must(document["agent"]["session_id"] == before["session_id"], "it went on in another session of the CLI")
     must(scene.on_main(scene.file) == "written\n", "the work from before is not on main")
-    must(scene.deliveries() == 1, f"the prompt stands {scene.deliveries()} times in the conversation")
+    scene.delivered_once()
     return f"stopped in mid-turn, gone on with in session {str(before['session_id'])[:13]}, landed"
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from at_cli.clock import monotonic, now
+from at_cli.clock import monotonic
 from at_cli.prove.case import Case, must
 from at_cli.prove.scene import DONE, Scene
-from at_session.rehearsal.replies import Cut, Drop, Hang, Say, Stall, ToolUse, UseTools
+from at_session.rehearsal.replies import (
+    Cut,
+    Drop,
+    Hang,
+    Refuse,
+    RefuseFor,
+    Say,
+    Stall,
+    Stream,
+    ToolUse,
+    UseTools,
+)
 
-QUOTA_SECONDS = 20
 WATCHDOG_SECONDS = 15
 BOUND_SECONDS = 150.0
+STREAM_SECONDS = 6.0
+HEARD_SECONDS = 2.0
+"""From the request to the first words being told."""
+MARGIN_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 
 
 def slow_down(scene: Scene) -> str:
@@ -22,26 +37,33 @@ def slow_down(scene: Scene) -> str:
 
 def quota(scene: Scene) -> str:
     """A usage limit: parked with its reset, gone on with when the clock says so, in the same session."""
-    reset = int(now().timestamp()) + QUOTA_SECONDS
-    bead = scene.run(f"Write. {scene.script(scene.model.quota(reset))}", env=scene.model.subscribed())
+    model, seconds = scene.model, scene.model.limit_seconds
+    limit = RefuseFor(seconds, model.quota)
+    bead = scene.run(f"Write. {scene.script(limit, scene.write(), DONE)}", env=model.subscribed())
     scene.event(bead, "limit.reached")
-    scene.change_script(scene.write(), DONE)
+    asked = len(scene.spans())
     document = scene.show(bead)
     told = [want for want in document["attention"] if want["kind"] == "limit"]
     must(document["bead"]["status"] == "slung", f"it is not parked but {document['bead']['status']}")
     must(told, f"nothing wants attention for the limit: {document['attention']}")
     session = document["agent"]["session_id"]
     until = told[0]["reset_at"]
+    must(
+        until is not None or not model.tells_reset,
+        "the CLI tells when the limit ends, and no reset was heard",
+    )
     if until is None:
         scene.call("resume", agent=document["agent"]["name"], env=scene.site.environ)
     document = scene.landed(bead)
     must(document["agent"]["session_id"] == session, "it was gone on with in another session")
-    how = (
-        f"until {until}, then gone on with by itself"
-        if until
-        else "with no reset told by the CLI, gone on with by `at resume`"
+    if until is None:
+        return f"parked with no reset told by the CLI, gone on with by `at resume`, in session {session[:13]}"
+    spans = scene.spans()
+    waited = spans[asked].began - spans[0].began
+    must(waited >= seconds, f"asked again after {waited:.1f} s of a limit of {seconds} s")
+    return (
+        f"parked until {until}, then gone on with by itself after {waited:.0f} s, in session {session[:13]}"
     )
-    return f"parked {how}, in session {session[:13]}"
 
 
 def server_error(scene: Scene) -> str:
@@ -49,7 +71,7 @@ def server_error(scene: Scene) -> str:
     bead = scene.run(f"Write. {scene.script(scene.model.broken())}")
     scene.asked_model()
     began, scene.patience = monotonic(), BOUND_SECONDS
-    reason = scene.failed(bead)
+    reason = _failed_saying(scene, bead, scene.model.broken(), "endpoint answered with an error")
     seconds = monotonic() - began
     return f"failed after {seconds:.0f} s and {len(scene.exchanges())} requests: {reason}"
 
@@ -59,7 +81,7 @@ def login(scene: Scene) -> str:
     bead = scene.run(f"Write. {scene.script(scene.model.login_refused())}")
     scene.asked_model()
     began = monotonic()
-    reason = scene.failed(bead)
+    reason = _failed_saying(scene, bead, scene.model.login_refused(), "log in", "logged in", "login")
     seconds = monotonic() - began
     must(seconds < 60, f"it failed only after {seconds:.0f} s")
     document = scene.show(bead)
@@ -67,6 +89,15 @@ def login(scene: Scene) -> str:
     hints = " ".join(str(want.get("hint")) for want in document["attention"])
     must(scene.cli in hints, f"nothing says how to log in: {hints}")
     return f"{reason} (after {seconds:.0f} s; next: {hints})"
+
+
+def _failed_saying(scene: Scene, bead: str, sent: Refuse, *others: str) -> str:
+    """The reason of a bead that must fail with the error that was sent, in the endpoint's words or in ours."""
+    reason = scene.failed(bead)
+    must("no change was made" not in reason, f"the error is told as no work: {reason}")
+    words = (str(sent.status), sent.message, *others)
+    must(any(word.lower() in reason.lower() for word in words), f"the reason says none of {words}: {reason}")
+    return reason
 
 
 def dropped(scene: Scene) -> str:
@@ -91,7 +122,13 @@ def context(scene: Scene) -> str:
         return scene.failed(bead, "context")
     scene.landed(bead)
     must(scene.on_main(scene.file) == "written\n", f"{scene.file} is not on main as it was written")
-    return "the CLI summarised the conversation and went on; landed"
+    summaries = scene.summaries()
+    how = (
+        f"summarised the conversation ({summaries} requests of its own)"
+        if summaries
+        else "asked again as it was"
+    )
+    return f"the CLI {how} and went on; landed"
 
 
 def unavailable_tool(scene: Scene) -> str:
@@ -108,18 +145,52 @@ def unavailable_tool(scene: Scene) -> str:
 def never_answers(scene: Scene) -> str:
     """The model says nothing at all: the watchdog ends the CLI, and the next start goes on."""
     bead = scene.run(f"Write. {scene.script(Hang(headers=False), scene.write(), DONE)}")
-    scene.event(bead, "agent.silent")
-    scene.landed(bead)
-    must(scene.deliveries() <= 1, f"the prompt stands {scene.deliveries()} times in the conversation")
-    return f"no sign of life for {WATCHDOG_SECONDS} s, ended, started again, landed"
+    return f"no sign of life for {WATCHDOG_SECONDS} s, {_started_again(scene, bead)}"
 
 
 def stalls(scene: Scene) -> str:
     """The model stops in the middle of its answer."""
     bead = scene.run(f"Write. {scene.script(Stall('I begin'), scene.write(), DONE)}")
+    return f"silent in mid-stream for {WATCHDOG_SECONDS} s, {_started_again(scene, bead)}"
+
+
+def _started_again(scene: Scene, bead: str) -> str:
     scene.event(bead, "agent.silent")
     scene.landed(bead)
-    return f"silent in mid-stream for {WATCHDOG_SECONDS} s, ended, started again, landed"
+    once, starts = scene.delivered_once(), scene.starts(bead)
+    must(starts == 2, f"it was started {starts} times")
+    return f"ended, started again, landed; {once}"
+
+
+def cut_for_ever(scene: Scene) -> str:
+    """Every answer breaks off: the bead fails with that, and not with work that was not done."""
+    bead = scene.run(f"Write. {scene.script(Cut('Half a sen'))}")
+    scene.asked_model()
+    began, scene.patience = monotonic(), BOUND_SECONDS
+    reason = scene.failed(bead)
+    must("no change was made" not in reason, f"the error is told as no work: {reason}")
+    seconds = monotonic() - began
+    return f"failed after {seconds:.0f} s and {len(scene.exchanges())} requests: {reason}"
+
+
+def recovers(scene: Scene) -> str:
+    """One server error, then an answer that takes its time: while it streams, the agent works."""
+    replies = (scene.write(), scene.model.broken(), Stream(STREAM_SECONDS))
+    bead = scene.run(f"Write. {scene.script(*replies)}")
+    scene.asked_model(count=len(replies))
+    span = scene.spans()[-1]
+    labels: list[str] = []
+    while monotonic() < span.began + STREAM_SECONDS - MARGIN_SECONDS:
+        before = monotonic()
+        label = scene.show(bead)["agent"]["label"]
+        if before > span.began + HEARD_SECONDS and scene.spans()[-1].ended is None:
+            labels.append(label)
+        scene.site.given_up.wait(LOOK_SECONDS)
+    scene.landed(bead)
+    must(labels, "it was never looked at while the answer streamed")
+    wrong = sorted(set(labels) - {"working"})
+    must(not wrong, f"labelled {wrong} in some of {len(labels)} looks while the answer streamed")
+    return f"{_retries_told(scene, bead)}; then `working` in {len(labels)} looks of {len(labels)}; landed"
 
 
 def _retries_told(scene: Scene, bead: str) -> str:
@@ -129,11 +200,13 @@ def _retries_told(scene: Scene, bead: str) -> str:
 
 CASES = (
     Case("429-once", "one 429: tried again", slow_down),
-    Case("quota", "a hard quota: parked, then gone on with", quota),
+    Case("quota", "a hard quota: parked, then gone on with", quota, long=True),
     Case("500-for-ever", "500 for ever: fails with the error", server_error, long=True),
     Case("401", "a refused login", login),
     Case("connection-cut", "the connection is cut once", dropped),
     Case("cut-mid-stream", "the stream is cut in mid-answer", cut),
+    Case("cut-for-ever", "every answer is cut: fails with the error", cut_for_ever, long=True),
+    Case("recovers-and-works", "after an error it is seen to work again", recovers),
     Case("context-overflow", "the context overflows", context),
     Case("unavailable-tool", "a tool is not there", unavailable_tool),
     Case("never-answers", "the model never answers", never_answers, watchdog=WATCHDOG_SECONDS),

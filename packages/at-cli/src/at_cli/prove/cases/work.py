@@ -13,8 +13,8 @@ def write_lands(scene: Scene) -> str:
     bead = scene.run(f"Write the file. {scene.script(scene.write(), DONE)}")
     document = scene.landed(bead)
     must(scene.on_main(scene.file) == "written\n", f"{scene.file} is not on main as it was written")
-    must(scene.deliveries() == 1, f"the prompt was delivered {scene.deliveries()} times")
-    return f"{scene.file} is on main by merge {scene.merge_of(document)}; the prompt was delivered once"
+    once = scene.delivered_once()
+    return f"{scene.file} is on main by merge {scene.merge_of(document)}; {once} of the prompt"
 
 
 def edit_lands(scene: Scene) -> str:
@@ -77,7 +77,9 @@ def usage_exact(scene: Scene) -> str:
     meant = (sent.given + sent.cache_written, sent.cached, sent.output)
     must(told == meant, f"told {told} and the model sent {meant} (input, cache reads, output)")
     cost = usage["cost_usd"]
-    priced = "no price" if cost is None else f"{cost:.4f} USD"
+    must(cost is None or cost > 0, f"it told a price of {cost} USD for these tokens")
+    about = "~" if usage["cost_estimated"] else ""
+    priced = "no price" if cost is None else f"{about}{cost:.4f} USD"
     return f"{told[0]} in, {told[1]} cached, {told[2]} out, as the model sent them; {priced}"
 
 

@@ -29,6 +29,11 @@ class RehearsedCli(Protocol):
     counts_hidden_requests: bool
     """Whether the CLI's own figures hold the requests that it makes for itself (titles, summaries)."""
 
+    tells_reset: bool
+    """Whether the refusal of `quota` makes the CLI tell when the limit is over."""
+    limit_seconds: int
+    """How long a limit of a rehearsal lasts: long enough that the CLI takes it for one and does not wait itself."""
+
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Write the CLI's settings below a throw-away home and give the environment variables to add.
 

@@ -13,6 +13,8 @@ class ClaudeRehearsal:
 
     cli = "claude"
     counts_hidden_requests = False
+    tells_reset = True
+    limit_seconds = 20
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Nothing is written: there are no first-start dialogs without a terminal."""

@@ -33,6 +33,8 @@ class CodexRehearsal:
 
     cli = "codex"
     counts_hidden_requests = True
+    tells_reset = True
+    limit_seconds = 20
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """`.codex/config.toml` with a provider of its own."""

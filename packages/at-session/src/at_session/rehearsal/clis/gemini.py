@@ -22,6 +22,8 @@ class GeminiRehearsal:
 
     cli = "gemini"
     counts_hidden_requests = False
+    tells_reset = True
+    limit_seconds = 20
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """One settings file; the endpoint and the key are in the environment."""

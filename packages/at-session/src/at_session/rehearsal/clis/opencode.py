@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class OpenCodeRehearsal:
 
     cli = "opencode"
     counts_hidden_requests = True
+    tells_reset = True
+    limit_seconds = 75
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """`opencode.json` with one provider, one model and prices; no traffic but the model's."""
@@ -71,9 +74,17 @@ class OpenCodeRehearsal:
         return Refuse(429, "requests:rate_limit_exceeded", "Rate limit reached for requests.", retry_after=1)
 
     def quota(self, reset_at: int) -> Refuse:
-        """A quota of the account; the format tells no time of its reset."""
-        message = "You exceeded your current quota, please check your plan and billing details."
-        return Refuse(429, "insufficient_quota:insufficient_quota", message)
+        """A rate limit whose `retry-after` is so far away that the driver takes it for a limit with a reset.
+
+        The format itself has no word for it. For 0 it is the quota of the account, whose end nothing tells.
+        """
+        if not reset_at:
+            told = "You exceeded your current quota, please check your plan and billing details."
+            return Refuse(429, "insufficient_quota:insufficient_quota", told)
+        left = max(0, reset_at - round(time.time()))
+        return Refuse(
+            429, "requests:rate_limit_exceeded", "Rate limit reached for requests.", retry_after=left
+        )
 
     def login_refused(self) -> Refuse:
         """401."""
