@@ -148,7 +148,7 @@ class _Rehearsal:
                 self.troubles += table.troubles
         self.seconds = monotonic() - began
 
-    def clean_up(self, place: ground.Place, *, keep: bool) -> None:
+    def clean_up(self, place: ground.ThrowAwayFolder, *, keep: bool) -> None:
         """End what still runs, and remove the folder unless it is to be kept."""
         if keep:
             self.troubles += cleaning.end_all(place.folder)

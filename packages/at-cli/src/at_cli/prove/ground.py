@@ -85,7 +85,7 @@ def version_of(cli: str, binary: str, environment: Mapping[str, str]) -> Install
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ThrowAwayFolder:
     """The throw-away folder, and the folders around it that had to be made for it, the innermost first."""
 
     folder: Path
@@ -96,7 +96,7 @@ PLACES = (Path("/var/tmp"),)
 """Not the system's temp folder: Codex starts no sandbox from a home there."""
 
 
-def build(environ: Mapping[str, str]) -> Place:
+def build(environ: Mapping[str, str]) -> ThrowAwayFolder:
     """A folder of our own, in the person's cache folder where there is no other. Raises CannotProve."""
     cache = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
     problem = ""
@@ -107,7 +107,7 @@ def build(environ: Mapping[str, str]) -> Place:
                 if not each.exists():
                     each.mkdir()
                     made.insert(0, each)
-            return Place(Path(tempfile.mkdtemp(prefix="at-prove-", dir=base)), tuple(made))
+            return ThrowAwayFolder(Path(tempfile.mkdtemp(prefix="at-prove-", dir=base)), tuple(made))
         except OSError as error:
             problem = f"{base}: {error.strerror}"
             for each in made:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -90,11 +88,6 @@ class Site:
         """Plain git in the site's repository. Raises CalledProcessError."""
         command = ["git", "-c", "core.hooksPath=/dev/null", "-C", str(self.repository), *words]
         return subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True).stdout
-
-    def kill_daemon(self) -> None:
-        """SIGKILL. Whoever calls the daemon next starts another one. Raises ProcessLookupError if it has just died."""
-        pid = int(self.daemon.call("health")["pid"])
-        os.kill(pid, signal.SIGKILL)
 
     def down(self) -> None:
         """As `at down`. Raises AtError, OSError."""
