@@ -104,6 +104,8 @@ def test_costs_are_the_sum_of_what_agents_reported(product: Product) -> None:
     landed = product.json("costs")["landed"]
     assert landed == {
         "beads": 2,
+        "priced": 2,
+        "partly_priced": 0,
         "cost_usd": 0.77,
         "cost_estimated": False,
         "usd_per_bead": 0.385,

@@ -120,6 +120,41 @@ def test_the_page_has_a_table_landed_beads_budgets_and_what_is_untold() -> None:
     assert lines[5:] == ["~ estimated from a price list", "claude does not report: requests"]
 
 
+@pytest.mark.parametrize(
+    ("landed", "words"),
+    [
+        ({"beads": 4, "priced": 4, "usd_per_bead": 0.3}, "4 beads, $0.30 each, "),
+        ({"beads": 4, "priced": 1, "usd_per_bead": 1.2}, "4 beads, $1.20 each, 3 of 4 have no price, "),
+        (
+            {"beads": 4, "priced": 3, "partly_priced": 1, "usd_per_bead": 1.2},
+            "4 beads, $1.20+ each, 1 of 4 has no price, ",
+        ),
+        ({"beads": 2, "priced": 0, "usd_per_bead": None}, "2 beads, 2 of 2 have no price, "),
+    ],
+)
+def test_landed_beads_without_a_price_are_counted_apart(landed: dict[str, Any], words: str) -> None:
+    every = {**ANSWERS["costs"]["landed"], **landed}
+    lines = cost_lines(document(landed=every), Look(width=100))
+    assert f"landed: {words}~$1.23 each with all that was spent" in lines
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("usd", "+ no price is known for 500 tokens, which count for nothing in budgets of dollars"),
+        ("tokens", "+ no price is known for 500 tokens"),
+    ],
+)
+def test_a_sum_that_lacks_a_part_is_marked(unit: str, words: str) -> None:
+    partial = {**SPENT, "unpriced_tokens": 500}
+    rows = [{"key": BEAD_ID, "name": "partly", **partial}, {"key": BEAD_ID, "name": "whole", **SPENT}]
+    budgets = [{**ANSWERS["costs"]["budgets"][0], "unit": unit}]
+    lines = cost_lines(document(rows=rows, total=partial, budgets=budgets), Look(width=100))
+    assert [line.split()[0] for line in lines[1:4]] == ["~$1.23+", "~$1.23", "~$1.23+"]
+    assert "~$1.23+ each with all that was spent" in lines[4]
+    assert words in lines
+
+
 @pytest.mark.parametrize("width", [30, 44, 52, 62, 72, 80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     rows = [{"key": BEAD_ID, "name": "x" * 200, **SPENT}]
@@ -142,10 +177,16 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert "and 10 more: at costs --json" in lines
 
 
-def test_show_marks_an_estimate() -> None:
+def test_show_marks_an_estimate_and_a_partial_sum() -> None:
     usage = {"input_tokens": 10, "output_tokens": 5, "cost_usd": 0.5, "cost_estimated": True}
     assert usage_words(usage, 1, Look()).endswith("~$0.50")
     assert usage_words({**usage, "cost_estimated": False}, 1, Look()).endswith(" $0.50")
+    assert usage_words({**usage, "unpriced_tokens": 3}, 1, Look()).endswith(
+        " ~$0.50+ (3 tokens have no price)"
+    )
+    assert usage_words({**usage, "cost_usd": None, "unpriced_tokens": 15}, 1, Look()).endswith(
+        "cost not reported"
+    )
     assert usage_words({**usage, "cost_usd": None}, 1, Look()).endswith("cost not reported")
 
 

@@ -143,6 +143,8 @@ ANSWERS: dict[str, Any] = {
         "total": SPENT,
         "landed": {
             "beads": 1,
+            "priced": 1,
+            "partly_priced": 0,
             "cost_usd": 1.2,
             "cost_estimated": False,
             "usd_per_bead": 1.2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from at_core.store import Spent, Store, UsageBy, UsageTotals
-from at_core.types import Price, TokenMetric
+from at_core.store import Landed, Spent, Store, UsageBy, UsageTotals
+from at_core.types import Bead, BeadStatus, Fact, Price, TokenMetric
+from at_core.vocabulary import BeadFact
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 BEAD, OTHER = UUID(int=1), UUID(int=2)
@@ -59,6 +61,46 @@ def test_sums_are_made_for_what_is_asked(store: Store, by: UsageBy, names: dict[
     total = store.read_now(lambda tx: tx.usage_between(NOW, until))
     assert (total.turns, total.input_tokens) == (3, 300)
     assert store.read_now(lambda tx: tx.first_usage()) == NOW
+
+
+def done_bead(store: Store, title: str, *, merged: bool = True, done_at: datetime = NOW) -> UUID:
+    bead = dataclasses.replace(Bead.new(title), status=BeadStatus.DONE, done_at=done_at)
+    store.write_now(lambda tx: tx.add_bead(bead))
+    name = BeadFact.MERGED if merged else BeadFact.OVERRIDE
+    fact = Fact(subject=bead.id, name=name.value, value={"by": "person"}, source="git", at=NOW)
+    store.write_now(lambda tx: tx.put_fact(fact))
+    return bead.id
+
+
+def test_landed_beads_are_those_merged_and_their_cost_is_that_of_those_that_have_one(store: Store) -> None:
+    assert store.read_now(lambda tx: tx.landed(NOW)) == Landed()
+    dear, partly, silent = (done_bead(store, title) for title in ("dear", "partly", "silent"))
+    done_bead(store, "nothing was used")
+    earlier = done_bead(store, "earlier", done_at=NOW - timedelta(days=1))
+    declared = done_bead(store, "declared done", merged=False)
+    for bead in (dear, earlier, declared):
+        add(store, bead_id=bead, cost_usd=1.0, created_at=NOW - timedelta(days=9))
+    add(store, bead_id=dear, cost_usd=2.0, turn=2, estimated=True)
+    add(store, bead_id=partly, cost_usd=0.5)
+    add(store, bead_id=partly)
+    add(store, bead_id=silent)
+    assert store.read_now(lambda tx: tx.landed(NOW)) == Landed(
+        beads=4, priced=2, cost_usd=3.5, estimated=True, partly_priced=1
+    )
+
+
+def test_what_used_anything_is_named(store: Store) -> None:
+    known = done_bead(store, "title \ud800")
+    add(store, bead_id=known, cli="gemini")
+    add(store, bead_id=OTHER, cli="")
+    add(store)
+    ids = [str(known), str(OTHER)]
+    assert store.read_now(lambda tx: tx.usage_names(UsageBy.BEAD, ids)) == {str(known): "title \ud800"}
+    assert store.read_now(lambda tx: tx.usage_names(UsageBy.AGENT, ids)) == {}
+    assert store.read_now(lambda tx: tx.usage_names(UsageBy.CLI, ["codex"])) == {}
+    moment = timedelta(microseconds=1)
+    assert store.read_now(lambda tx: tx.usage_clis(NOW, NOW + moment)) == ["codex", "gemini"]
+    assert store.read_now(lambda tx: tx.usage_clis(NOW + moment, NOW + 2 * moment)) == []
 
 
 def test_nothing_used_is_nothing(store: Store) -> None:

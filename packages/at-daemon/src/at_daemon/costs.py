@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from at_agents.decisions import Budget
 from at_core.errors import UsageError
 from at_core.record import format_time
-from at_core.store import Tx, UsageBy, UsageTotals, local_day_start, next_local_day
+from at_core.store import Landed, Tx, UsageBy, UsageTotals, local_day_start, next_local_day
 from at_core.types import Bead, BeadStatus
 from at_daemon.budgets import Budgets
 from at_daemon.clis import Clis
@@ -48,16 +47,15 @@ def costs_document(tx: Tx, budgets: Budgets, by: str, since: datetime | None, no
     start, until = since or BEGINNING, now + timedelta(microseconds=1)
     total = tx.usage_between(start, until)
     rows = list(_days(tx, start, until) if by == "day" else _groups(tx, UsageBy(by), start, until))
-    clis = sorted(name for name, _ in tx.usage_by(UsageBy.CLI, start, until) if name)
     return {
         "by": by,
         "since": format_time(since) if since else None,
         "until": format_time(now),
         "rows": rows,
         "total": usage_document(total),
-        "landed": _landed(tx, start, total),
+        "landed": _landed(tx.landed(start), total),
         "budgets": list(_budgets(tx, budgets, now)),
-        "unreported": {cli: unreported(budgets.clis, cli) for cli in clis},
+        "unreported": {cli: unreported(budgets.clis, cli) for cli in tx.usage_clis(start, until)},
     }
 
 
@@ -101,22 +99,11 @@ def _groups(tx: Tx, by: UsageBy, since: datetime, until: datetime) -> Iterator[J
     found.sort(
         key=lambda row: (-(row[1].cost_usd or 0.0), -row[1].input_tokens - row[1].output_tokens, row[0] or "")
     )
-    for name, totals in found:
-        yield {"key": name or None, "name": _name(tx, by, name), **usage_document(totals)}
-
-
-def _name(tx: Tx, by: UsageBy, name: str | None) -> str:
-    if not name:
-        return "(none)"
-    match by:
-        case UsageBy.BEAD:
-            bead = tx.bead(UUID(name))
-            return bead.title if bead else "(removed)"
-        case UsageBy.AGENT:
-            agent = tx.agent(UUID(name))
-            return agent.name if agent else "(removed)"
-        case _:
-            return name
+    names = tx.usage_names(by, [key for key, _ in found if key])
+    removed = "(removed)" if by in (UsageBy.BEAD, UsageBy.AGENT) else None
+    for key, totals in found:
+        name = names.get(key, removed or key) if key else "(none)"
+        yield {"key": key or None, "name": name, **usage_document(totals)}
 
 
 def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
@@ -133,20 +120,17 @@ def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
         day = end
 
 
-def _landed(tx: Tx, since: datetime, total: UsageTotals) -> Json:
-    """Dollars per landed bead: its own, and with everything else that was spent meanwhile."""
-    done = [bead for bead in tx.beads(status=BeadStatus.DONE) if bead.done_at and bead.done_at >= since]
-    used = [tx.usage_totals(bead.id) for bead in done]
-    costs = [each.cost_usd for each in used if each.cost_usd is not None]
-    own = sum(costs) if costs else None
+def _landed(found: Landed, total: UsageTotals) -> Json:
+    """Dollars per landed bead: the mean of those that have a cost, and with everything else that was spent meanwhile."""
+    own, all_in = found.cost_usd, total.cost_usd
     return {
-        "beads": len(done),
+        "beads": found.beads,
+        "priced": found.priced,
+        "partly_priced": found.partly_priced,
         "cost_usd": None if own is None else round(own, 6),
-        "cost_estimated": any(each.estimated for each in used),
-        "usd_per_bead": None if own is None else round(own / len(done), 6),
-        "usd_per_bead_all_in": round(total.cost_usd / len(done), 6)
-        if done and total.cost_usd is not None
-        else None,
+        "cost_estimated": found.estimated,
+        "usd_per_bead": None if own is None else round(own / found.priced, 6),
+        "usd_per_bead_all_in": round(all_in / found.beads, 6) if found.beads and all_in is not None else None,
     }
 
 

@@ -120,7 +120,11 @@ def usage_words(usage: Document, turns: int, style: Look) -> str:
         if usage.get("cached_tokens"):
             parts.append(f"{usage['cached_tokens']:,} cached")
         cost = usage.get("cost_usd")
-        known = dollars(cost, bool(usage.get("cost_estimated")))
+        unpriced = usage.get("unpriced_tokens") or 0
+        known = dollars(cost, bool(usage.get("cost_estimated")), bool(unpriced))
+        known += (
+            f" ({count(unpriced, 'token')} {'has' if unpriced == 1 else 'have'} no price)" if unpriced else ""
+        )
         parts.append(known if cost is not None else "cost not reported")
     return ", ".join(parts)
 

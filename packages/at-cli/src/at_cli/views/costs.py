@@ -27,12 +27,12 @@ def cost_lines(document: Document, style: Look) -> list[str]:
     ]
 
 
-def dollars(cost: float | None, estimated: bool = False) -> str:
-    """`$0.42`, `$0.0042`, `~$0.42` for an estimate, `-` where nobody knows."""
+def dollars(cost: float | None, estimated: bool = False, partial: bool = False) -> str:
+    """`$0.42`, `$0.0042`, `~$0.42` for an estimate, `$0.42+` if a part has no price, `-` where nobody knows."""
     if cost is None:
         return "-"
     digits = 2 if cost >= 0.1 or cost == 0 else 4
-    return f"{'~' if estimated else ''}${cost:,.{digits}f}"
+    return f"{'~' if estimated else ''}${cost:,.{digits}f}{'+' if partial else ''}"
 
 
 def tokens(number: float) -> str:
@@ -66,7 +66,7 @@ def _table(document: Document, style: Look) -> list[str]:
 
 def _figures(row: Document) -> dict[str, str]:
     return {
-        "cost": dollars(row["cost_usd"], row["cost_estimated"]),
+        "cost": dollars(row["cost_usd"], row["cost_estimated"], bool(row["unpriced_tokens"])),
         "turns": f"{row['turns']:,}",
         "in": tokens(row["input_tokens"]),
         "cached": tokens(row["cached_tokens"]),
@@ -81,16 +81,30 @@ def _name(by: str, row: Document, style: Look) -> str:
 
 
 def _landed_lines(document: Document) -> Iterator[str]:
-    landed, rough = document["landed"], document["total"]["cost_estimated"]
+    landed, total = document["landed"], document["total"]
     if not landed["beads"] or landed["usd_per_bead_all_in"] is None:
         return
-    own = (
-        f"{dollars(landed['usd_per_bead'], landed['cost_estimated'])} each, "
-        if landed["usd_per_bead"] is not None
-        else ""
+    all_in = dollars(landed["usd_per_bead_all_in"], total["cost_estimated"], bool(total["unpriced_tokens"]))
+    silent = landed["beads"] - landed["priced"]
+    yield ", ".join(
+        [
+            f"landed: {count(landed['beads'], 'bead')}",
+            *_own_words(landed),
+            *(
+                [f"{silent} of {landed['beads']} {'has' if silent == 1 else 'have'} no price"]
+                if silent
+                else []
+            ),
+            f"{all_in} each with all that was spent",
+        ]
     )
-    all_in = dollars(landed["usd_per_bead_all_in"], rough)
-    yield f"landed: {count(landed['beads'], 'bead')}, {own}{all_in} each with all that was spent"
+
+
+def _own_words(landed: Document) -> Iterator[str]:
+    if landed["usd_per_bead"] is None:
+        return
+    own = dollars(landed["usd_per_bead"], landed["cost_estimated"], bool(landed["partly_priced"]))
+    yield f"{own} each"
 
 
 def _budget_lines(document: Document, style: Look) -> Iterator[str]:
@@ -118,7 +132,12 @@ def _untold_lines(document: Document, style: Look) -> Iterator[str]:
     if total["cost_estimated"]:
         yield "~ estimated from a price list"
     if total["unpriced_tokens"]:
-        yield f"no price is known for {tokens(total['unpriced_tokens'])} tokens"
+        uncounted = any(budget["unit"] == "usd" for budget in document["budgets"])
+        yield (
+            f"{'+ ' if total['cost_usd'] is not None else ''}"
+            f"no price is known for {tokens(total['unpriced_tokens'])} tokens"
+            f"{', which count for nothing in budgets of dollars' if uncounted else ''}"
+        )
     for cli, names in document["unreported"].items():
         if names:
             yield style.fit(f"{cli} does not report: {', '.join(names)}", style.width)

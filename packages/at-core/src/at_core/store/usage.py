@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +13,11 @@ from sqlalchemy import Text, bindparam, case, cast, func, select
 from at_core.record import Record
 from at_core.store import schema
 from at_core.store.insertion import insert_new
-from at_core.store.mapping import Mapping, time_text
+from at_core.store.mapping import Mapping, json_text, text_of, time_text
 from at_core.store.selection import by_owner
 from at_core.store.statement import Row, Rows, Statement
-from at_core.types import TokenMetric
+from at_core.types import BeadStatus, TokenMetric
+from at_core.vocabulary import BeadFact
 
 
 class UsageBy(StrEnum):
@@ -47,6 +49,21 @@ class UsageTotals(Record):
     sources: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed(Record):
+    """Beads that were merged, and what was used for them at any time.
+
+    `priced` are those with a cost, which `cost_usd` sums; `partly_priced` are those among them whose cost is not known
+    for a part.
+    """
+
+    beads: int = 0
+    priced: int = 0
+    cost_usd: float | None = None
+    estimated: bool = False
+    partly_priced: int = 0
+
+
 _c = schema.usage.c
 _usage = Mapping(TokenMetric, schema.usage)
 _LISTS = by_owner(_usage, schema.usage)
@@ -75,6 +92,42 @@ _BY = {
     by: Statement(select(column, *_SUMS).where(*_within).group_by(column.concat("")))
     for by, column in _GROUPS.items()
 }
+_wanted = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
+_NAMES = {
+    UsageBy.BEAD: Statement(
+        select(schema.beads.c.id, schema.beads.c.title).where(schema.beads.c.id.in_(_wanted))
+    ),
+    UsageBy.AGENT: Statement(
+        select(schema.agents.c.id, schema.agents.c.name).where(schema.agents.c.id.in_(_wanted))
+    ),
+}
+_CLIS = Statement(select(_c.cli).where(*_within, _c.cli != "").distinct().order_by(_c.cli))
+_b, _f = schema.beads.c, schema.facts.c
+_of_landed = (
+    select(
+        func.sum(_c.cost_usd).label("cost"),
+        func.coalesce(func.max(_c.estimated), 0).label("estimated"),
+        func.coalesce(func.sum(case((_c.cost_usd.is_(None), _tokens), else_=0)), 0).label("unpriced"),
+    )
+    .select_from(
+        schema.beads.join(schema.facts, (_f.subject == _b.id) & (_f.name == BeadFact.MERGED.value)).outerjoin(
+            schema.usage, _c.bead_id == _b.id
+        )
+    )
+    .where(_b.status == BeadStatus.DONE.value, _b.done_at >= bindparam("since"))
+    .group_by(_b.id)
+    .subquery()
+    .c
+)
+_LANDED = Statement(
+    select(
+        func.count(),
+        func.count(_of_landed.cost),
+        func.sum(_of_landed.cost),
+        func.coalesce(func.max(_of_landed.estimated), 0),
+        func.count(case(((_of_landed.unpriced > 0) & _of_landed.cost.is_not(None), 1))),
+    )
+)
 _FIRST = Statement(select(func.min(_c.created_at)))
 _LAST_TURN = Statement(
     select(func.max(_c.turn)).where(_c.agent_id == bindparam("agent_id"), _c.session == bindparam("session"))
@@ -117,6 +170,29 @@ class Usage(Rows):
         """The same for each bead or agent (by id), CLI or model that used anything, in no order."""
         found = self._all(_BY[by], time_text(since), time_text(until))
         return [(name, _totals(tuple(sums))) for name, *sums in found]
+
+    def usage_names(self, by: UsageBy, ids: Iterable[str]) -> dict[str, str]:
+        """Titles of beads, or names of agents, by id, of those that are there; CLIs and models have no other name."""
+        if by not in _NAMES:
+            return {}
+        return {identity: text_of(name) for identity, name in self._all(_NAMES[by], json_text([*ids]))}
+
+    def usage_clis(self, since: datetime, until: datetime) -> list[str]:
+        """The CLIs that used anything, in order."""
+        return [cli for (cli,) in self._all(_CLIS, time_text(since), time_text(until))]
+
+    def landed(self, since: datetime) -> Landed:
+        """The beads merged since then; what a person declared done without a merge is none of them."""
+        row = self._one(_LANDED, time_text(since))
+        assert row is not None  # an aggregate has a row
+        beads, priced, cost, estimated, partly = row
+        return Landed(
+            beads=beads,
+            priced=priced,
+            cost_usd=cost,
+            estimated=bool(estimated),
+            partly_priced=partly,
+        )
 
     def first_usage(self) -> datetime | None:
         """When the first figures came."""
