@@ -129,6 +129,8 @@ class AgentFact(StrEnum):
     """{count, awake, boot, message, try_at}: turns in a row that an error of the endpoint broke off, or null."""
     LIMIT = "limit"
     """{message, reset_at, try_at} or null."""
+    ERRORS = "errors"
+    """{awake, until}: errors in a row that words followed, until the turn gets on or ends, or null."""
     LIMITS = "limits"
     """{count, turn}: turns in a row that a usage limit ended, or null."""
     LOGIN = "login"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from at_agents.attention import Attention, attention, reasons, settled
-from at_agents.decisions import World
+from at_agents.decisions import Budget, Unit, World
 from at_agents.label import AgentLabel, Label, label
 from at_agents.landing import evidence_gates, is_proved
 from at_core.record import format_time
@@ -43,19 +43,18 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
     """The bead with its agent, evidence, usage, reasons and what it wants from a person."""
     world = parts.ledger.worlds.of(tx, bead)
     verdict = settled(world)
+    left = parts.ledger.worlds.budgets.left_of_bead(tx, bead)
     return {
         "bead": bead.to_json(),
         "agent": agent_document(parts, world) if world.agent else None,
         "proved": is_proved(world),
         "evidence": _evidence(world),
         "usage": _usage(parts, tx, bead),
-        "budgets": [
-            budget_document(each, bead) for each in parts.ledger.worlds.budgets.left_of_bead(tx, bead)
-        ],
+        "budgets": [budget_document(each, bead) for each in left],
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in wants_of(parts, world)],
-        "notes": _notes(world),
+        "notes": [*_notes(world), *_uncounted(tx, bead, left)],
         "messages": [message_document(message) for message in world.messages],
         "settled": verdict.settled,
         "exit_code": verdict.exit_code,
@@ -227,17 +226,31 @@ def _usage(parts: Parts, tx: Tx, bead: Bead) -> Json:
     clis = sorted({row.cli for row in tx.usage(bead_id=bead.id) if row.cli})
     silent = {cli: unreported(parts.clis, cli) for cli in clis}
     missing = [f"{cli} does not report: {', '.join(names)}" for cli, names in silent.items() if names]
-    missing += [f"no price is known for {model}" for model in _without_price(tx, bead)]
+    missing += [f"no price is known for {model}" for model in _without_price(tx, bead) if model]
     figures = usage_document(totals)
     del figures["turns"]
     return {**figures, "source": "; ".join([*totals.sources, *missing])}
 
 
-def _without_price(tx: Tx, bead: Bead) -> list[str]:
-    silent = {(row.cli, row.model) for row in tx.usage(bead_id=bead.id) if row.cost_usd is None}
-    return sorted(
-        model for cli, model in silent if (key := price_key(cli, model)) and tx.price(key) is not None
-    )
+def _uncounted(tx: Tx, bead: Bead, budgets: Sequence[Budget]) -> Iterator[str]:
+    """That a limit of dollars cannot hold back models without a price."""
+    silent = _without_price(tx, bead) if any(each.unit is Unit.USD for each in budgets) else {}
+    if any(silent.values()):
+        models = ", ".join(f"{model or 'an unnamed model'}" for model, tokens in silent.items() if tokens)
+        yield (
+            f"its budget of dollars does not count {sum(silent.values()):,} tokens, because no price is known for "
+            f"{models}: a limit of tokens would (at budget {str(bead.id)[:8]} AMOUNTtokens)"
+        )
+
+
+def _without_price(tx: Tx, bead: Bead) -> dict[str, int]:
+    """Tokens by model, those only that no price is to be expected for: a look-up under way is none of them."""
+    found: dict[str, int] = {}
+    for row in tx.usage(bead_id=bead.id):
+        key = price_key(row.cli, row.model)
+        if row.cost_usd is None and (key is None or tx.price(key) is not None):
+            found[row.model] = found.get(row.model, 0) + row.input_tokens + row.output_tokens
+    return dict(sorted(found.items()))
 
 
 def status_document(

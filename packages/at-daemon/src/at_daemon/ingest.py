@@ -24,6 +24,8 @@ TOOL_WORDS = 160
 MOST_FAILED_TOOLS = 3
 SOONEST_RETRY_SECONDS = 1.0
 PAST_RESET_SECONDS = 30.0
+SAME_TROUBLE_SECONDS = 30.0
+"""Errors that come so soon after words belong to the errors before them: answers that break off again and again."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,10 +59,11 @@ class Intake:
             case seen.TurnStarted():
                 self._turn_started(event)
             case seen.Text():
-                self._put(AgentFact.RETRYING, None)
+                self._answered()
                 self._tell(EventType.TEXT_SPOKEN, text=event.text[:MOST_TEXT])
             case seen.ToolStarted():
                 self._put(AgentFact.RETRYING, None)
+                self._put(AgentFact.ERRORS, None)
                 self._tools(event.tool_id, event.name)
                 self._tell(
                     EventType.TOOL_STARTED,
@@ -90,7 +93,7 @@ class Intake:
                 self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since(), "newest": newest})
                 self._tell(EventType.CALL_RETRIED, **value)
             case seen.CallAnswered():
-                self._put(AgentFact.RETRYING, None)
+                self._answered()
             case seen.Limited():
                 self._limited(event.message, event.reset_at)
             case seen.LoginRefused():
@@ -108,11 +111,21 @@ class Intake:
     def _put(self, name: AgentFact, value: object) -> None:
         self.change.put(self.agent.id, name, value, self.session.cli)
 
+    def _answered(self) -> None:
+        """Words came after errors. Whether they come to an end is not known yet, so the errors are remembered a while."""
+        before = self.change.fact(self.agent.id, AgentFact.RETRYING)
+        if before:
+            self._put(AgentFact.ERRORS, {"awake": before.get("awake"), "until": self._at_awake()["awake"]})
+            self._put(AgentFact.RETRYING, None)
+
     def _retrying_since(self) -> float | None:
-        """The awake time of the first of the errors in a row."""
+        """The awake time of the first of the errors in a row, answers that broke off between them included."""
         before = self.change.fact(self.agent.id, AgentFact.RETRYING) or {}
-        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
-        since: float | None = before.get("awake", sign.get("awake"))
+        awake: float | None = self._at_awake()["awake"]
+        ended = self.change.fact(self.agent.id, AgentFact.ERRORS) or {}
+        if not before and ended.get("until") is not None and awake is not None:
+            before = ended if awake - float(ended["until"]) < SAME_TROUBLE_SECONDS else {}
+        since: float | None = before.get("awake", awake)
         return since
 
     def _session_lost(self, session_id: str) -> None:
@@ -235,6 +248,7 @@ class Intake:
         self._put(AgentFact.TURN, value)
         self._put(AgentFact.TROUBLE, self._trouble(event))
         self._put(AgentFact.RETRYING, None)
+        self._put(AgentFact.ERRORS, None)
         if event.outcome is not seen.TurnOutcome.INTERRUPTED:  # a process that dies may say so first
             self._put(AgentFact.CRASHES, None)
         if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):

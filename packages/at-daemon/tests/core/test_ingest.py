@@ -293,3 +293,26 @@ def test_a_session_that_is_lost_is_told_the_work_again_with_all_that_waits(desk:
     messages = desk.do(lambda change: change.tx.messages(bead_id=bead.id))
     waiting = [m.body for m in messages if m.receipt is ReceiptState.QUEUED]
     assert waiting == ["\n\n".join(("the work", prompts.begun_before(), "and this"))]
+
+
+def test_answers_that_break_off_again_and_again_are_errors_in_a_row(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    bead = desk.bead(agent)
+    session = desk.start(agent, bead)
+    desk.do(lambda change: change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, "do it"))
+    for message in desk.do(lambda change: change.tx.messages(bead_id=bead.id)):
+        desk.do(partial(send, message))
+    hear(desk, session, TurnStarted())
+    cut = Retrying(FailureKind.CONNECTION, 1, None, "the answer was cut")
+    for _ in range(30):
+        awake = {"awake": desk.clock.awake().seconds, "boot": "boot", "session": session.id}
+        desk.do(partial(put_sign, agent.id, awake))
+        hear(desk, session, Text("half a"), cut)
+        desk.clock.pass_time(5.0)
+        desk.do(lambda change: change.touch(bead.id))
+    assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+def put_sign(agent: UUID, awake: dict[str, Any], change: Change) -> None:
+    """The agent was heard at this moment."""
+    change.put(agent, AgentFact.SIGN_OF_LIFE, awake)

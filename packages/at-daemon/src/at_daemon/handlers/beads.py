@@ -50,6 +50,7 @@ OF_LAST_TRY = (
     AgentFact.TOOLS,
     AgentFact.RETRYING,
     AgentFact.LIMITS,
+    AgentFact.ERRORS,
 )
 """What an agent was seen to do on other work, or before, says nothing about what it is given now."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")

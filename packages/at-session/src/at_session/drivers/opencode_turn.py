@@ -19,6 +19,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    Retrying,
     Text,
     ToolEnded,
     ToolStarted,
@@ -127,6 +128,8 @@ class OpenCodeTurns:
             return []
         if part.get("type") == "tool":
             return self._tool(turn, text_of(part.get("callID")), text_of(part.get("tool")), part)
+        if part.get("type") == "step-finish" and own:
+            return self._step_ended(turn, part)
         if part.get("type") != "text" or not own or part.get("messageID") != turn.get("message"):
             return []
         identity, text = text_of(part.get("id")), text_of(part.get("text"))
@@ -137,6 +140,17 @@ class OpenCodeTurns:
             return []
         turn["text"] = text
         return [Text(text)] if text else []
+
+    def _step_ended(self, turn: dict[str, Any], part: Object) -> Events:
+        """An answer that was cut has no reason for its end and no figures; the CLI asks again, without end if need be."""
+        used = object_of(part.get("tokens"))
+        if part.get("reason") != "unknown" or count_of(used.get("input")) or count_of(used.get("output")):
+            return []
+        if turn.get("cut") == part.get("messageID"):
+            return []
+        turn.update(cut=part.get("messageID"), cuts=count_of(turn.get("cuts")) + 1)
+        turn["retrying"] = self._values.get("session")
+        return [Retrying(FailureKind.CONNECTION, turn["cuts"], None, "the answer was cut before its end")]
 
     def _tool(self, turn: dict[str, Any], call: str, tool: str, part: Object) -> Events:
         state, open_calls = object_of(part.get("state")), turn.setdefault("calls", [])
