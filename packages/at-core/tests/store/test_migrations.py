@@ -84,9 +84,10 @@ def test_a_file_of_the_first_format_keeps_what_is_in_it(tmp_path: Path) -> None:
         assert agent.metadata == {"a": [1]}
 
 
+@pytest.mark.parametrize("whose", ["agent", "bead"])
 @pytest.mark.parametrize(("kind", "cli"), [("open_code", "opencode"), ("claude", "claude")])
 def test_figures_of_the_first_format_get_their_cli_and_a_turn_each(
-    tmp_path: Path, kind: str, cli: str
+    tmp_path: Path, kind: str, cli: str, whose: str
 ) -> None:
     path = tmp_path / "first.db"
     at_format(path, "0001")
@@ -97,11 +98,17 @@ def test_figures_of_the_first_format_get_their_cli_and_a_turn_each(
         f" ('{UUID(int=1)}', 'wren', 'crew', ?, 'idle', {when}, 0)",
         (kind,),
     )
+    connection.execute(
+        "INSERT INTO beads (id, title, status, lane, priority, agent_id, created_at, updated_at, revision) VALUES"
+        f" ('{UUID(int=9)}', 'x', 'done', 'standard', 0, '{UUID(int=1)}', {when}, {when}, 0)"
+    )
+    agent = str(UUID(int=1)) if whose == "agent" else None
     for number in (1, 2):
         connection.execute(
             "INSERT INTO usage (id, agent_id, bead_id, model, input_tokens, cached_tokens, output_tokens,"
-            f" duration_ms, source, created_at) VALUES ('{UUID(int=number)}', '{UUID(int=1)}', '{UUID(int=9)}',"
-            f" 'm', 1, 0, 1, 1, 's', {when})"
+            f" duration_ms, source, created_at) VALUES ('{UUID(int=number)}', ?, '{UUID(int=9)}',"
+            f" 'm', 1, 0, 1, 1, 's', {when})",
+            (agent,),
         )
     connection.commit()
     connection.close()

@@ -23,7 +23,8 @@ def upgrade() -> None:
         op.add_column("usage", column)
     op.execute(
         "UPDATE usage SET turn = number, cli = coalesce((SELECT replace(cli_type, 'open_code', 'opencode')"
-        " FROM agents WHERE agents.id = usage.agent_id), '')"
+        " FROM agents WHERE agents.id = coalesce(usage.agent_id,"
+        " (SELECT agent_id FROM beads WHERE beads.id = usage.bead_id))), '')"
     )
     op.drop_index("usage_by_time", "usage")
     of_day = ["created_at", "cli", "cost_usd", "input_tokens", "output_tokens", "estimated"]
