@@ -139,6 +139,32 @@ def test_a_cost_that_is_not_told_is_estimated_and_marked_everywhere(product: Pro
     assert (kpi["cost_estimated"], kpi["total_cost_today"]) == (True, usage["cost_usd"])
 
 
+@pytest.mark.parametrize(
+    ("budget", "model", "noted"),
+    [
+        ("2.50", "openai/no-such-model", ["openai/no-such-model"]),
+        ("2.50", "no-provider", ["no-provider"]),
+        ("5000tokens", "openai/no-such-model", []),
+        ("2.50", "openai/gpt-5", []),
+    ],
+)
+def test_a_budget_of_dollars_says_that_it_does_not_count_a_model_without_a_price(
+    product: Product, budget: str, model: str, noted: list[str]
+) -> None:
+    ran = product.run(f"write a.txt x; usage 1200 34 {model}", "--budget", budget)
+    bead = ran["bead"]["id"]
+    if "/" in model:
+        product.wait(bead, "usage.priced")
+    notes = [note for note in product.json("show", bead)["notes"] if "budget of dollars" in note]
+    assert notes == [
+        "its budget of dollars does not count 1,234 tokens, because no price is known for "
+        f"{name}: a limit of tokens would (at budget {bead[:8]} AMOUNTtokens)"
+        for name in noted
+    ]
+    shown = product.at("show", bead).stdout
+    assert ("does not count 1,234 tokens" in shown) is bool(noted)
+
+
 def test_nothing_spent_is_said_in_one_line(product: Product) -> None:
     ran = product.at("costs")
     assert (ran.code, ran.stdout) == (0, "Nothing was spent.\n")
