@@ -9,7 +9,7 @@ import at_core.store
 def test_exported_names() -> None:
     assert at_core.store.__all__ == [
         "Counts",
-        "Landed",
+        "LandedTotals",
         "Lease",
         "Spent",
         "Store",

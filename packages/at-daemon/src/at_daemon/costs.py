@@ -10,7 +10,7 @@ from typing import Any
 from at_agents.decisions import Budget
 from at_core.errors import UsageError
 from at_core.record import format_time
-from at_core.store import Landed, Tx, UsageBy, UsageTotals, local_day_start, next_local_day
+from at_core.store import LandedTotals, Tx, UsageBy, UsageTotals, local_day_start, next_local_day
 from at_core.types import Bead, BeadStatus
 from at_daemon.budgets import Budgets
 from at_daemon.clis import Clis
@@ -120,7 +120,7 @@ def _days(tx: Tx, since: datetime, until: datetime) -> Iterator[Json]:
         day = end
 
 
-def _landed(found: Landed, total: UsageTotals) -> Json:
+def _landed(found: LandedTotals, total: UsageTotals) -> Json:
     """Dollars per landed bead: the mean of those that have a cost, and with everything else that was spent meanwhile."""
     own, all_in = found.cost_usd, total.cost_usd
     return {

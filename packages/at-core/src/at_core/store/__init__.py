@@ -14,11 +14,11 @@ from at_core.store.spending import Spent
 from at_core.store.status import Counts
 from at_core.store.store import Store
 from at_core.store.tx import Tx
-from at_core.store.usage import Landed, UsageBy, UsageTotals
+from at_core.store.usage import LandedTotals, UsageBy, UsageTotals
 
 __all__ = [
     "Counts",
-    "Landed",
+    "LandedTotals",
     "Lease",
     "Spent",
     "Store",

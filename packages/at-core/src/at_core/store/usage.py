@@ -50,7 +50,7 @@ class UsageTotals(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landed(Record):
+class LandedTotals(Record):
     """Beads that were merged, and what was used for them at any time.
 
     `priced` are those with a cost, which `cost_usd` sums; `partly_priced` are those among them whose cost is not known
@@ -181,12 +181,12 @@ class Usage(Rows):
         """The CLIs that used anything, in order."""
         return [cli for (cli,) in self._all(_CLIS, time_text(since), time_text(until))]
 
-    def landed(self, since: datetime) -> Landed:
+    def landed(self, since: datetime) -> LandedTotals:
         """The beads merged since then; what a person declared done without a merge is none of them."""
         row = self._one(_LANDED, time_text(since))
         assert row is not None  # an aggregate has a row
         beads, priced, cost, estimated, partly = row
-        return Landed(
+        return LandedTotals(
             beads=beads,
             priced=priced,
             cost_usd=cost,
