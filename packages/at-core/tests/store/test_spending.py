@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from at_core.store import Landed, Spent, Store, UsageBy, UsageTotals
+from at_core.store import LandedTotals, Spent, Store, UsageBy, UsageTotals
 from at_core.types import Bead, BeadStatus, Fact, Price, TokenMetric
 from at_core.vocabulary import BeadFact
 
@@ -73,7 +73,7 @@ def done_bead(store: Store, title: str, *, merged: bool = True, done_at: datetim
 
 
 def test_landed_beads_are_those_merged_and_their_cost_is_that_of_those_that_have_one(store: Store) -> None:
-    assert store.read_now(lambda tx: tx.landed(NOW)) == Landed()
+    assert store.read_now(lambda tx: tx.landed(NOW)) == LandedTotals()
     dear, partly, silent = (done_bead(store, title) for title in ("dear", "partly", "silent"))
     done_bead(store, "nothing was used")
     earlier = done_bead(store, "earlier", done_at=NOW - timedelta(days=1))
@@ -84,7 +84,7 @@ def test_landed_beads_are_those_merged_and_their_cost_is_that_of_those_that_have
     add(store, bead_id=partly, cost_usd=0.5)
     add(store, bead_id=partly)
     add(store, bead_id=silent)
-    assert store.read_now(lambda tx: tx.landed(NOW)) == Landed(
+    assert store.read_now(lambda tx: tx.landed(NOW)) == LandedTotals(
         beads=4, priced=2, cost_usd=3.5, estimated=True, partly_priced=1
     )
 
