@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clis.install import installed
+from clis.install import cache, installed
 
 from at_cli.prove import ground
 from at_cli.prove.site import Site
@@ -32,7 +33,9 @@ def place(commands: Path, cli: str, agents: int | None = None) -> Iterator[Site]
 
     Raises RuntimeError if anything is left running at its end.
     """
-    folder = ground.build()
+    homes = cache() / "homes"  # not in the temp folder, where Codex starts no sandbox
+    homes.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=homes))
     try:
         with Endpoint() as endpoint:
             program = ground.Installed(cli, str(commands / cli), "")
