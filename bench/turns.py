@@ -13,8 +13,8 @@ to the driver's TurnEnded.
 `added` is the difference of the medians. CLIs vary by more than that from run to run, so it has a limit only where
 twice its standard error (of medians, from the quartiles) is less than the limit; else it stands for itself.
 `our part` is what the holders' journals say of the same runs: the times in which the CLI was not started yet, may have
-waited for a line of ours, or had ended its turn. Others who use the processor make it longer: the least is the figure
-of a machine that does nothing else.
+waited for a line of ours, or had ended its turn. Whatever else uses the processor makes it longer, the
+least included: on a machine with other work a missed limit tells nothing.
 """
 
 from __future__ import annotations
