@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,28 @@ def test_a_folder_is_kept_while_something_in_it_lives(tmp_path: Path) -> None:
     finally:
         ours.kill()
         ours.wait()
+
+
+@pytest.mark.parametrize("jobs, together", [(1, 1), (2, 2 + sum(case.long for case in CASES))])
+def test_cases_that_mostly_wait_go_on_beside_the_others(
+    tmp_path: Path, at: At, monkeypatch: pytest.MonkeyPatch, jobs: int, together: int
+) -> None:
+    running, most, change = 0, 0, threading.Condition()
+
+    def counted(case: Case, site: Site) -> str:
+        nonlocal running, most
+        with change:
+            running += 1
+            most = max(most, running)
+            change.notify_all()
+            change.wait_for(lambda: most >= together, timeout=10)
+            running -= 1
+        return case.name
+
+    monkeypatch.setattr(Site, "prepare", lambda site: None)
+    table = Table(tmp_path, Installed("claude", "/bin/false", "0"), CASES, at.environ, counted, jobs=jobs)
+    assert sorted(cell.fact for cell in table.cells()) == sorted(BY_NAME)
+    assert most == together
 
 
 @pytest.mark.parametrize("part", ["home", "at"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from at_session.drivers import driver_for, jsonlines, known_clis
 from at_session.drivers.commands import argument_list
+from at_session.drivers.epochs import rfc3339
 from at_session.errors import UnknownCli
 from at_session.vocabulary import DriverState, Unparsed
 
@@ -97,3 +98,21 @@ def test_every_known_cli_has_a_driver(cli: str) -> None:
 def test_an_unknown_cli_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(UnknownCli, match="no driver for 'nano'; there are claude, .*demo"):
         driver_for("nano")
+
+
+@pytest.mark.parametrize(
+    "epoch, told",
+    [
+        (1_800_000_000, "2027-01-15T08:00:00Z"),
+        (1_800_000_000.1, "2027-01-15T08:00:01Z"),
+        (1_800_000_000_000, "2027-01-15T08:00:00Z"),
+        (1_800_000_000_999, "2027-01-15T08:00:01Z"),
+        (0, None),
+        (-1, None),
+        (1e300, None),
+        ("soon", None),
+        (True, None),
+    ],
+)
+def test_an_end_of_a_limit_is_never_told_too_early(epoch: object, told: str | None) -> None:
+    assert rfc3339(epoch) == told

@@ -294,7 +294,7 @@ def test_a_retry_tells_when_and_a_limit_aborts_the_wait() -> None:
     assert retry.delay_seconds == pytest.approx(1, abs=0.5)
     events, writes = play("limited")
     assert [each.reset_at is not None for each in of(events, Limited)] == [True]
-    assert (writes[-1].id, json.loads(writes[-1].data)["path"].endswith("/abort")) == ("limit:m1", True)
+    assert (writes[-1].id, json.loads(writes[-1].data)["path"].endswith("/abort")) == ("give-up:m1", True)
 
 
 def test_inner_agents_and_summaries_count() -> None:

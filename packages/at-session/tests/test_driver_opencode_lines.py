@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from at_session.drivers.opencode import OpenCodeDriver
+from at_session.drivers.opencode_errors import MOST_CUTS
 from at_session.vocabulary import (
     Allow,
     AskOpened,
@@ -83,6 +84,7 @@ def retry(attempt: int, seconds: float, session: str = "ses_1") -> bytes:
 
 
 BUSY = event("session.status", status={"type": "busy"})
+IDLE = event("session.status", status={"type": "idle"})
 
 
 def part(kind: str, session: str = "ses_1", message: str = "msg_2", **given_: object) -> bytes:
@@ -122,6 +124,32 @@ def test_each_call_of_a_turn_counts_its_attempts_anew() -> None:
     driver.feed("stdout", BUSY + part("text", text="Half."))
     assert [type(each) for each in driver.feed("stdout", retry(1, 9))] == [Retrying]
     assert [type(each) for each in driver.feed("stdout", BUSY + retry(1, 3600))] == [Limited, Write]
+
+
+def cut(message: str) -> bytes:
+    """An answer that broke off: no reason for its end, no figures."""
+    return part("step-finish", message=message, reason="unknown", tokens={"input": 0, "output": 0})
+
+
+def test_answers_that_are_cut_in_a_row_end_the_turn() -> None:
+    driver = running()
+    driver.feed("stdout", b"".join(cut(f"msg_a{number}") for number in range(MOST_CUTS - 1)))
+    whole = part("step-finish", message="msg_b", reason="tool-calls", tokens={"input": 9, "output": 1})
+    assert not driver.feed("stdout", whole)
+    for number in range(MOST_CUTS - 1):
+        assert [type(each) for each in driver.feed("stdout", cut(f"msg_c{number}") * 2)] == [Retrying]
+    driver = restored(driver)
+    retry_, abort = driver.feed("stdout", cut("msg_last"))
+    assert isinstance(retry_, Retrying) and retry_.attempt == MOST_CUTS
+    assert isinstance(abort, Write) and json.loads(abort.data)["path"] == "/session/ses_1/abort"
+    assert not driver.feed("stdout", cut("msg_more"))
+    ended = {"name": "MessageAbortedError", "data": {"message": "Aborted"}}
+    lines = event("session.error", error=ended) + event("session.status", status={"type": "idle"})
+    info = {"id": "msg_more", "role": "assistant", "time": {"completed": 2}, "error": ended}
+    events = driver.feed("stdout", lines + event("message.updated", info=info) + IDLE)
+    (end,) = of(events, TurnEnded)
+    assert (end.outcome, end.failure) == (TurnOutcome.FAILED, FailureKind.CONNECTION)
+    assert end.error == f"{MOST_CUTS} answers in a row were cut"
 
 
 def test_each_model_has_its_own_figures_and_its_own_price() -> None:

@@ -53,7 +53,7 @@ DEFAULT_SEED = 1
     type=click.IntRange(1, 16),
     default=JOBS,
     show_default=True,
-    help="Cases of one CLI at once.",
+    help="Cases of one CLI at once, beside those that mostly wait. 1: strictly one after the other.",
 )
 @click.option("--keep", is_flag=True, help="Leave the folder in place and say where it is.")
 def command(

@@ -44,7 +44,7 @@ class Case:
     """Whether it must also hold wherever the CLI is killed. All that need no daemon of their own outlive the daemon."""
     only_chaos: bool = False
     long: bool = False
-    """It takes minutes, so it begins first."""
+    """It waits for minutes, so it begins at once, beside what the others do."""
 
     @property
     def alone(self) -> bool:

@@ -18,7 +18,10 @@ from at_core.errors import AtError
 from at_session.rehearsal.endpoint import Endpoint
 
 JOBS = 3
-"""Lanes of one CLI at once. More only wait for the processor on two cores, and one CLI takes up to 0.8 GB."""
+"""Lanes of one CLI at once. More only wait for the processor on two cores, and one CLI takes up to 0.8 GB.
+
+Cases that mostly wait have lanes of their own beside them.
+"""
 
 Play = Callable[[Case, Site], str]
 
@@ -40,17 +43,11 @@ class Table:
 
     def cells(self) -> Generator[Played, None, None]:
         """Play all; the order is that of their ends."""
-        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
-        for case in sorted(self.cases, key=lambda case: (not case.long, not case.alone)):
-            waiting.put(case)
         played: queue.SimpleQueue[Played] = queue.SimpleQueue()
         with Endpoint() as endpoint:
-            count = min(self.jobs, len(self.cases))
             threads = [
-                threading.Thread(
-                    target=self._worker, args=(endpoint, waiting, played), name=f"worker-{number}"
-                )
-                for number in range(count)
+                threading.Thread(target=self._worker, args=(endpoint, lane, played), name=f"worker-{number}")
+                for number, lane in enumerate(self._lanes())
             ]
             for thread in threads:
                 thread.start()
@@ -61,6 +58,13 @@ class Table:
                 self.given_up.set()
                 for thread in threads:
                     thread.join()
+
+    def _lanes(self) -> list[queue.SimpleQueue[Case]]:
+        """The queue of each worker: most take from the same one, a case that mostly waits has a worker of its own."""
+        waiting = [case for case in self.cases if case.long] if self.jobs > 1 else []
+        busy = sorted((case for case in self.cases if case not in waiting), key=lambda case: not case.alone)
+        common = _queue_of(busy)
+        return [_queue_of([case]) for case in waiting] + [common] * min(self.jobs, len(busy))
 
     def _worker(
         self,
@@ -127,6 +131,13 @@ class Table:
 
     def _told(self, case: Case, verdict: CaseResult, fact: str, began: float) -> Played:
         return Played(self.installed.cli, case.name, verdict, round(monotonic() - began, 1), fact)
+
+
+def _queue_of(cases: Sequence[Case]) -> queue.SimpleQueue[Case]:
+    filled: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in cases:
+        filled.put(case)
+    return filled
 
 
 def plainly(case: Case, site: Site) -> str:

@@ -16,6 +16,8 @@ LONGEST_RETRY_SECONDS = 60.0
 """A retry that is further away is the end of a limit: the CLI would sleep on it, for days if it must."""
 MOST_RETRIES = 6
 """So many times is a rate limit waited for (2 + 4 + 8 + 16 + 30 s); the CLI itself would never stop."""
+MOST_CUTS = 10
+"""So many answers in a row may be cut: each is asked again within a second, and paid for."""
 
 _LIMIT = re.compile(r"rate.?limit|too many requests|usage limit|limit reached|throttl", re.IGNORECASE)
 _QUOTA = re.compile(

@@ -142,15 +142,27 @@ class OpenCodeTurns:
         return [Text(text)] if text else []
 
     def _step_ended(self, turn: dict[str, Any], part: Object) -> Events:
-        """An answer that was cut has no reason for its end and no figures; the CLI asks again, without end if need be."""
+        """An answer that was cut has no reason for its end and no figures; the CLI itself would ask again without end."""
         used = object_of(part.get("tokens"))
         if part.get("reason") != "unknown" or count_of(used.get("input")) or count_of(used.get("output")):
+            turn.pop("cuts", None)
             return []
-        if turn.get("cut") == part.get("messageID"):
+        if turn.get("cut") == part.get("messageID") or turn.get("given_up"):
             return []
         turn.update(cut=part.get("messageID"), cuts=count_of(turn.get("cuts")) + 1)
         turn["retrying"] = self._values.get("session")
-        return [Retrying(FailureKind.CONNECTION, turn["cuts"], None, "the answer was cut before its end")]
+        retrying = Retrying(FailureKind.CONNECTION, turn["cuts"], None, "the answer was cut before its end")
+        if turn["cuts"] < opencode_errors.MOST_CUTS:
+            return [retrying]
+        return [
+            retrying,
+            self._give_up(turn, FailureKind.CONNECTION, f"{turn['cuts']} answers in a row were cut"),
+        ]
+
+    def _give_up(self, turn: dict[str, Any], kind: FailureKind, message: str) -> Write:
+        """The abort of a turn that the CLI would go on with in vain. The turn ends when the session is idle."""
+        turn["given_up"] = {"kind": kind.value, "message": message}
+        return api_call(f"give-up:{turn['prompt']}", "POST", self.at("abort"))
 
     def _tool(self, turn: dict[str, Any], call: str, tool: str, part: Object) -> Events:
         state, open_calls = object_of(part.get("state")), turn.setdefault("calls", [])
@@ -217,17 +229,16 @@ class OpenCodeTurns:
         retry = opencode_errors.retrying(status, at)
         # A later call of the same turn may be at the same attempt again.
         which = [session, retry.attempt, status.get("next")]
-        if turn.get("limit") is not None or turn.get("retry") == which:
+        if turn.get("given_up") or turn.get("retry") == which:
             return []
         turn["retry"] = which
         if not opencode_errors.is_limit(retry):
             turn["retrying"] = session
             return [retry]
         # The CLI would sleep until then, with the turn open and half a gigabyte in use.
-        turn["limit"] = retry.message
+        abort = self._give_up(turn, FailureKind.LIMIT, retry.message)
         far = (retry.delay_seconds or 0.0) > opencode_errors.LONGEST_RETRY_SECONDS
         reset_at = rfc3339(status.get("next")) if far else None
-        abort = api_call(f"limit:{turn['prompt']}", "POST", self.at("abort"))
         return [Limited(retry.message, reset_at), abort]
 
     def _answered(self, session: str, part: Object) -> Events:
@@ -254,7 +265,7 @@ class OpenCodeTurns:
         end = _ended(turn, interrupted=bool(self._values.pop("interrupted", False)))
         if end.failure is FailureKind.LOGIN:
             events.append(LoginRefused(end.error or "", LOGIN_HINT))
-        if end.failure is FailureKind.LIMIT and turn.get("limit") is None:
+        if end.failure is FailureKind.LIMIT and not turn.get("given_up"):
             events.append(Limited(end.error or "", None))
         return [*events, *opencode_usage.told(self.state), end, *self.next_prompt()]
 
@@ -263,8 +274,9 @@ def _ended(turn: dict[str, Any], *, interrupted: bool) -> TurnEnded:
     error: Object = object_of(turn.get("error"))
     said, denied = text_of(turn.get("text")), tuple(turn.get("denied", []))
     prompt: str = turn["prompt"]
-    if turn.get("limit") is not None:
-        return TurnEnded(TurnOutcome.FAILED, prompt, said, FailureKind.LIMIT, turn["limit"], denied)
+    if given_up := object_of(turn.get("given_up")):
+        kind, message = FailureKind(given_up["kind"]), given_up["message"]
+        return TurnEnded(TurnOutcome.FAILED, prompt, said, kind, message, denied)
     if interrupted or error.get("name") == opencode_errors.ABORTED:
         return TurnEnded(TurnOutcome.INTERRUPTED, prompt, said, denied=denied)
     if error:

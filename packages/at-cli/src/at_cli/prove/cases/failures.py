@@ -205,7 +205,7 @@ CASES = (
     Case("401", "a refused login", login),
     Case("connection-cut", "the connection is cut once", dropped),
     Case("cut-mid-stream", "the stream is cut in mid-answer", cut),
-    Case("cut-for-ever", "every answer is cut: fails with the error", cut_for_ever, long=True),
+    Case("cut-for-ever", "every answer is cut: fails with the error", cut_for_ever),
     Case("recovers-and-works", "after an error it is seen to work again", recovers),
     Case("context-overflow", "the context overflows", context),
     Case("unavailable-tool", "a tool is not there", unavailable_tool),

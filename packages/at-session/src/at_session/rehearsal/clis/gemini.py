@@ -67,7 +67,7 @@ class GeminiRehearsal:
 
         The quota per day of an API key (`GenerateRequestsPerDayPerProjectPerModel-FreeTier`) tells nothing of its end.
         """
-        left = max(0, reset_at - round(time.time()))
+        left = max(0, reset_at - int(time.time()))
         span = f"{left // 3600}h{left // 60 % 60}m{left % 60}s"
         said = f"You have exhausted your capacity on this model. Your quota will reset after {span}."
         return Refuse(429, "RESOURCE_EXHAUSTED", said)

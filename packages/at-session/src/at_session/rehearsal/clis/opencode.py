@@ -43,7 +43,14 @@ class OpenCodeRehearsal:
             "provider": {"rehearsal": provider},
         }
         (settings / "opencode.json").write_text(json.dumps(config), encoding="utf-8")
-        return {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"}
+        # The catalogue of all models is a few megabytes that each start would read for nothing.
+        catalogue = settings / "models.json"
+        catalogue.write_text("{}", encoding="utf-8")
+        return {
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_MODELS_PATH": str(catalogue),
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        }
 
     def subscribed(self) -> Mapping[str, str]:
         """Nothing to add: what it tells of a limit does not depend on the login."""
@@ -81,7 +88,7 @@ class OpenCodeRehearsal:
         if not reset_at:
             told = "You exceeded your current quota, please check your plan and billing details."
             return Refuse(429, "insufficient_quota:insufficient_quota", told)
-        left = max(0, reset_at - round(time.time()))
+        left = max(0, reset_at - int(time.time()))
         return Refuse(
             429, "requests:rate_limit_exceeded", "Rate limit reached for requests.", retry_after=left
         )
