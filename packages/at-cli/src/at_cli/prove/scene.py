@@ -177,6 +177,14 @@ class Scene:
             must(word.lower() in reason.lower(), f"the reason does not say {word!r}: {reason}")
         return reason
 
+    def usage(self, bead: str) -> Document:
+        """The usage of a settled bead, with its cost: the price list is asked beside the work. Raises Failed."""
+        for document in self._looks(bead):
+            usage: Document = document["usage"]
+            if document["settled"] and usage["cost_usd"] is not None:
+                return usage
+        raise Failed(f"no cost after {self.patience:.0f} s: {_state(self.show(bead))}")
+
     def event(self, bead: str, kind: str, count: int = 1) -> Document:
         """The `count`-th event of a kind about the bead. Raises Failed."""
         for document in self._looks(bead):

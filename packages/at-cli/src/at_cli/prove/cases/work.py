@@ -71,16 +71,15 @@ def usage_exact(scene: Scene) -> str:
     scene.settled(bead)
     again = scene.script(scene.write("again\n"), DONE)
     scene.call("send_back", bead=bead, text=f"And once more. {again}")
-    usage = scene.settled(bead)["usage"]
+    usage = scene.usage(bead)
     sent = scene.sent()
     told = (usage["input_tokens"], usage["cached_tokens"], usage["output_tokens"])
     meant = (sent.given + sent.cache_written, sent.cached, sent.output)
     must(told == meant, f"told {told} and the model sent {meant} (input, cache reads, output)")
     cost = usage["cost_usd"]
-    must(cost is None or cost > 0, f"it told a price of {cost} USD for these tokens")
+    must(cost > 0, f"it told a price of {cost} USD for these tokens")
     about = "~" if usage["cost_estimated"] else ""
-    priced = "no price" if cost is None else f"{about}{cost:.4f} USD"
-    return f"{told[0]} in, {told[1]} cached, {told[2]} out, as the model sent them; {priced}"
+    return f"{told[0]} in, {told[1]} cached, {told[2]} out, as the model sent them; {about}{cost:.4f} USD"
 
 
 CASES = (
