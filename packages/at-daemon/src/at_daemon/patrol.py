@@ -15,8 +15,8 @@ import anyio
 from at_core.store import Tx, local_day_start
 from at_core.types import Agent, BeadStatus, KpiSnapshot
 from at_core.vocabulary import AgentFact, BeadFact
-from at_daemon.ledger import Change
-from at_daemon.parts import Parts
+from at_daemon.clock import Clock
+from at_daemon.ledger import Change, Ledger
 from at_daemon.vitals import cpu_ticks
 
 
@@ -39,20 +39,24 @@ class Patrol:
     only real work is: a CLI that waits for a model uses a little all the time.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._ticks: dict[str, int] = {}
         self._beat = 0.0
         self._counts: tuple[object, ...] = ()
 
+    @property
+    def _clock(self) -> Clock:
+        return self._ledger.worlds.clock
+
     async def heartbeat(self) -> None:
         """An agent at work whose processes used CPU time since the last beat has given a sign of life."""
-        working = await self._parts.ledger.read(_working)
+        working = await self._ledger.read(_working)
         if not working:
             self._ticks.clear()
             return
         ticks = await anyio.to_thread.run_sync(cpu_ticks, [each.pid for each in working])
-        beat = self._parts.awake_seconds()
+        beat = self._clock.awake().seconds
         busy = (beat - self._beat) * BUSY_SHARE * TICKS_PER_SECOND
         lively = [
             (each.agent, each.session)
@@ -61,24 +65,24 @@ class Patrol:
         ]
         self._ticks, self._beat = {each.session: ticks[each.pid] for each in working}, beat
         if lively:
-            await self._parts.ledger.record(lambda change: self._alive(change, lively))
+            await self._ledger.record(lambda change: self._alive(change, lively))
 
     async def round(self) -> None:
         """Look again at work, and at the targets of beads that wait for the person's checkout."""
-        if await self._parts.ledger.read(_anything_open):
-            await self._parts.ledger.record(look_again_at_waits)
+        if await self._ledger.read(_anything_open):
+            await self._ledger.record(look_again_at_waits)
 
     async def snapshot(self) -> None:
         """Keep the counts, if they are others than the last ones kept."""
-        now = self._parts.now()
-        snapshot = await self._parts.ledger.read(lambda tx: tx.kpi(now, local_day_start(now)))
+        now = self._clock.now()
+        snapshot = await self._ledger.read(lambda tx: tx.kpi(now, local_day_start(now)))
         counts = _counts(snapshot)
         if counts != self._counts:
             self._counts = counts
-            await self._parts.ledger.record(lambda change: change.tx.save_kpi(snapshot))
+            await self._ledger.record(lambda change: change.tx.save_kpi(snapshot))
 
     def _alive(self, change: Change, lively: list[tuple[Agent, str]]) -> None:
-        awake = self._parts.ledger.worlds.clock.awake()
+        awake = self._clock.awake()
         for agent, session in lively:
             sign = {"awake": awake.seconds, "boot": awake.boot, "session": session}
             change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "proc")

@@ -92,7 +92,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
     parts.news.tell(await ledger.read(lambda tx: tx.last_seq()))
     store.on_commit(parts.news.tell)
     acts: dict[IntentKind, Act] = {kind: functools.partial(act, parts) for kind, act in ACTS.items()}  # type: ignore[misc]
-    executor, wakeups, patrol = Executor(ledger, acts), Wakeups(ledger), Patrol(parts)
+    executor, wakeups, patrol = Executor(ledger, acts), Wakeups(ledger), Patrol(ledger)
     ledger.on_intents, ledger.on_wakes = executor.notify, wakeups.add
     async with anyio.create_task_group() as tasks:
         adopted = await sessions.adopt_all(tasks)
