@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +21,6 @@ from at_session.vocabulary import (
     Capabilities,
     Decision,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -42,8 +41,9 @@ from at_session.vocabulary import (
     Write,
 )
 
+from .replay import json_values, of, restored
+
 Events = list[DriverEvent | Write]
-Found = TypeVar("Found", bound=DriverEvent | Write)
 
 CAPABILITIES = Capabilities(
     chooses_session_id=False,
@@ -75,14 +75,6 @@ def request(**changes: object) -> LaunchRequest:
         "session_id": "s1",
     }
     return LaunchRequest(**{**plain, **changes})  # type: ignore[arg-type]
-
-
-def restored(driver: PlainDriver) -> PlainDriver:
-    return PlainDriver(DriverState(json.loads(json.dumps(driver.state.values))))
-
-
-def of(events: Events, kind: type[Found]) -> list[Found]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 def sent(write: Write) -> dict[str, Any]:
@@ -371,11 +363,6 @@ def test_instructions_come_before_the_first_prompt_only() -> None:
         dialogue.answer("session/prompt", {"stopReason": "end_turn"})
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 UPDATES = ["agent_message_chunk", "tool_call", "tool_call_update", "plan", "user_message_chunk"]
 updates = st.fixed_dictionaries(
     {"sessionUpdate": st.sampled_from(UPDATES)},

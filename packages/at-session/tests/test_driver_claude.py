@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +18,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
-    Decision,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -42,77 +39,43 @@ from at_session.vocabulary import (
     Write,
 )
 
-RECORDINGS = Path(__file__).with_name("recordings") / "claude-2.1.197"
-CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl"))
+from .replay import Act, Chunk, Recordings, Restart, json_values, of, perform, restored
+
+RECORDED = Recordings("claude-2.1.197")
 REPOSITORY = "/var/tmp/demo/repo"
 HOW = "run `claude` and type /login, or set ANTHROPIC_API_KEY"
 
 Events = list[DriverEvent]
-Found = TypeVar("Found", bound=DriverEvent)
-
-
-def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
-    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
-        yield next(iter(json.loads(line).items()))
-
-
-def restored(driver: ClaudeDriver) -> ClaudeDriver:
-    """The driver of a daemon that was killed and started again."""
-    return ClaudeDriver(DriverState(json.loads(json.dumps(driver.state.values))))
 
 
 def play(case: str, cuts: Iterable[int] = ()) -> Events:
     """A recording's events; at each cut, counted in bytes of the streams, the driver is stored and restored."""
     driver = ClaudeDriver()
-    waiting = sorted(set(cuts), reverse=True)
     events: Events = []
-    position = 0
-    for name, given_ in acts(case):
-        if isinstance(given_, list):
-            act(driver, name, given_)
-            continue
-        data = given_.encode() + b"\n"
-        while waiting and waiting[-1] < position + len(data):
-            size = max(0, waiting.pop() - position)
-            events += feed(driver, name, data[:size])
-            driver, data, position = restored(driver), data[size:], position + size
-        events += feed(driver, name, data)
-        position += len(data)
+    for step in RECORDED.steps(case, cuts):
+        match step:
+            case Act():
+                assert len(perform(driver, step)) == 1
+            case Chunk(stream, data):
+                events += feed(driver, stream, data)
+            case Restart():
+                driver = restored(driver)
     return events
-
-
-def act(driver: ClaudeDriver, name: str, arguments: list[str]) -> None:
-    match name:
-        case "prompt":
-            writes = driver.prompt(*arguments)
-        case "approve" | "deny":
-            writes = driver.decide(arguments[0], Decision(name == "approve", arguments[1]))
-        case _:
-            writes = driver.interrupt(*arguments)
-    assert len(writes) == 1
 
 
 def feed(driver: ClaudeDriver, stream: str, data: bytes) -> Events:
     return [event for event in driver.feed(stream, data) if not isinstance(event, Write)]
 
 
-def of(events: Events, kind: type[Found]) -> list[Found]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def size(case: str) -> int:
-    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
-
-
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_chunks_and_restored_states_change_no_event(data: st.DataObject, case: str) -> None:
-    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    cuts = data.draw(st.lists(st.integers(0, RECORDED.size(case)), max_size=30))
     assert play(case, cuts) == play(case)
 
 
 def test_a_state_survives_every_byte_boundary() -> None:
-    assert play("repeated", range(size("repeated"))) == play("repeated")
+    assert play("repeated", range(RECORDED.size("repeated"))) == play("repeated")
 
 
 def test_a_turn_with_a_write() -> None:
@@ -310,11 +273,6 @@ def test_a_line_of_ten_megabytes_is_read() -> None:
     assert [len(each.text) for each in of(events, Text)] == [10_000_000]
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 LINE_TYPES = [
     "system",
     "assistant",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,6 @@ from at_session.vocabulary import (
     CallAnswered,
     Decision,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -39,28 +36,18 @@ from at_session.vocabulary import (
     Write,
 )
 
-RECORDINGS = Path(__file__).with_name("recordings") / "codex-0.169.0"
-CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl") if not path.stem.endswith(".rollout"))
+from .replay import Act, Chunk, Found, Recordings, Restart, json_values, of, perform, restored
+
+RECORDED = Recordings("codex-0.169.0")
 REPOSITORY = "/var/tmp/demo-codex/repo"
 HOW = "run `codex login`, or set the key that its model provider reads"
 LOST = "01a204db-1130-7011-b699-29c08635506b"
 
 Events = list[DriverEvent]
-Found = TypeVar("Found", bound=DriverEvent)
-
-
-def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
-    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
-        yield next(iter(json.loads(line).items()))
-
-
-def restored(driver: CodexDriver) -> CodexDriver:
-    """The driver of a daemon that was killed and started again."""
-    return CodexDriver(DriverState(json.loads(json.dumps(driver.state.values))))
 
 
 def session_in(case: str) -> str:
-    lines = (json.loads(text) for name, text in acts(case) if name == "stdout" and isinstance(text, str))
+    lines = map(json.loads, RECORDED.lines(case))
     return next(str(line["result"]["thread"]["id"]) for line in lines if "thread" in line.get("result", {}))
 
 
@@ -94,19 +81,14 @@ class Played:
         self.driver = launched(case)
         self.events: Events = []
         self.written: list[str] = []
-        waiting = sorted(set(cuts), reverse=True)
-        position = 0
-        for name, given_ in acts(case):
-            if isinstance(given_, list):
-                self._act(name, given_)
-                continue
-            data = given_.encode() + b"\n"
-            while waiting and waiting[-1] < position + len(data):
-                size = max(0, waiting.pop() - position)
-                self._feed(name, data[:size])
-                self.driver, data, position = restored(self.driver), data[size:], position + size
-            self._feed(name, data)
-            position += len(data)
+        for step in RECORDED.steps(case, cuts):
+            match step:
+                case Act():
+                    self.written += [write.id for write in perform(self.driver, step)]
+                case Chunk(stream, data):
+                    self._feed(stream, data)
+                case Restart():
+                    self.driver = restored(self.driver)
 
     def _feed(self, stream: str, data: bytes) -> None:
         for event in self.driver.feed(stream, data):
@@ -115,34 +97,20 @@ class Played:
             else:
                 self.events.append(event)
 
-    def _act(self, name: str, arguments: list[str]) -> None:
-        match name:
-            case "prompt":
-                writes = self.driver.prompt(*arguments)
-            case "approve" | "deny":
-                writes = self.driver.decide(arguments[0], Decision(name == "approve", arguments[1]))
-            case _:
-                writes = self.driver.interrupt(*arguments)
-        self.written += [write.id for write in writes]
-
     def of(self, kind: type[Found]) -> list[Found]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-def size(case: str) -> int:
-    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
+        return of(self.events, kind)
 
 
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_chunks_and_restored_states_change_nothing(data: st.DataObject, case: str) -> None:
-    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    cuts = data.draw(st.lists(st.integers(0, RECORDED.size(case)), max_size=30))
     torn, whole = Played(case, cuts), Played(case)
     assert (torn.events, torn.written) == (whole.events, whole.written)
 
 
 def test_a_state_survives_every_byte_boundary() -> None:
-    assert Played("lost", range(size("lost"))).events == Played("lost").events
+    assert Played("lost", range(RECORDED.size("lost"))).events == Played("lost").events
 
 
 def test_two_turns_with_a_write() -> None:
@@ -339,7 +307,7 @@ def test_only_an_unknown_thread_is_given_up_for_another(error: str, lost: bool) 
 
 def test_an_interrupt_before_the_turn_has_begun_is_given_in_time() -> None:
     driver = launched()
-    lines = [text for name, text in acts("write") if name == "stdout" and isinstance(text, str)]
+    lines = RECORDED.lines("write")
     begin = next(index for index, line in enumerate(lines) if '"turn/started"' in line)
     driver.prompt("m1", "Hello")
     for line in lines[:begin]:
@@ -385,11 +353,6 @@ def test_a_line_that_is_not_of_the_protocol_is_a_fact(line: bytes) -> None:
     assert [type(event) for event in events] == [Unparsed]
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 METHODS = [
     *("turn/started", "turn/completed", "item/started", "item/completed", "error", "serverRequest/resolved"),
     *("thread/tokenUsage/updated", "account/rateLimits/updated", "configWarning"),
@@ -456,9 +419,9 @@ def test_no_shape_of_a_line_breaks_the_driver(given_: list[dict[str, object]]) -
 
 
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_lines_in_any_order_and_number_break_nothing(data: st.DataObject, case: str) -> None:
-    recorded = [text for name, text in acts(case) if name == "stdout" and isinstance(text, str)]
+    recorded = RECORDED.lines(case)
     driver = launched()
     driver.prompt("m1", "Hello")
     for line in data.draw(st.lists(st.sampled_from(recorded), max_size=30)):

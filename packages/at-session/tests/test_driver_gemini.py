@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +16,7 @@ from at_session.vocabulary import (
     AskKind,
     AskOpened,
     CallAnswered,
-    Decision,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -39,14 +35,14 @@ from at_session.vocabulary import (
     Write,
 )
 
-RECORDINGS = Path(__file__).with_name("recordings") / "gemini-0.61.0"
-CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl"))
+from .replay import Act, Chunk, Recordings, Restart, of, perform, restored
+
+RECORDED = Recordings("gemini-0.61.0")
 REPOSITORY = "/var/tmp/demo/repo"
 LOST = "3f0c1d2e-0000-4000-8000-000000000001"
 HOW = "set GEMINI_API_KEY, or run `gemini` and log in"
 
 Events = list[DriverEvent | Write]
-Found = TypeVar("Found", bound=DriverEvent | Write)
 
 
 def request(**changes: object) -> LaunchRequest:
@@ -61,68 +57,45 @@ def request(**changes: object) -> LaunchRequest:
     return LaunchRequest(**{**plain, **changes})  # type: ignore[arg-type]
 
 
-def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
-    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
-        yield next(iter(json.loads(line).items()))
-
-
-def restored(driver: GeminiDriver) -> GeminiDriver:
-    """The driver of a daemon that was killed and started again."""
-    return GeminiDriver(DriverState(json.loads(json.dumps(driver.state.values))))
-
-
 def play(case: str, cuts: Iterable[int] = ()) -> Events:
     """A recording's events; at each cut, counted in bytes of the streams, the driver is stored and restored."""
     driver = GeminiDriver()
     if case == "resumed":
         driver.state.values["accepted"] = ["m1"]
-    waiting = sorted(set(cuts), reverse=True)
     events: Events = []
-    position = 0
-    for name, given_ in acts(case):
-        if isinstance(given_, list):
-            act(driver, name, given_)
-            continue
-        data = given_.encode() + b"\n"
-        while waiting and waiting[-1] < position + len(data):
-            size = max(0, waiting.pop() - position)
-            events += driver.feed(name, data[:size])
-            driver, data, position = restored(driver), data[size:], position + size
-        events += driver.feed(name, data)
-        position += len(data)
+    for step in RECORDED.steps(case, cuts):
+        match step:
+            case Act():
+                act(driver, step)
+            case Chunk(stream, data):
+                events += driver.feed(stream, data)
+            case Restart():
+                driver = restored(driver)
     return events
 
 
-def act(driver: GeminiDriver, name: str, arguments: list[str]) -> None:
-    match name:
-        case "launch":
-            driver.launch(request(session_id=arguments[0] or "unused", resume=bool(arguments[0])))
-            driver.open()
-        case "prompt":
-            driver.prompt(*arguments)
-        case "approve" | "deny":
-            assert len(driver.decide(arguments[0], Decision(name == "approve", arguments[1]))) == 1
-        case _:
-            assert driver.interrupt(*arguments)
-
-
-def of(events: Events, kind: type[Found]) -> list[Found]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def size(case: str) -> int:
-    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
+def act(driver: GeminiDriver, step: Act) -> None:
+    if step.name == "launch":
+        (session,) = step.arguments
+        driver.launch(request(session_id=session or "unused", resume=bool(session)))
+        driver.open()
+        return
+    writes = perform(driver, step)
+    if step.name in ("approve", "deny"):
+        assert len(writes) == 1
+    elif step.name == "interrupt":
+        assert writes
 
 
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_chunks_and_restored_states_change_no_event(data: st.DataObject, case: str) -> None:
-    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    cuts = data.draw(st.lists(st.integers(0, RECORDED.size(case)), max_size=30))
     assert play(case, cuts) == play(case)
 
 
 def test_a_state_survives_every_byte_boundary() -> None:
-    assert play("no-login", range(size("no-login"))) == play("no-login")
+    assert play("no-login", range(RECORDED.size("no-login"))) == play("no-login")
 
 
 def test_a_turn_with_a_write() -> None:
@@ -257,7 +230,7 @@ def test_a_lost_session_is_told_and_followed_by_another() -> None:
     assert [each.session_id == LOST for each in of(events, SessionStarted)] == [False]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case not in ("no-login", "lost")])
+@pytest.mark.parametrize("case", [case for case in RECORDED.cases if case not in ("no-login", "lost")])
 def test_what_the_cli_prints_again_at_its_end_is_no_news(case: str) -> None:
     told = [each.excerpt for each in of(play(case), Unparsed)]
     assert [each for each in told if not each.startswith(("[20", "Error handling request"))] == []

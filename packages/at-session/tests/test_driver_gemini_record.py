@@ -26,14 +26,11 @@ from at_session.vocabulary import (
     UsageReported,
 )
 
+from .replay import restored
+
 RECORDINGS = Path(__file__).with_name("recordings") / "gemini-0.61.0"
 REPOSITORY = "/var/tmp/demo/repo"
 LOST = "3f0c1d2e-0000-4000-8000-000000000001"
-
-
-def restored(driver: GeminiDriver) -> GeminiDriver:
-    """The driver of a daemon that was killed and started again."""
-    return GeminiDriver(DriverState(json.loads(json.dumps(driver.state.values))))
 
 
 def chats(home: Path) -> Path:

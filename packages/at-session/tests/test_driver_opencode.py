@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +19,6 @@ from at_session.vocabulary import (
     CallAnswered,
     Decision,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -39,14 +37,14 @@ from at_session.vocabulary import (
     Write,
 )
 
-RECORDINGS = Path(__file__).with_name("recordings") / "opencode-1.18.33"
-CASES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl"))
+from .replay import Act, Chunk, Recordings, Restart, json_values, of, perform, restored
+
+RECORDED = Recordings("opencode-1.18.33")
 REPOSITORY = "/var/tmp/demo/repo"
 RESUMED = {"repeated", "lost"}
 IN_ASK_MODE = {"edit"}
 
 Events = list[DriverEvent]
-Found = TypeVar("Found", bound=DriverEvent)
 
 
 def request(session: str | None = None, allow: Allow = Allow.EDITS) -> LaunchRequest:
@@ -56,15 +54,8 @@ def request(session: str | None = None, allow: Allow = Allow.EDITS) -> LaunchReq
     )
 
 
-def acts(case: str) -> Iterator[tuple[str, str | list[str]]]:
-    for line in (RECORDINGS / f"{case}.jsonl").read_text(encoding="utf-8").splitlines():
-        yield next(iter(json.loads(line).items()))
-
-
 def lines(case: str) -> list[bytes]:
-    return [
-        given_.encode() + b"\n" for name, given_ in acts(case) if name == "stdout" and isinstance(given_, str)
-    ]
+    return [line.encode() + b"\n" for line in RECORDED.lines(case)]
 
 
 def launched(case: str) -> OpenCodeDriver:
@@ -81,71 +72,32 @@ def _sessions(case: str) -> set[str]:
     return {f"ID: {each}." for each in found if isinstance(each, str)}
 
 
-def restored(driver: OpenCodeDriver) -> OpenCodeDriver:
-    """The driver of a daemon that was killed and started again."""
-    return OpenCodeDriver(DriverState(json.loads(json.dumps(driver.state.values))))
-
-
 def play(case: str, cuts: Iterable[int] = ()) -> tuple[Events, list[Write]]:
     """A recording's events and writes; at each cut, counted in bytes of the streams, the driver is stored and restored."""
     driver = launched(case)
-    waiting = sorted(set(cuts), reverse=True)
     events: Events = []
     writes: list[Write] = []
-
-    def take(stream: str, data: bytes) -> None:
-        for each in driver.feed(stream, data):
-            writes.append(each) if isinstance(each, Write) else events.append(each)
-
-    position = 0
-    for name, given_ in acts(case):
-        if isinstance(given_, list):
-            writes += act(driver, name, given_)
-            continue
-        data = given_.encode() + b"\n"
-        while waiting and waiting[-1] < position + len(data):
-            part = max(0, waiting.pop() - position)
-            take(name, data[:part])
-            driver, data, position = restored(driver), data[part:], position + part
-        take(name, data)
-        position += len(data)
+    for step in RECORDED.steps(case, cuts):
+        match step:
+            case Act():
+                writes += perform(driver, step)
+            case Chunk(stream, data):
+                for each in driver.feed(stream, data):
+                    writes.append(each) if isinstance(each, Write) else events.append(each)
+            case Restart():
+                driver = restored(driver)
     return events, writes
 
 
-def act(driver: OpenCodeDriver, name: str, arguments: list[str]) -> list[Write]:
-    match name:
-        case "prompt":
-            return driver.prompt(arguments[0], arguments[1])
-        case "approve" | "deny":
-            return driver.decide(arguments[0], Decision(name == "approve", arguments[1]))
-        case _:
-            return driver.interrupt(arguments[0])
-
-
-def of(events: Events, kind: type[Found]) -> list[Found]:
-    return [event for event in events if isinstance(event, kind)]
-
-
-def size(case: str) -> int:
-    return sum(len(given_.encode()) + 1 for _, given_ in acts(case) if isinstance(given_, str))
-
-
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_chunks_and_restored_states_change_no_event(data: st.DataObject, case: str) -> None:
-    cuts = data.draw(st.lists(st.integers(0, size(case)), max_size=30))
+    cuts = data.draw(st.lists(st.integers(0, RECORDED.size(case)), max_size=30))
     assert play(case, cuts) == play(case)
 
 
 def test_a_state_survives_every_byte_boundary() -> None:
-    assert play("lost", range(size("lost"))) == play("lost")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
+    assert play("lost", range(RECORDED.size("lost"))) == play("lost")
 
 
 def changed(value: Any, draw: st.DataObject) -> Any:
@@ -155,11 +107,11 @@ def changed(value: Any, draw: st.DataObject) -> Any:
         return {**value, name: changed(value[name], draw)}
     if isinstance(value, list) and value and draw.draw(st.integers(0, 9)):
         return [changed(value[0], draw), *value[1:]]
-    return draw.draw(JSON)
+    return draw.draw(json_values)
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), case=st.sampled_from(CASES))
+@given(data=st.data(), case=st.sampled_from(RECORDED.cases))
 def test_no_line_however_damaged_raises(data: st.DataObject, case: str) -> None:
     driver = launched(case)
     driver.prompt("m1", "Hello")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
 
 import pytest
 
@@ -14,7 +13,6 @@ from at_session.vocabulary import (
     AskOpened,
     CallAnswered,
     DriverEvent,
-    DriverState,
     FailureKind,
     LaunchRequest,
     Limited,
@@ -28,8 +26,7 @@ from at_session.vocabulary import (
     Write,
 )
 
-Events = list[DriverEvent]
-Found = TypeVar("Found", bound=DriverEvent)
+from .replay import of, restored
 
 
 def request(session: str | None = None, allow: Allow = Allow.EDITS) -> LaunchRequest:
@@ -37,15 +34,6 @@ def request(session: str | None = None, allow: Allow = Allow.EDITS) -> LaunchReq
     return LaunchRequest(
         "agent-1", "opencode", (), "/repo", home, "/private", allow, None, session, session is not None
     )
-
-
-def restored(driver: OpenCodeDriver) -> OpenCodeDriver:
-    """The driver of a daemon that was killed and started again."""
-    return OpenCodeDriver(DriverState(json.loads(json.dumps(driver.state.values))))
-
-
-def of(events: Events, kind: type[Found]) -> list[Found]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 READY = b'{"serving":{"url":"http://127.0.0.1:4096","version":"1"}}\n{"id":"open:create","status":200,"body":{"id":"ses_1"}}\n'
@@ -147,7 +135,7 @@ def test_answers_that_are_cut_in_a_row_end_the_turn() -> None:
     lines = event("session.error", error=ended) + event("session.status", status={"type": "idle"})
     info = {"id": "msg_more", "role": "assistant", "time": {"completed": 2}, "error": ended}
     events = driver.feed("stdout", lines + event("message.updated", info=info) + IDLE)
-    (end,) = of(events, TurnEnded)
+    (end,) = (each for each in events if isinstance(each, TurnEnded))
     assert (end.outcome, end.failure) == (TurnOutcome.FAILED, FailureKind.CONNECTION)
     assert end.error == f"{MOST_CUTS} answers in a row were cut"
 
