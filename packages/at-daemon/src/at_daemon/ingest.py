@@ -226,6 +226,13 @@ class Intake:
         )
         self._put(AgentFact.RETRYING, None)
         self._put(AgentFact.TOOLS, None)
+        self._remember_trouble()
+
+    def _remember_trouble(self) -> None:
+        """Errors that go on at once in this turn count from the first one in the turns before."""
+        trouble_, awake = self.change.fact(self.agent.id, AgentFact.TROUBLE), self._at_awake()
+        if trouble_ and trouble_.get("boot") == awake["boot"]:
+            self._put(AgentFact.ERRORS, {"awake": trouble_["awake"], "until": awake["awake"]})
 
     def _turn_ended(self, event: seen.TurnEnded) -> None:
         message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)

@@ -162,8 +162,7 @@ def fail(desk: Desk, session: SessionRecord, kind: FailureKind) -> None:
 
 def end(desk: Desk, session: SessionRecord, turn: TurnEnded) -> None:
     """A turn about all that was said, from its begin to its end."""
-    awake = {"awake": desk.clock.awake().seconds, "boot": desk.clock.awake().boot, "session": session.id}
-    desk.do(lambda change: change.put(session.agent_id, AgentFact.SIGN_OF_LIFE, awake))
+    be_heard(desk, session)
     for message in desk.do(lambda change: change.tx.messages(bead_id=session.bead_id)):
         desk.do(partial(send, message))
     hear(desk, session, TurnStarted(), turn)
@@ -199,6 +198,26 @@ def test_what_lasts_longer_than_patience_is_not_gone_on_from(desk: Desk) -> None
     desk.clock.pass_time(Policy().api_patience_seconds)
     fail(desk, session, FailureKind.API)
     assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_patience_with_errors_goes_on_in_the_next_turn_until_something_is_answered(
+    desk: Desk, answered: bool
+) -> None:
+    bead, session = broken_off(desk)
+    began, error = desk.clock.awake().seconds, Retrying(FailureKind.API, 1, 60.0, "server_error (500)")
+    desk.clock.pass_time(Policy().trouble_backoff_seconds[0])
+    desk.do(lambda change: change.touch(bead.id))
+    for message in desk.do(lambda change: change.tx.messages(bead_id=bead.id)):
+        desk.do(partial(send, message))
+    be_heard(desk, session)
+    hear(desk, session, TurnStarted(), *([ToolStarted("c", "bash", "make")] if answered else []), error)
+    retrying = desk.do(lambda change: change.fact(session.agent_id, AgentFact.RETRYING))
+    assert retrying["awake"] == (desk.clock.awake().seconds if answered else began)
+    desk.clock.pass_time(began + Policy().api_patience_seconds - desk.clock.awake().seconds)
+    be_heard(desk, session)
+    hear(desk, session, error)
+    assert state(desk, bead)[0] is (BeadStatus.SLUNG if answered else BeadStatus.FAILED)
 
 
 @pytest.mark.parametrize("kind", [FailureKind.CONTEXT, FailureKind.LOGIN, FailureKind.OTHER])
@@ -305,14 +324,14 @@ def test_answers_that_break_off_again_and_again_are_errors_in_a_row(desk: Desk) 
     hear(desk, session, TurnStarted())
     cut = Retrying(FailureKind.CONNECTION, 1, None, "the answer was cut")
     for _ in range(30):
-        awake = {"awake": desk.clock.awake().seconds, "boot": "boot", "session": session.id}
-        desk.do(partial(put_sign, agent.id, awake))
+        be_heard(desk, session)
         hear(desk, session, Text("half a"), cut)
         desk.clock.pass_time(5.0)
         desk.do(lambda change: change.touch(bead.id))
     assert state(desk, bead)[0] is BeadStatus.FAILED
 
 
-def put_sign(agent: UUID, awake: dict[str, Any], change: Change) -> None:
-    """The agent was heard at this moment."""
-    change.put(agent, AgentFact.SIGN_OF_LIFE, awake)
+def be_heard(desk: Desk, session: SessionRecord) -> None:
+    """The agent gives a sign of life at this moment."""
+    awake = {"awake": desk.clock.awake().seconds, "boot": desk.clock.awake().boot, "session": session.id}
+    desk.do(lambda change: change.put(session.agent_id, AgentFact.SIGN_OF_LIFE, awake))
