@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from clis.conftest import Ground
-from clis.pipes import PipedAgent
+from clis.pipes import PipedAgent, plain_environment
 
 from at_session.drivers.codex import CodexDriver
 from at_session.rehearsal.clis.codex import CodexRehearsal
-from at_session.rehearsal.endpoint import Endpoint, Exchange
+from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import ToolUse, UseTools
-from at_session.vocabulary import Allow, DriverState, LaunchRequest, SessionStarted, UsageReported
+from at_session.vocabulary import Allow, DriverState, LaunchRequest, SessionStarted
 
 CODEX = CodexRehearsal()
 
@@ -51,13 +50,12 @@ class CodexStage:
         **extra: str,
     ) -> PipedAgent:
         """Start Codex; `before` is the state that the process before left."""
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.ground.home), "LANG": "C.UTF-8"}
         request = LaunchRequest(
             agent_id="agent-1",
             binary=self._binary,
             args=args,
             cwd=str(self.ground.repository),
-            env={**env, **self.settings, **extra},
+            env={**plain_environment(self.ground.home), **self.settings, **extra},
             private_dir=str(self.ground.private),
             allow=allow,
             model=model,
@@ -76,18 +74,6 @@ def shell(command: str) -> UseTools:
 def escalated(command: str) -> UseTools:
     """A command that asks to leave it."""
     return UseTools((CODEX.command(command),))
-
-
-def figures(endpoint: Endpoint, exchanges: list[Exchange]) -> tuple[int, int, int]:
-    """Input, cached and output tokens that the endpoint sent. What was written to the cache is input."""
-    sent = endpoint.sent(exchanges)
-    return sent.given + sent.cache_written, sent.cached, sent.output
-
-
-def reported(event: UsageReported) -> tuple[int, int, int]:
-    """The same figures as an event tells them."""
-    usage = event.usage
-    return usage.input_tokens, usage.cached_tokens, usage.output_tokens
 
 
 def session_of(agent: PipedAgent) -> str:

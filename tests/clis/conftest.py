@@ -7,16 +7,14 @@ process. Where that is impossible the tests are skipped with the reason; under C
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clis.install import CannotInstall, cache, installed
+from clis.install import CannotInstall, installed, new_home
 
 from at_session.rehearsal.clis import CLIS
 from at_session.rehearsal.endpoint import Endpoint
@@ -35,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Ground:
-    """A home and a repository of one test's own, outside the system's temp folder."""
+    """A home and a repository of one test's own."""
 
     home: Path
     repository: Path
@@ -45,6 +43,15 @@ class Ground:
         """Run git in the repository and give its output."""
         command = ["git", "-C", str(self.repository), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def make_ground(folder: Path) -> Ground:
+    """An empty home and an empty repository below a folder."""
+    made = Ground(folder / "home", folder / "repo", folder / "private")
+    for each in (made.home, made.repository, made.private):
+        each.mkdir()
+    made.git("init", "-q", "-b", "main")
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +70,9 @@ def commands() -> Path:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    """Removed after the test."""
-    homes = cache() / "homes"
-    homes.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=homes))
-    made = Ground(folder / "home", folder / "repo", folder / "private")
-    for each in (made.home, made.repository, made.private):
-        each.mkdir()
-    made.git("init", "-q", "-b", "main")
-    yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    """Outside the system's temp folder; removed after the test."""
+    with new_home() as folder:
+        yield make_ground(folder)
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from clis.conftest import Ground
-from clis.pipes import PipedAgent
+from clis.pipes import PipedAgent, plain_environment
 
 from at_session.drivers.gemini import GeminiDriver
 from at_session.rehearsal.clis.gemini import GeminiRehearsal
-from at_session.rehearsal.endpoint import Endpoint, Exchange
+from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import UseTools
 from at_session.vocabulary import (
     Allow,
@@ -28,8 +27,6 @@ VERSION = "0.61.0"
 INSTRUCTIONS = "Commit what you made."
 CLI = GeminiRehearsal()
 
-Figures = tuple[int, int, int]
-
 
 class GeminiStage:
     """An endpoint and a ground; agents start on them."""
@@ -40,9 +37,7 @@ class GeminiStage:
         self._binary = str(commands / "gemini")
         self._stack = stack
         self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(ground.home),
-            "LANG": "C.UTF-8",
+            **plain_environment(ground.home),
             **CLI.settle(ground.home, ground.repository, endpoint.url),
         }
 
@@ -97,13 +92,3 @@ def session_of(agent: PipedAgent) -> str:
 def shell(command: str) -> UseTools:
     """One response with a shell command."""
     return UseTools((CLI.command(command),))
-
-
-def counted(usage: Usage) -> Figures:
-    return usage.input_tokens, usage.cached_tokens, usage.output_tokens
-
-
-def figures(endpoint: Endpoint, exchanges: list[Exchange]) -> Figures:
-    """Input, cached and output tokens that the endpoint sent. What was written to the cache is input."""
-    sent = endpoint.sent(exchanges)
-    return sent.given + sent.cache_written, sent.cached, sent.output

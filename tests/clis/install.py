@@ -11,6 +11,9 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -25,6 +28,18 @@ def cache() -> Path:
     """Where the suite keeps what it installs and the homes of its CLIs; never below the system's temp folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "auto-tundra-tests"
+
+
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """A folder for the home and the repository of a test, gone at the end."""
+    homes = cache() / "homes"
+    homes.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=homes))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def installed() -> Path:

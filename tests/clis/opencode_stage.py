@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from clis.install import cache
-from clis.pipes import Found, PipedAgent
+from clis.figures import Figures
+from clis.install import new_home
+from clis.pipes import Found, PipedAgent, plain_environment
 
 from at_session.drivers.opencode import OpenCodeDriver
 from at_session.rehearsal.clis.opencode import OpenCodeRehearsal
-from at_session.rehearsal.endpoint import Endpoint, Exchange
+from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import UseTools
 from at_session.vocabulary import (
     Allow,
@@ -23,7 +21,6 @@ from at_session.vocabulary import (
     DriverState,
     LaunchRequest,
     TurnEnded,
-    UsageReported,
 )
 
 VERSION = "1.18.33"
@@ -45,9 +42,7 @@ class OpenCodeStage:
         self._stack = stack
         self._prompts = 0
         self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
+            **plain_environment(self.home),
             **CLI.settle(self.home, self.repository, endpoint.url),
         }
 
@@ -111,30 +106,12 @@ def bash(command: str) -> UseTools:
     return UseTools((CLI.command(command),))
 
 
-def figures(endpoint: Endpoint, exchanges: list[Exchange]) -> tuple[int, int, int]:
-    """Input, cached and output tokens that the endpoint sent. What was written to the cache is input."""
-    sent = endpoint.sent(exchanges)
-    return sent.given + sent.cache_written, sent.cached, sent.output
-
-
-def cost(tokens: tuple[int, int, int]) -> float:
+def cost(tokens: Figures) -> float:
     """USD at the rehearsal's prices per million."""
     given, cached, output = tokens
     return (given * 1 + cached * 0.1 + output * 5) / 1e6
 
 
-def reported(events: list[UsageReported]) -> tuple[int, int, int]:
-    usages = [event.usage for event in events]
-    return (
-        sum(each.input_tokens for each in usages),
-        sum(each.cached_tokens for each in usages),
-        sum(each.output_tokens for each in usages),
-    )
-
-
 def made_stage(commands: Path, stack: ExitStack) -> OpenCodeStage:
-    homes = cache() / "homes"
-    homes.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=homes))
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder = stack.enter_context(new_home())
     return OpenCodeStage(commands, folder, stack.enter_context(Endpoint()), stack)

@@ -7,12 +7,18 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import IO, TypeVar
 
 from at_session.vocabulary import Decision, Driver, DriverEvent, LaunchRequest, Write
 
 Found = TypeVar("Found", bound=DriverEvent)
+
+
+def plain_environment(home: Path) -> dict[str, str]:
+    """What any CLI is given."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
 
 
 class PipedAgent:

@@ -1,29 +1,28 @@
 """Records the real Gemini CLI for the fast tests of at-session: `python -m clis.record_gemini FOLDER`.
 
-Run from `tests` with at-session installed. One file per case: a JSON object per line with one name, either a stream
-(`stdout`, `stderr`) with a line of it or an act of ours (`launch`, `prompt`, `approve`, `deny`, `interrupt`) with its
-arguments. `chat` files are the CLI's own record of the case's session.
+Run from `tests` with at-session installed; the files are those that `clis.recording` describes, and each begins with the
+launch. `chat` files are the CLI's own record of the case's session.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from clis.conftest import Ground
+from clis.conftest import make_ground
 from clis.gemini_stage import CLI, GeminiStage, session_of, shell
 from clis.install import cache, installed
 from clis.pipes import PipedAgent
+from clis.recording import decided, each_case, entries, save, stopped, through
 
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Cut, Reply, Say, Stream, UseTools
 from at_session.rehearsal.sealed import seal
-from at_session.vocabulary import Allow, AskOpened, SessionStarted, Text, TurnEnded, TurnStarted
+from at_session.vocabulary import Allow, AskOpened, SessionStarted, Text, TurnStarted
 
 GROUND = Path("/var/tmp/demo")
 RESET = 1_900_000_000
@@ -40,9 +39,7 @@ def prompted(stage: GeminiStage, *replies: Reply, allow: Allow = Allow.EDITS) ->
 
 
 def ended(stage: GeminiStage, *replies: Reply) -> PipedAgent:
-    agent = prompted(stage, *replies)
-    agent.wait_for(TurnEnded)
-    return agent
+    return through(prompted(stage, *replies))
 
 
 def write(stage: GeminiStage) -> PipedAgent:
@@ -53,16 +50,12 @@ def write(stage: GeminiStage) -> PipedAgent:
 
 def approved(stage: GeminiStage) -> PipedAgent:
     agent = prompted(stage, shell("git config demo.key 1"), Say("Configured."))
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=True)
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=True)
 
 
 def denied(stage: GeminiStage) -> PipedAgent:
     agent = prompted(stage, shell("make -k all; true"), Say("I could not."))
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=False, text="Not this one.")
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=False, text="Not this one.")
 
 
 def edit(stage: GeminiStage) -> PipedAgent:
@@ -70,25 +63,19 @@ def edit(stage: GeminiStage) -> PipedAgent:
     Path(path).write_text("one\ntwo\n", encoding="utf-8")
     edits = [UseTools(tools) for tools in CLI.edit(path, "two", "2")]
     agent = prompted(stage, *edits, Say("Edited."), allow=Allow.ASK)
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=True)
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=True)
 
 
 def interrupted(stage: GeminiStage) -> PipedAgent:
     agent = prompted(stage, Stream(30))
     agent.wait_for(TurnStarted)
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def withdrawn(stage: GeminiStage) -> PipedAgent:
     agent = prompted(stage, shell("make something"))
     agent.wait_for(AskOpened)
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def retried(stage: GeminiStage) -> PipedAgent:
@@ -107,8 +94,7 @@ def no_login(stage: GeminiStage) -> PipedAgent:
     del stage.env["GEMINI_API_KEY"]
     agent = stage.start()
     agent.prompt("m1", "Hello")
-    agent.wait_for(TurnEnded)
-    return agent
+    return through(agent)
 
 
 def context(stage: GeminiStage) -> PipedAgent:
@@ -126,8 +112,7 @@ def resumed(stage: GeminiStage) -> PipedAgent:
     agent.prompt("m1", "handed over again")
     agent.prompt("m2", stage.endpoint.script("second", Say("Two.")))
     agent.wait_for(Text)
-    agent.wait_for(TurnEnded)
-    return agent
+    return through(agent)
 
 
 def lost(stage: GeminiStage) -> PipedAgent:
@@ -142,47 +127,20 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def entries(agent: PipedAgent) -> list[str]:
-    """The record, one JSON text per line of it, without the place where the CLI is installed."""
-    place = str(cache())
-    found: list[str] = []
-    partial = {"stdout": b"", "stderr": b""}
-    for name, data in agent.recorded:
-        if isinstance(data, tuple):
-            found.append(json.dumps({name: data}))
-            continue
-        *lines, partial[name] = (partial[name] + data).split(b"\n")
-        found += [json.dumps({name: line.decode()}, ensure_ascii=False) for line in lines]
-    return [entry.replace(place, "/var/tmp/demo/installed") for entry in found]
-
-
-def record(case: Case, commands: Path, folder: Path) -> None:
-    shutil.rmtree(GROUND, ignore_errors=True)
-    ground = Ground(GROUND / "home", GROUND / "repo", GROUND / "private")
-    for each in (ground.home, ground.repository, ground.private):
-        each.mkdir(parents=True)
-    subprocess.run(["git", "init", "-q", str(ground.repository)], check=True)
-    name = case.__name__.replace("_", "-")
-    with Endpoint() as endpoint, ExitStack() as stack:
-        stage = GeminiStage(endpoint, ground, commands, stack)
-        agent = case(stage)
-        wanted = {"resumed": session_of(agent), "lost": LOST}.get(name, "")
-        acts = [json.dumps({"launch": [wanted]})]
-        agent.close()
-        (folder / f"{name}.jsonl").write_text("\n".join([*acts, *entries(agent)]) + "\n", encoding="utf-8")
-        if case in (write, denied):
-            (chat,) = ground.home.glob(f".gemini/tmp/*/chats/session-*-{session_of(agent)[:8]}.jsonl")
-            shutil.copyfile(chat, folder / f"{name}.chat")
-    print(name)
-
-
 def main(folder: Path) -> None:
     commands = installed()
     seal()
-    folder.mkdir(parents=True, exist_ok=True)
-    for case in CASES:
-        record(case, commands, folder)
-    shutil.rmtree(GROUND)
+    for name, case in each_case(CASES, GROUND):
+        ground = make_ground(GROUND)
+        with Endpoint() as endpoint, ExitStack() as stack:
+            agent = case(GeminiStage(endpoint, ground, commands, stack))
+            wanted = {"resumed": session_of(agent), "lost": LOST}.get(name, "")
+            agent.close()
+            found = [json.dumps({"launch": [wanted]}), *entries(agent)]
+            save(folder, name, [entry.replace(str(cache()), "/var/tmp/demo/installed") for entry in found])
+            if case in (write, denied):
+                (chat,) = ground.home.glob(f".gemini/tmp/*/chats/session-*-{session_of(agent)[:8]}.jsonl")
+                shutil.copyfile(chat, folder / f"{name}.chat")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Records the real OpenCode for the fast tests of at-session: `python -m clis.record_opencode FOLDER [CASE…]`.
 
-Run from `tests` with at-session installed. One file per case, in the form that `record_claude` describes. Events that
-say nothing about a session, such as the list of the CLI's plugins, are left out.
+Run from `tests` with at-session installed; the files are those that `clis.recording` describes. Events that say nothing
+about a session, such as the list of the CLI's plugins, are left out.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from pathlib import Path
 from clis.install import installed
 from clis.opencode_stage import CLI, OpenCodeStage, bash
 from clis.pipes import PipedAgent
-from clis.record_claude import entries
+from clis.recording import decided, each_case, entries, prompted_again, save, stopped, through
 
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, ToolUse, UseTools
@@ -28,7 +27,6 @@ from at_session.vocabulary import (
     Retrying,
     SessionLost,
     SessionStarted,
-    TurnEnded,
     TurnStarted,
 )
 
@@ -49,49 +47,37 @@ def prompted(stage: OpenCodeStage, *replies: Reply, allow: Allow = Allow.EDITS) 
 
 
 def ended(stage: OpenCodeStage, *replies: Reply) -> PipedAgent:
-    agent = prompted(stage, *replies)
-    agent.wait_for(TurnEnded)
-    return agent
+    return through(prompted(stage, *replies))
 
 
 def write(stage: OpenCodeStage) -> PipedAgent:
     tools = (CLI.write(stage.path("a.txt"), "a\n"), CLI.write(stage.path("b.txt"), "b\n"))
     agent = prompted(stage, UseTools(tools, "I write."), Say("Done."))
-    agent.prompt("m2", stage.endpoint.script("second", Say("Again.")))
-    agent.wait_for(TurnEnded, count=2)
-    return agent
+    return prompted_again(agent, stage.endpoint.script("second", Say("Again.")))
 
 
 def approved(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, bash("git config demo.key 1"), Say("Configured."))
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=True)
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=True)
 
 
 def denied(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, bash("make -k all; true"), Say("I could not."))
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=False, text="Not this one.")
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=False, text="Not this one.")
 
 
 def edit(stage: OpenCodeStage) -> PipedAgent:
     Path(stage.path("poem.txt")).write_text("one\ntwo\n", encoding="utf-8")
     steps = [UseTools(tools) for tools in CLI.edit(stage.path("poem.txt"), "two", "2")]
     agent = prompted(stage, *steps, Say("Edited."), allow=Allow.ASK)
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=True)
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=True)
 
 
 def question(stage: OpenCodeStage) -> PipedAgent:
     tool = CLI.question("Which colour?", ("Red", "Blue"))
     assert tool is not None
     agent = prompted(stage, UseTools((tool,)), Say("Blue it is."))
-    agent.decide(agent.wait_for(AskOpened).request_id, approve=True, text="2")
-    agent.wait_for(TurnEnded)
-    return agent
+    return decided(agent, approve=True, text="2")
 
 
 def inner(stage: OpenCodeStage) -> PipedAgent:
@@ -104,33 +90,25 @@ def interrupted(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, Stream(30))
     agent.wait_for(TurnStarted)
     stage.endpoint.wait_for(lambda: b"line 3" in agent.output(), 10)
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def withdrawn(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, bash("make something"))
     agent.wait_for(AskOpened)
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def silent(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, Hang())
     stage.endpoint.wait_for(lambda: bool(stage.endpoint.of("case")))
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def broken(stage: OpenCodeStage) -> PipedAgent:
     agent = prompted(stage, CLI.broken())
     agent.wait_for(Retrying)
-    agent.interrupt("i1")
-    agent.wait_for(TurnEnded)
-    return agent
+    return stopped(agent)
 
 
 def retried(stage: OpenCodeStage) -> PipedAgent:
@@ -152,9 +130,7 @@ def login(stage: OpenCodeStage) -> PipedAgent:
 def context(stage: OpenCodeStage) -> PipedAgent:
     # The first prompt of a session would be summarised itself, with the word that chooses the script.
     agent = ended(stage, Say("First."))
-    agent.prompt("m2", stage.endpoint.script("second", CLI.too_long(), Say("Shorter.")))
-    agent.wait_for(TurnEnded, count=2)
-    return agent
+    return prompted_again(agent, stage.endpoint.script("second", CLI.too_long(), Say("Shorter.")))
 
 
 def cut(stage: OpenCodeStage) -> PipedAgent:
@@ -168,8 +144,7 @@ def repeated(stage: OpenCodeStage) -> PipedAgent:
     agent.prompt("m1", "rehearse:case")
     agent.wait_for(PromptAccepted)
     agent.prompt("m2", stage.endpoint.script("after", Say("After.")))
-    agent.wait_for(TurnEnded)
-    return agent
+    return through(agent)
 
 
 def lost(stage: OpenCodeStage) -> PipedAgent:
@@ -192,21 +167,12 @@ CASES: tuple[Case, ...] = (
 def main(folder: Path, *names: str) -> None:
     commands = installed()
     seal()
-    folder.mkdir(parents=True, exist_ok=True)
-    for case in CASES:
-        name = case.__name__.replace("_", "-")
-        if names and name not in names:
-            continue
-        shutil.rmtree(GROUND, ignore_errors=True)
-        GROUND.mkdir(parents=True)
+    for name, case in each_case(CASES, GROUND, names):
         with Endpoint() as endpoint, ExitStack() as stack:
             agent = case(OpenCodeStage(commands, GROUND, endpoint, stack))
             agent.close()
             kept = [entry for entry in entries(agent) if not NOISE.search(entry.replace("\\", ""))]
-            shown = [re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4096", entry) for entry in kept]
-            (folder / f"{name}.jsonl").write_text("\n".join(shown) + "\n", encoding="utf-8")
-        print(name)
-    shutil.rmtree(GROUND)
+            save(folder, name, [re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4096", entry) for entry in kept])
 
 
 if __name__ == "__main__":

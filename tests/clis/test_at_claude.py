@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import os
-import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acceptance.product import Product, make_product
+from acceptance.product import Product, product_in
+from clis.claude_stage import CLAUDE, bash
 from clis.conftest import Ground
+from clis.figures import figures, shown
+from clis.kills import land_through_kills
 
 from at_session.rehearsal.endpoint import Endpoint
-from at_session.rehearsal.replies import Refuse, Say, Stream, ToolUse, UseTools
+from at_session.rehearsal.replies import Say, Stream, UseTools
 
 KILLS = 10
 
 
-def write(name: str, text: str = "hi\n") -> UseTools:
-    return UseTools((ToolUse("Write", {"file_path": name, "content": text}),), text="I write it.")
-
-
-def bash(command: str) -> UseTools:
-    return UseTools((ToolUse("Bash", {"command": command}),))
+def write(name: str) -> UseTools:
+    return UseTools((CLAUDE.write(name, "hi\n"),), text="I write it.")
 
 
 @pytest.fixture
 def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Product]:
     """A product whose `claude` is the real one, with the scripted model behind it."""
-    made = make_product(ground.home / "work")
-    made.env |= {
-        "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
-        "ANTHROPIC_BASE_URL": endpoint.url,
-        "ANTHROPIC_API_KEY": "sk-ant-rehearsal-0123456789",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    }
-    yield made
-    made.at("down")
-    assert made.processes() == []
+    with product_in(ground.home / "work") as made:
+        made.env |= {
+            "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
+            **CLAUDE.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
+        }
+        yield made
 
 
 def test_a_run_is_proved_then_landed_with_both_trailers_and_exact_tokens(
@@ -48,11 +41,8 @@ def test_a_run_is_proved_then_landed_with_both_trailers_and_exact_tokens(
     document = product.json("run", f"Please write. {marker}", "--cli", "claude", "--wait", "--timeout", "50")
     bead = document["bead"]
     assert (bead["status"], document["proved"]) == ("review", True)
-    sent = endpoint.sent(endpoint.exchanges())
-    usage = document["usage"]
-    assert usage["input_tokens"] == sent.given + sent.cache_written
-    assert (usage["cached_tokens"], usage["output_tokens"]) == (sent.cached, sent.output)
-    assert usage["cost_usd"] > 0
+    assert shown(document) == figures(endpoint, endpoint.exchanges())
+    assert document["usage"]["cost_usd"] > 0
     assert "+hi" in product.at("diff", bead["id"]).stdout
     landed = product.json("land", bead["id"])
     assert landed["bead"]["status"] == "done"
@@ -99,8 +89,7 @@ def test_no_change_fails_and_says_so(product: Product, endpoint: Endpoint) -> No
 def test_a_refused_login_fails_within_a_minute_and_says_how_to_log_in(
     product: Product, endpoint: Endpoint
 ) -> None:
-    refused = Refuse(401, "authentication_error", "invalid x-api-key")
-    marker = endpoint.script("login", *[refused] * 20)
+    marker = endpoint.script("login", *[CLAUDE.login_refused()] * 20)
     document = product.json("run", marker, "--cli", "claude", "--wait", "--timeout", "55", code=3)
     assert document["bead"]["status"] == "failed"
     assert "login" in document["reasons"][0] or "401" in document["reasons"][0]
@@ -111,21 +100,9 @@ def test_a_refused_login_fails_within_a_minute_and_says_how_to_log_in(
 def test_killed_ten_times_while_it_streams_and_while_it_waits_nothing_is_lost_or_repeated(
     product: Product, endpoint: Endpoint
 ) -> None:
-    dice = random.Random(7)
     marker = endpoint.script("long", write("a.txt"), bash("curl --version; echo made > b.txt"), Stream(6.0))
     bead = str(product.json("run", marker, "--cli", "claude", "--land")["bead"]["id"])
-    product.wait(bead, "ask.opened")
-    for _ in range(KILLS // 2):
-        product.kill_daemon()
-        assert product.at("up").code == 0
-        threading.Event().wait(dice.uniform(0.0, 0.2))
-    (ask,) = product.json("approvals")["approvals"]
-    product.json("approve", ask["id"])
-    for _ in range(KILLS // 2):
-        threading.Event().wait(dice.uniform(0.1, 0.5))
-        product.kill_daemon()
-        assert product.at("up").code == 0
-    product.wait(bead, "bead.landed")
+    land_through_kills(product, bead, KILLS)
     events = [event for event in product.json_lines("events") if event["bead_id"] == bead]
     kinds = [event["type"] for event in events]
     assert kinds.count("message.accepted") == 1

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import os
-import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acceptance.product import Product, make_product
+from acceptance.product import Product, product_in
+from clis.codex_stage import CODEX, escalated, shell
 from clis.conftest import Ground
+from clis.figures import figures, shown
+from clis.kills import land_through_kills
 
-from at_session.rehearsal.clis.codex import CodexRehearsal
 from at_session.rehearsal.endpoint import Endpoint
-from at_session.rehearsal.replies import Say, Stream, ToolUse, UseTools
+from at_session.rehearsal.replies import Say, Stream, UseTools
 
 KILLS = 10
-CODEX = CodexRehearsal()
 
 
 def write(name: str) -> UseTools:
     return UseTools((CODEX.write(name, "hi\n"),), text="I write it.")
 
 
-def shell(command: str) -> UseTools:
-    return UseTools((ToolUse("exec_command", {"cmd": command}),))
-
-
 @pytest.fixture
 def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Product]:
     """A product whose `codex` is the real one, with the scripted model behind it."""
-    made = make_product(ground.home / "work")
-    made.env |= {
-        "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
-        "TMPDIR": "/tmp",
-        **CODEX.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
-    }
-    yield made
-    made.at("down")
-    assert made.processes() == []
+    with product_in(ground.home / "work") as made:
+        made.env |= {
+            "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
+            "TMPDIR": "/tmp",
+            **CODEX.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
+        }
+        yield made
 
 
 def test_a_run_that_commits_by_itself_is_proved_then_landed_with_exact_tokens(
@@ -50,10 +43,7 @@ def test_a_run_that_commits_by_itself_is_proved_then_landed_with_exact_tokens(
     document = product.json("run", f"Please write. {marker}", "--cli", "codex", "--wait", "--timeout", "50")
     bead = document["bead"]
     assert (bead["status"], document["proved"]) == ("review", True)
-    sent = endpoint.sent(endpoint.exchanges())
-    usage = document["usage"]
-    assert usage["input_tokens"] == sent.given + sent.cache_written
-    assert (usage["cached_tokens"], usage["output_tokens"]) == (sent.cached, sent.output)
+    assert shown(document) == figures(endpoint, endpoint.exchanges())
     assert product.json("land", bead["id"])["bead"]["status"] == "done"
     assert (product.repo / "hello.txt").read_text() == "hi\n"
     assert "Say hi" in product.git("log", "--format=%s", "main")
@@ -65,7 +55,7 @@ def test_a_command_is_asked_for_exactly_and_the_decision_is_obeyed(
     product: Product, endpoint: Endpoint, verdict: str
 ) -> None:
     command = "curl --version; echo made > by-command.txt"
-    marker = endpoint.script("ask", write("a.txt"), UseTools((CODEX.command(command),)), Say("Done."))
+    marker = endpoint.script("ask", write("a.txt"), escalated(command), Say("Done."))
     bead = str(product.json("run", marker, "--cli", "codex")["bead"]["id"])
     product.wait(bead, "ask.opened")
     (ask,) = product.json("approvals")["approvals"]
@@ -115,22 +105,10 @@ def test_a_nudge_in_mid_turn_waits_for_a_turn_of_its_own(product: Product, endpo
 def test_killed_ten_times_while_it_streams_and_while_it_waits_nothing_is_lost_or_repeated(
     product: Product, endpoint: Endpoint
 ) -> None:
-    dice = random.Random(7)
-    ask = UseTools((CODEX.command("curl --version; echo made > b.txt"),))
+    ask = escalated("curl --version; echo made > b.txt")
     marker = endpoint.script("long", write("a.txt"), ask, Stream(6.0))
     bead = str(product.json("run", marker, "--cli", "codex", "--land")["bead"]["id"])
-    product.wait(bead, "ask.opened")
-    for _ in range(KILLS // 2):
-        product.kill_daemon()
-        assert product.at("up").code == 0
-        threading.Event().wait(dice.uniform(0.0, 0.2))
-    (opened,) = product.json("approvals")["approvals"]
-    product.json("approve", opened["id"])
-    for _ in range(KILLS // 2):
-        threading.Event().wait(dice.uniform(0.1, 0.5))
-        product.kill_daemon()
-        assert product.at("up").code == 0
-    product.wait(bead, "bead.landed")
+    land_through_kills(product, bead, KILLS)
     events = [event for event in product.json_lines("events") if event["bead_id"] == bead]
     kinds = [event["type"] for event in events]
     assert [kinds.count(each) for each in ("message.accepted", "turn.ended", "bead.landed")] == [1, 1, 1]

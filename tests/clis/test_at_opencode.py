@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import os
-import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from acceptance.product import Product, make_product
+from acceptance.product import Product, product_in
 from clis.conftest import Ground
+from clis.figures import figures, shown
+from clis.kills import land_through_kills
+from clis.opencode_stage import CLI, bash
 
-from at_session.rehearsal.clis.opencode import OpenCodeRehearsal
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Refuse, Say, Stream, UseTools
 
 KILLS = 6
-OPENCODE = OpenCodeRehearsal()
 
 
 def write(name: str) -> UseTools:
-    return UseTools((OPENCODE.write(name, "hi\n"),), text="I write it.")
+    return UseTools((CLI.write(name, "hi\n"),), text="I write it.")
 
 
 @pytest.fixture
 def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Product]:
     """A product whose `opencode` is the real one, with the scripted model behind it."""
-    made = make_product(ground.home / "work")
-    made.env |= {
-        "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
-        **OPENCODE.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
-    }
-    yield made
-    made.at("down")
-    assert made.processes() == []
+    with product_in(ground.home / "work") as made:
+        made.env |= {
+            "PATH": f"{commands}{os.pathsep}{made.env['PATH']}",
+            **CLI.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
+        }
+        yield made
 
 
 def test_a_run_is_proved_then_landed_with_exact_tokens(product: Product, endpoint: Endpoint) -> None:
@@ -44,11 +41,8 @@ def test_a_run_is_proved_then_landed_with_exact_tokens(product: Product, endpoin
     )
     bead = document["bead"]
     assert (bead["status"], document["proved"]) == ("review", True)
-    sent = endpoint.sent(endpoint.exchanges())
-    usage = document["usage"]
-    assert usage["input_tokens"] == sent.given + sent.cache_written
-    assert (usage["cached_tokens"], usage["output_tokens"]) == (sent.cached, sent.output)
-    assert usage["cost_usd"] > 0
+    assert shown(document) == figures(endpoint, endpoint.exchanges())
+    assert document["usage"]["cost_usd"] > 0
     assert product.json("land", bead["id"])["bead"]["status"] == "done"
     assert (product.repo / "hello.txt").read_text() == "hi\n"
     assert endpoint.deliveries("first") == 1
@@ -69,23 +63,11 @@ def test_a_limit_parks_the_bead_until_the_time_that_the_cli_gives(
 def test_killed_while_it_asks_and_while_it_streams_nothing_is_lost_or_repeated(
     product: Product, endpoint: Endpoint
 ) -> None:
-    dice = random.Random(7)
-    command = UseTools((OPENCODE.command("curl --version; echo made > b.txt"),))
-    marker = endpoint.script("long", write("a.txt"), command, Stream(6.0))
+    command = "curl --version; echo made > b.txt"
+    marker = endpoint.script("long", write("a.txt"), bash(command), Stream(6.0))
     bead = str(product.json("run", marker, "--cli", "opencode", "--land")["bead"]["id"])
-    product.wait(bead, "ask.opened")
-    for _ in range(KILLS // 2):
-        product.kill_daemon()
-        assert product.at("up").code == 0
-        threading.Event().wait(dice.uniform(0.0, 0.2))
-    (ask,) = product.json("approvals")["approvals"]
-    assert (ask["kind"], ask["what"]) == ("command", "curl --version; echo made > b.txt")
-    product.json("approve", ask["id"])
-    for _ in range(KILLS // 2):
-        threading.Event().wait(dice.uniform(0.1, 0.5))
-        product.kill_daemon()
-        assert product.at("up").code == 0
-    product.wait(bead, "bead.landed")
+    ask = land_through_kills(product, bead, KILLS)
+    assert (ask["kind"], ask["what"]) == ("command", command)
     kinds = [event["type"] for event in product.json_lines("events") if event["bead_id"] == bead]
     for kind in ("message.accepted", "turn.ended", "bead.landed"):
         assert kinds.count(kind) == 1, kind

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from clis.claude_stage import CLAUDE, ClaudeStage, bash
 from clis.conftest import Ground
+from clis.figures import figures, reported
 from clis.pipes import PipedAgent
 
-from at_session.drivers.claude import ClaudeDriver
 from at_session.drivers.claude_record import has_conversation
-from at_session.rehearsal.endpoint import Endpoint, Exchange
+from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Cut, Hang, Refuse, Reply, Say, Stream, ToolUse, UseTools
 from at_session.vocabulary import (
     Allow,
@@ -23,7 +25,6 @@ from at_session.vocabulary import (
     AskOpened,
     Decision,
     FailureKind,
-    LaunchRequest,
     Limited,
     LoginRefused,
     PromptAccepted,
@@ -40,74 +41,21 @@ from at_session.vocabulary import (
 
 Start = Callable[..., PipedAgent]
 
-SLOW_DOWN = Refuse(429, "rate_limit_error", "Slow down.", retry_after=1)
 RESET = 1_900_000_000
-QUOTA = Refuse(
-    429,
-    "rate_limit_error",
-    "This request would exceed your account's rate limit. Please try again later.",
-    retry_after=3600,
-    headers={
-        "anthropic-ratelimit-unified-status": "rejected",
-        "anthropic-ratelimit-unified-reset": str(RESET),
-        "anthropic-ratelimit-unified-representative-claim": "five_hour",
-    },
-)
-
-
-def bash(command: str) -> UseTools:
-    return UseTools((ToolUse("Bash", {"command": command}),))
 
 
 @pytest.fixture
 def start(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Start]:
     """Start Claude Code on the test's ground."""
-    running: list[PipedAgent] = []
-
-    def begin(session: str, allow: Allow = Allow.EDITS, **extra: str) -> PipedAgent:
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(ground.home),
-            "LANG": "C.UTF-8",
-            "ANTHROPIC_BASE_URL": endpoint.url,
-            "ANTHROPIC_API_KEY": "sk-ant-rehearsal-0123456789",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            **extra,
-        }
-        request = LaunchRequest(
-            agent_id="agent-1",
-            binary=str(commands / "claude"),
-            args=(),
-            cwd=str(ground.repository),
-            env=env,
-            private_dir=str(ground.private),
-            allow=allow,
-            session_id=session,
-        )
-        running.append(PipedAgent(ClaudeDriver(), request))
-        return running[-1]
-
-    yield begin
-    for agent in running:
-        agent.kill()
-
-
-def figures(endpoint: Endpoint, exchanges: list[Exchange]) -> tuple[int, int, int]:
-    """Input, cached and output tokens that the endpoint sent. What was written to the cache is input."""
-    sent = endpoint.sent(exchanges)
-    return sent.given + sent.cache_written, sent.cached, sent.output
-
-
-def reported(event: UsageReported) -> tuple[int, int, int]:
-    usage = event.usage
-    return usage.input_tokens, usage.cached_tokens, usage.output_tokens
+    with ExitStack() as stack:
+        yield ClaudeStage(endpoint, ground, commands, stack).start
 
 
 def test_a_write_under_edits_lands_and_its_usage_is_exact(
     start: Start, endpoint: Endpoint, ground: Ground
 ) -> None:
     path = ground.repository / "hello.txt"
-    write = UseTools((ToolUse("Write", {"file_path": str(path), "content": "hi\n"}),), text="I write it.")
+    write = UseTools((CLAUDE.write(str(path), "hi\n"),), text="I write it.")
     marker = endpoint.script("write", write, Say("Done."))
     session = str(uuid4())
     agent = start(session)
@@ -178,10 +126,9 @@ def test_a_denied_command_is_not_run_and_is_named(start: Start, endpoint: Endpoi
 def test_in_ask_mode_an_edit_asks_with_its_change(start: Start, endpoint: Endpoint, ground: Ground) -> None:
     path = ground.repository / "poem.txt"
     path.write_text("one\ntwo\n")
-    read = UseTools((ToolUse("Read", {"file_path": str(path)}),))
-    edit = UseTools((ToolUse("Edit", {"file_path": str(path), "old_string": "two", "new_string": "2"}),))
+    steps = [UseTools(tools) for tools in CLAUDE.edit(str(path), "two", "2")]
     agent = start(str(uuid4()), Allow.ASK)
-    agent.prompt("m1", endpoint.script("edit", read, edit, Say("Edited.")))
+    agent.prompt("m1", endpoint.script("edit", *steps, Say("Edited.")))
     ask = agent.wait_for(AskOpened)
     assert (ask.kind, ask.what) == (AskKind.EDIT, f"{path}\n-two\n+2")
     agent.decide(ask.request_id, approve=True)
@@ -236,7 +183,7 @@ def test_an_interrupt_withdraws_the_open_ask(start: Start, endpoint: Endpoint) -
 
 def test_a_short_rate_limit_is_retried_by_the_cli(start: Start, endpoint: Endpoint) -> None:
     agent = start(str(uuid4()))
-    agent.prompt("m1", endpoint.script("busy", SLOW_DOWN, SLOW_DOWN, Say("At last.")))
+    agent.prompt("m1", endpoint.script("busy", CLAUDE.slow_down(), CLAUDE.slow_down(), Say("At last.")))
     assert agent.wait_for(TurnEnded).text == "At last."
     assert [(each.kind, each.attempt) for each in agent.of(Retrying)] == [
         (FailureKind.LIMIT, 1),
@@ -247,9 +194,9 @@ def test_a_short_rate_limit_is_retried_by_the_cli(start: Start, endpoint: Endpoi
 
 
 def test_a_subscriptions_limit_tells_its_reset_time_each_time(start: Start, endpoint: Endpoint) -> None:
-    agent = start(str(uuid4()), ANTHROPIC_API_KEY="", CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat01-rehearsal")
+    agent = start(str(uuid4()), **CLAUDE.subscribed())
     for number in (1, 2):
-        agent.prompt(f"m{number}", endpoint.script(f"quota{number}", QUOTA))
+        agent.prompt(f"m{number}", endpoint.script(f"quota{number}", CLAUDE.quota(RESET)))
         end = agent.wait_for(TurnEnded, count=number)
         assert (end.outcome, end.failure) == (TurnOutcome.FAILED, FailureKind.LIMIT)
     assert [each.reset_at for each in agent.of(Limited)] == ["2030-03-17T17:46:40Z"] * 2
@@ -257,14 +204,14 @@ def test_a_subscriptions_limit_tells_its_reset_time_each_time(start: Start, endp
 
 def test_a_limit_of_an_api_key_has_no_reset_time(start: Start, endpoint: Endpoint) -> None:
     agent = start(str(uuid4()))
-    agent.prompt("m1", endpoint.script("quota", QUOTA))
+    agent.prompt("m1", endpoint.script("quota", CLAUDE.quota(RESET)))
     assert agent.wait_for(TurnEnded).failure is FailureKind.LIMIT
     assert [each.reset_at for each in agent.of(Limited)] == [None]
 
 
 def test_a_refused_login_is_told_at_the_first_refusal(start: Start, endpoint: Endpoint) -> None:
     agent = start(str(uuid4()))
-    agent.prompt("m1", endpoint.script("login", Refuse(401, "authentication_error", "invalid x-api-key")))
+    agent.prompt("m1", endpoint.script("login", CLAUDE.login_refused()))
     refused = agent.wait_for(LoginRefused)
     assert "/login" in refused.how
     agent.interrupt("i1")
@@ -290,7 +237,7 @@ def test_no_login_at_all_is_told(start: Start, endpoint: Endpoint) -> None:
         pytest.param(
             Refuse(400, "invalid_request_error", "no such thing"), FailureKind.API, id="bad-request"
         ),
-        pytest.param(Refuse(500, "api_error", "Internal server error"), FailureKind.API, id="server-error"),
+        pytest.param(CLAUDE.broken(), FailureKind.API, id="server-error"),
         pytest.param(Refuse(529, "overloaded_error", "Overloaded"), FailureKind.OVERLOADED, id="overloaded"),
         pytest.param(Cut("Half a sen", after_block=True), FailureKind.CONNECTION, id="cut"),
     ],
@@ -374,7 +321,7 @@ def test_prompts_that_wait_get_a_turn_each(start: Start, endpoint: Endpoint) -> 
 def test_after_a_kill_in_mid_turn_the_same_session_goes_on(
     start: Start, endpoint: Endpoint, ground: Ground
 ) -> None:
-    write = UseTools((ToolUse("Write", {"file_path": str(ground.repository / "a.txt"), "content": "a\n"}),))
+    write = UseTools((CLAUDE.write(str(ground.repository / "a.txt"), "a\n"),))
     session = str(uuid4())
     agent = start(session)
     agent.prompt("m1", f"First. {endpoint.script('first', write, Stream(30))}")

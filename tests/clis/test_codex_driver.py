@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clis.codex_stage import CODEX, CodexStage, escalated, figures, reported, shell
+from clis.codex_stage import CODEX, CodexStage, escalated, shell
 from clis.conftest import Ground
+from clis.figures import figures, reported
 
 from at_session.rehearsal.clis.codex import MODEL
 from at_session.rehearsal.endpoint import Endpoint

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clis.codex_stage import CODEX, CodexStage, escalated, figures, reported, shell
+from clis.codex_stage import CODEX, CodexStage, escalated, shell
 from clis.conftest import Ground
+from clis.figures import figures, reported, total
 
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Cut, Drop, Hang, Refuse, Reply, Say, Stall, Stream, UseTools
@@ -56,8 +57,7 @@ def test_an_interrupt_ends_the_turn_and_the_next_prompt_works(
     agent.prompt("m2", endpoint.script("next", Say("Here.")))
     assert agent.wait_for(TurnEnded, count=2).text == "Here."
     sent = [exchange for exchange in endpoint.exchanges() if isinstance(exchange.reply, Say | UseTools)]
-    total = [sum(each) for each in zip(*map(reported, agent.of(UsageReported)), strict=True)]
-    assert tuple(total) == figures(endpoint, sent)
+    assert total(agent.of(UsageReported)) == figures(endpoint, sent)
 
 
 def test_an_interrupt_withdraws_the_open_ask(start: CodexStage, endpoint: Endpoint) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from clis.codex_stage import CODEX, CodexStage, figures, reported, session_of, shell
+from clis.codex_stage import CODEX, CodexStage, session_of, shell
 from clis.conftest import Ground
+from clis.figures import figures, reported
 
 from at_session.drivers.codex import CodexDriver
 from at_session.rehearsal.endpoint import Endpoint

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from clis.conftest import Ground
-from clis.gemini_stage import CLI, INSTRUCTIONS, VERSION, GeminiStage, counted, figures, shell
+from clis.figures import counted, figures
+from clis.gemini_stage import CLI, INSTRUCTIONS, VERSION, GeminiStage, shell
 
 from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.replies import Cut, Drop, Hang, Refuse, Reply, Say, Stall, Stream, UseTools

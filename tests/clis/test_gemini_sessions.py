@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from clis.conftest import Ground
-from clis.gemini_stage import CLI, INSTRUCTIONS, GeminiStage, counted, figures, session_of, shell
+from clis.figures import counted, figures, total
+from clis.gemini_stage import CLI, INSTRUCTIONS, GeminiStage, session_of, shell
 from clis.pipes import PipedAgent
 
 from at_session.rehearsal.endpoint import Endpoint
@@ -96,7 +97,7 @@ def test_a_session_goes_on_in_a_new_process_within_the_same_minute(stage: Gemini
     assert sum(INSTRUCTIONS in text for text in seen) == 1
     reports = [event for event in stage.record(second) if isinstance(event, UsageReported)]
     sent = figures(stage.endpoint, stage.endpoint.exchanges()[1:])
-    assert tuple(map(sum, zip(*(counted(each.usage) for each in reports), strict=True))) == sent
+    assert total(reports) == sent
     second.close()
     third = stage.start(resume=session, state=second.driver.state)
     assert stage.turn(third, "m3", stage.endpoint.script("third", Say("Three."))).text == "Three."

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from clis.figures import figures, total
 from clis.opencode_stage import (
     CLI,
     INSTRUCTIONS,
@@ -15,9 +16,7 @@ from clis.opencode_stage import (
     Turn,
     bash,
     cost,
-    figures,
     made_stage,
-    reported,
 )
 from clis.pipes import PipedAgent
 
@@ -70,7 +69,7 @@ def test_a_write_lands_and_its_usage_and_cost_are_exact(shared: tuple[OpenCodeSt
     assert [each.ok for each in turn.of(ToolEnded)] == [True, True]
     sent = figures(stage.endpoint, stage.endpoint.of("write"))
     (usage,) = turn.of(UsageReported)
-    assert (reported([usage]), usage.usage.requests) == (sent, 2)
+    assert (total([usage]), usage.usage.requests) == (sent, 2)
     assert usage.usage.cost_usd == pytest.approx(cost(sent))
 
 
@@ -188,7 +187,7 @@ def test_what_passes_is_tried_again_by_the_cli(
     (retry,) = turn.of(Retrying)
     assert (retry.kind, retry.attempt) == (kind, 1)
     assert retry.delay_seconds is not None and 0.5 < retry.delay_seconds < 5
-    assert reported(turn.of(UsageReported)) == figures(stage.endpoint, stage.endpoint.of(name))
+    assert total(turn.of(UsageReported)) == figures(stage.endpoint, stage.endpoint.of(name))
 
 
 def test_a_server_error_is_tried_again_until_it_is_interrupted(
@@ -250,16 +249,14 @@ def test_a_conversation_that_is_too_long_is_summarised_and_counted(
     assert (end.outcome, end.text) == (TurnOutcome.COMPLETED, "Shorter.")
     summary = stage.endpoint.exchanges(auxiliary=True)[before:]
     assert len(summary) == 1
-    assert reported(turn.of(UsageReported)) == figures(
-        stage.endpoint, [*summary, *stage.endpoint.of("context")]
-    )
+    assert total(turn.of(UsageReported)) == figures(stage.endpoint, [*summary, *stage.endpoint.of("context")])
 
 
 def test_a_stream_that_is_cut_is_asked_for_again(shared: tuple[OpenCodeStage, PipedAgent]) -> None:
     stage, agent = shared
     turn = Turn(stage, agent, stage.endpoint.script("cut", Cut("Half a sen"), Say("A whole sentence.")))
     assert (turn.end().outcome, turn.end().text) == (TurnOutcome.COMPLETED, "A whole sentence.")
-    assert reported(turn.of(UsageReported)) == figures(stage.endpoint, stage.endpoint.of("cut")[1:])
+    assert total(turn.of(UsageReported)) == figures(stage.endpoint, stage.endpoint.of("cut")[1:])
 
 
 def test_an_answer_that_is_cut_after_its_end_is_whole_but_has_no_figures(
@@ -326,4 +323,4 @@ def test_usage_has_the_tokens_of_inner_agents_and_their_commands_ask(
     agent.decide(ask.request_id, approve=True)
     assert turn.end().text == "Done."
     spent = [*stage.endpoint.of("outer"), *stage.endpoint.of("inner")]
-    assert (len(spent), reported(turn.of(UsageReported))) == (4, figures(stage.endpoint, spent))
+    assert (len(spent), total(turn.of(UsageReported))) == (4, figures(stage.endpoint, spent))

@@ -10,14 +10,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from clis.figures import figures, total
 from clis.opencode_stage import (
     CLI,
     OpenCodeStage,
     Turn,
     bash,
-    figures,
     made_stage,
-    reported,
 )
 from clis.pipes import PipedAgent
 
@@ -138,7 +137,7 @@ def test_after_a_kill_in_mid_turn_the_same_session_goes_on(stage: OpenCodeStage)
     agent.kill()
     record = agent.driver.reconcile(stage.env, str(stage.repository))
     told = [event for event in record if isinstance(event, UsageReported)]
-    assert reported(told) == figures(stage.endpoint, stage.endpoint.of("first")[:1])
+    assert total(told) == figures(stage.endpoint, stage.endpoint.of("first")[:1])
     assert agent.driver.reconcile(stage.env, str(stage.repository)) == []
     state = DriverState(json.loads(json.dumps(agent.driver.state.values)))
     resumed = stage.start(session=session, state=state)
@@ -150,7 +149,7 @@ def test_after_a_kill_in_mid_turn_the_same_session_goes_on(stage: OpenCodeStage)
     assert [each.session_id for each in resumed.of(SessionStarted)] == [session]
     (seen,) = stage.endpoint.of("second")
     assert [text.count("rehearse:first") for text in seen.request.texts if "rehearse:" in text] == [1, 0]
-    assert reported(resumed.of(UsageReported)) == figures(stage.endpoint, [seen])
+    assert total(resumed.of(UsageReported)) == figures(stage.endpoint, [seen])
     resumed.kill()
     assert resumed.driver.reconcile(stage.env, str(stage.repository)) == []
 
