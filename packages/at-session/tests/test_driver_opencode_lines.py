@@ -140,6 +140,66 @@ def test_answers_that_are_cut_in_a_row_end_the_turn() -> None:
     assert end.error == f"{MOST_CUTS} answers in a row were cut"
 
 
+def far_away() -> OpenCodeDriver:
+    """A driver that gave a turn up, whose next try was an hour away."""
+    driver = running()
+    assert [type(each) for each in driver.feed("stdout", retry(1, 3600))] == [Limited, Write]
+    return restored(driver)
+
+
+def quits(driver: OpenCodeDriver, lines: bytes) -> list[str]:
+    return [each.id for each in driver.feed("stdout", lines) if isinstance(each, Write)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['"error":"the server closed the connection"', '"status":500,"body":{}', '"status":404,"body":{}'],
+)
+def test_an_abort_that_fails_ends_the_server_and_with_it_the_turn(answer: str) -> None:
+    driver = far_away()
+    assert quits(driver, f'{{"id":"give-up:m1",{answer}}}\n'.encode()) == ["open:quit"]
+    driver = restored(driver)
+    assert quits(driver, retry(2, 3600) + cut("msg_a") + cut("msg_b")) == []
+    (end,) = of(driver.reconcile({"HOME": "/nonexistent"}, "/"), TurnEnded)
+    assert (end.outcome, end.message_id, end.failure) == (TurnOutcome.FAILED, "m1", FailureKind.LIMIT)
+    assert not of(driver.reconcile({"HOME": "/nonexistent"}, "/"), TurnEnded)
+
+
+@pytest.mark.parametrize(
+    "further",
+    [[retry(2, 2), retry(3, 4)], [cut("msg_a"), cut("msg_b")], [retry(2, 2, "ses_2"), cut("msg_a")]],
+)
+def test_a_turn_that_goes_on_after_its_abort_ends_the_server(further: list[bytes]) -> None:
+    driver = far_away()
+    first, second = further
+    assert quits(driver, b'{"id":"give-up:m1","status":200,"body":true}\n') == []
+    assert quits(driver, first * 2) == [], "it may have been on its way"
+    assert quits(restored(driver), second) == ["open:quit"]
+
+
+def test_an_abort_that_fails_after_the_turn_ended_it_by_itself_ends_nothing() -> None:
+    driver = far_away()
+    done = event("message.updated", info={"id": "msg_2", "role": "assistant", "time": {"completed": 2}})
+    assert of(list(driver.feed("stdout", done + IDLE)), TurnEnded)
+    assert quits(driver, b'{"id":"give-up:m1","status":404,"body":{}}\n') == []
+
+
+def test_a_far_try_that_is_no_limit_gives_the_turn_up_as_what_it_is() -> None:
+    driver = running()
+    status = {"type": "retry", "attempt": 1, "message": "Service Unavailable", "next": 90_001}
+    again, abort = driver.feed("stdout", event("session.status", status=status))
+    assert again == Retrying(FailureKind.OVERLOADED, 1, 90.0, "Service Unavailable")
+    assert isinstance(abort, Write) and abort.id == "give-up:m1"
+    done = event("message.updated", info={"id": "msg_2", "role": "assistant", "time": {"completed": 2}})
+    events = [each for each in driver.feed("stdout", done + IDLE) if not isinstance(each, Write)]
+    (end,) = of(events, TurnEnded)
+    assert (end.failure, end.error, of(events, Limited)) == (
+        FailureKind.OVERLOADED,
+        "Service Unavailable",
+        [],
+    )
+
+
 def test_each_model_has_its_own_figures_and_its_own_price() -> None:
     driver = running()
     tokens = {"input": 10, "output": 2, "cache": {"read": 1, "write": 3}}

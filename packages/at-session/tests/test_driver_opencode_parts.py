@@ -156,26 +156,33 @@ def test_a_final_error_is_of_a_kind(name: str, data: object, kind: FailureKind) 
 
 
 @pytest.mark.parametrize(
-    "message, attempt, seconds, kind, limit",
+    "message, attempt, seconds, kind, end",
     [
-        ("Rate limit reached", 1, 2, FailureKind.LIMIT, False),
-        ("Rate limit reached", 6, 30, FailureKind.LIMIT, True),
-        ("Too Many Requests", 1, 61, FailureKind.LIMIT, True),
-        ("You exceeded your current quota", 1, 2, FailureKind.LIMIT, True),
-        ("Free usage exceeded, add credits", 1, 2, FailureKind.LIMIT, True),
-        ("Provider is overloaded", 9, 30, FailureKind.OVERLOADED, False),
-        ("Internal server error", 9, 30, FailureKind.API, False),
-        ("Slow.", 1, 3600, FailureKind.API, True),
-        ("fetch failed", 2, 4, FailureKind.CONNECTION, False),
+        ("Rate limit reached", 1, 2, FailureKind.LIMIT, None),
+        ("Rate limit reached", 6, 30, FailureKind.LIMIT, FailureKind.LIMIT),
+        ("Too Many Requests", 1, 61, FailureKind.LIMIT, FailureKind.LIMIT),
+        ("You exceeded your current quota", 1, 2, FailureKind.LIMIT, FailureKind.LIMIT),
+        ("Free usage exceeded, add credits", 1, 2, FailureKind.LIMIT, FailureKind.LIMIT),
+        ("Provider is overloaded", 9, 30, FailureKind.OVERLOADED, None),
+        ("Service Unavailable", 1, 90, FailureKind.OVERLOADED, FailureKind.OVERLOADED),
+        ("Internal server error", 9, 30, FailureKind.API, None),
+        ("Internal Server Error", 1, 90, FailureKind.API, FailureKind.API),
+        ("Bad Gateway", 1, 90, FailureKind.API, FailureKind.API),
+        ("Request failed: status 502", 1, 90, FailureKind.API, FailureKind.API),
+        ("Try again in 500 s", 1, 500, FailureKind.API, FailureKind.LIMIT),
+        ("Slow.", 1, 2, FailureKind.API, None),
+        ("Slow.", 1, 3600, FailureKind.API, FailureKind.LIMIT),
+        ("fetch failed", 2, 4, FailureKind.CONNECTION, None),
+        ("Gateway Timeout", 1, 90, FailureKind.CONNECTION, FailureKind.CONNECTION),
     ],
 )
-def test_a_retry_is_of_a_kind_and_may_be_a_limit(
-    message: str, attempt: int, seconds: int, kind: FailureKind, limit: bool
+def test_a_retry_is_of_a_kind_and_may_not_be_waited_for(
+    message: str, attempt: int, seconds: int, kind: FailureKind, end: FailureKind | None
 ) -> None:
     status = {"type": "retry", "message": message, "attempt": attempt, "next": 1000 * (100 + seconds)}
     retry = opencode_errors.retrying(status, 100_000)
     assert (retry.kind, retry.attempt, retry.delay_seconds) == (kind, attempt, seconds)
-    assert opencode_errors.is_limit(retry) is limit
+    assert opencode_errors.gives_up_as(retry) is end
 
 
 def test_permissions_of_any_tool_are_shown_whole() -> None:

@@ -17,8 +17,16 @@ from at_session.drivers import (
     opencode_record,
     opencode_usage,
 )
-from at_session.drivers.jsonlines import Object, count_of, encode, object_of, text_of
-from at_session.drivers.opencode_turn import LOGIN_HINT, Events, OpenCodeTurns, api_call, identity_of, keep
+from at_session.drivers.jsonlines import Object, count_of, object_of, text_of
+from at_session.drivers.opencode_turn import (
+    LOGIN_HINT,
+    Events,
+    OpenCodeTurns,
+    api_call,
+    end_server,
+    identity_of,
+    keep,
+)
 from at_session.vocabulary import (
     Capabilities,
     Decision,
@@ -211,7 +219,7 @@ class OpenCodeDriver(OpenCodeTurns):
             case "open" if ok and text_of(object_of(line.get("body")).get("id")):
                 return self._session_is(text_of(object_of(line["body"])["id"]))
             case "open" if status == 404:
-                return [SessionLost(text_of(self._values.get("resume"))), _quit()]
+                return [SessionLost(text_of(self._values.get("resume"))), end_server()]
             case "look" if ok or status == 404:
                 return self._looked_up(rest, found=ok)
             case "look":
@@ -220,10 +228,16 @@ class OpenCodeDriver(OpenCodeTurns):
                 return self._refused(line)
             case "open" if not ok:
                 # Without a session nothing can be done here; the end of the process is the fact.
-                return [jsonlines.unparsed(f"no session: {line.get('body') or line.get('error')}"), _quit()]
+                return [
+                    jsonlines.unparsed(f"no session: {line.get('body') or line.get('error')}"),
+                    end_server(),
+                ]
             case "answer" if not ok:
                 return self._close_ask(rest, withdrawn=True)
-        return [] if ok else [jsonlines.unparsed(f"{request_id}: {line.get('body') or line.get('error')}")]
+        if ok:
+            return []
+        said = jsonlines.unparsed(f"{request_id}: {line.get('body') or line.get('error')}")
+        return [said, *(self.abort_failed(rest) if kind == "give-up" else [])]
 
     def _session_is(self, session_id: str) -> Events:
         if "session" in self._values:
@@ -252,7 +266,7 @@ class OpenCodeDriver(OpenCodeTurns):
             return [self._look(message_id)]
         # The next process asks anew.
         said = f"the CLI does not say whether it has {message_id}: {line.get('body') or line.get('error')}"
-        return [jsonlines.unparsed(said), _quit()]
+        return [jsonlines.unparsed(said), end_server()]
 
     def _refused(self, line: Object) -> Events:
         said = f"the CLI refused the prompt: {line.get('body') or line.get('error')}"[
@@ -271,7 +285,8 @@ class OpenCodeDriver(OpenCodeTurns):
         found = opencode_record.messages(path, session, opencode_usage.COUNTED_KEPT)
         if isinstance(found, str):
             # The figures of answers that the stream told are not lost with the record.
-            return [jsonlines.unparsed(found, "record"), *opencode_usage.told(self.state)]
+            unread = jsonlines.unparsed(found, "record")
+            return [unread, *opencode_usage.told(self.state), *self.end_given_up()]
         events: list[DriverEvent] = []
         for message in found:
             if message.data.get("role") == "user" and message.session_id == session:
@@ -285,13 +300,9 @@ class OpenCodeDriver(OpenCodeTurns):
             or last is None
             or last.data.get("parentID") != identity_of(text_of(turn.get("prompt")))
         ):
-            return events
+            return [*events, *self.end_given_up()]
         if text_of(last.data.get("finish")) not in _UNFINISHED:
             del self._values["turn"]
             text = opencode_record.last_text(path, last.id)
             events.append(TurnEnded(TurnOutcome.COMPLETED, turn.get("prompt"), text))
-        return events
-
-
-def _quit() -> Write:
-    return Write("open:quit", encode({"id": "open:quit", "method": "QUIT"}))
+        return [*events, *self.end_given_up()]

@@ -13,7 +13,7 @@ from at_session.vocabulary import FailureKind, Retrying
 
 ABORTED = "MessageAbortedError"
 LONGEST_RETRY_SECONDS = 60.0
-"""A retry that is further away is the end of a limit: the CLI would sleep on it, for days if it must."""
+"""A retry that is further away is not waited for: the CLI would sleep on it, for days if it must."""
 MOST_RETRIES = 6
 """So many times is a rate limit waited for (2 + 4 + 8 + 16 + 30 s); the CLI itself would never stop."""
 MOST_CUTS = 10
@@ -27,6 +27,9 @@ _OVERLOADED = re.compile(r"overloaded|at capacity|high demand|unavailable", re.I
 _CONNECTION = re.compile(
     r"cannot connect|unable to connect|socket|connection|network|fetch failed|timed? ?out|ECONN|ENOTFOUND",
     re.IGNORECASE,
+)
+_SERVER = re.compile(
+    r"server.?error|internal error|bad gateway|(?:status|code|error)\W{0,3}5\d\d\b", re.IGNORECASE
 )
 _LOGIN = re.compile(r"api.?key|unauthorized|not logged in|authenticat", re.IGNORECASE)
 # The model is known but its provider is not offered: there is no login for it.
@@ -70,23 +73,33 @@ def message_of(error: Object) -> str:
 def retrying(status: Object, at: int) -> Retrying:
     """A retry. `at` is the time of the event, in milliseconds since 1970."""
     message = text_of(status.get("message"))
-    kind = FailureKind.API
+    upcoming = number_of(status.get("next"))
+    delay = None if upcoming is None else max(0.0, (upcoming - at) / 1000)
+    return Retrying(
+        _told(message) or FailureKind.API, count_of(status.get("attempt")) or None, delay, message
+    )
+
+
+def _told(message: str) -> FailureKind | None:
+    """What the words of a retry mean; None where they do not tell."""
     for pattern, meant in (
         (_QUOTA, FailureKind.LIMIT),
         (_LIMIT, FailureKind.LIMIT),
         (_OVERLOADED, FailureKind.OVERLOADED),
         (_CONNECTION, FailureKind.CONNECTION),
+        (_SERVER, FailureKind.API),
     ):
         if pattern.search(message):
-            kind = meant
-            break
-    upcoming = number_of(status.get("next"))
-    delay = None if upcoming is None else max(0.0, (upcoming - at) / 1000)
-    return Retrying(kind, count_of(status.get("attempt")) or None, delay, message)
+            return meant
+    return None
 
 
-def is_limit(retry: Retrying) -> bool:
-    """Whether waiting for the CLI's next try makes no sense."""
-    if (retry.delay_seconds or 0.0) > LONGEST_RETRY_SECONDS or _QUOTA.search(retry.message):
-        return True
-    return retry.kind is FailureKind.LIMIT and (retry.attempt or 0) >= MOST_RETRIES
+def gives_up_as(retry: Retrying) -> FailureKind | None:
+    """As what a turn ends whose next try is not worth waiting for; None where it is.
+
+    A far try that no words explain is taken for the end of a limit: those are what lasts so long.
+    """
+    if (retry.delay_seconds or 0.0) > LONGEST_RETRY_SECONDS:
+        return _told(retry.message) or FailureKind.LIMIT
+    many = retry.kind is FailureKind.LIMIT and (retry.attempt or 0) >= MOST_RETRIES
+    return FailureKind.LIMIT if many or _QUOTA.search(retry.message) else None

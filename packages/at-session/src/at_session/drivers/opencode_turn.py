@@ -32,6 +32,8 @@ from at_session.vocabulary import (
 LOGIN_HINT = "run `opencode auth login`, or set the key of the model's provider in the environment"
 _KEPT = 100
 """Prompts and inner agents that the state remembers."""
+_MOST_AFTER_ABORT = 1
+"""Cut answers and retries that may have been on their way when a turn was aborted."""
 
 Events = list[DriverEvent | Write]
 
@@ -147,9 +149,11 @@ class OpenCodeTurns:
         if part.get("reason") != "unknown" or count_of(used.get("input")) or count_of(used.get("output")):
             turn.pop("cuts", None)
             return []
-        if turn.get("cut") == part.get("messageID") or turn.get("given_up"):
+        if turn.get("cut") == part.get("messageID"):
             return []
         turn.update(cut=part.get("messageID"), cuts=count_of(turn.get("cuts")) + 1)
+        if turn.get("given_up"):
+            return self._goes_on(turn)
         turn["retrying"] = self._values.get("session")
         retrying = Retrying(FailureKind.CONNECTION, turn["cuts"], None, "the answer was cut before its end")
         if turn["cuts"] < opencode_errors.MOST_CUTS:
@@ -163,6 +167,24 @@ class OpenCodeTurns:
         """The abort of a turn that the CLI would go on with in vain. The turn ends when the session is idle."""
         turn["given_up"] = {"kind": kind.value, "message": message}
         return api_call(f"give-up:{turn['prompt']}", "POST", self.at("abort"))
+
+    def abort_failed(self, message_id: str) -> Events:
+        """The end of the server, if the turn that could not be aborted is still open."""
+        turn = self._turn
+        if turn is None or turn["prompt"] != message_id or not turn.get("given_up"):
+            return []
+        return self._end_server(turn)
+
+    def _goes_on(self, turn: dict[str, Any]) -> Events:
+        """What the CLI tries again in a turn that was aborted costs money, and nobody else would end it."""
+        turn["after_abort"] = count_of(turn.get("after_abort")) + 1
+        return self._end_server(turn) if turn["after_abort"] > _MOST_AFTER_ABORT else []
+
+    def _end_server(self, turn: dict[str, Any]) -> Events:
+        if turn.get("server_ended"):
+            return []
+        turn["server_ended"] = True
+        return [end_server()]
 
     def _tool(self, turn: dict[str, Any], call: str, tool: str, part: Object) -> Events:
         state, open_calls = object_of(part.get("state")), turn.setdefault("calls", [])
@@ -229,14 +251,19 @@ class OpenCodeTurns:
         retry = opencode_errors.retrying(status, at)
         # A later call of the same turn may be at the same attempt again.
         which = [session, retry.attempt, status.get("next")]
-        if turn.get("given_up") or turn.get("retry") == which:
+        if turn.get("retry") == which:
             return []
         turn["retry"] = which
-        if not opencode_errors.is_limit(retry):
+        if turn.get("given_up"):
+            return self._goes_on(turn)
+        kind = opencode_errors.gives_up_as(retry)
+        if kind is None:
             turn["retrying"] = session
             return [retry]
         # The CLI would sleep until then, with the turn open and half a gigabyte in use.
-        abort = self._give_up(turn, FailureKind.LIMIT, retry.message)
+        abort = self._give_up(turn, kind, retry.message)
+        if kind is not FailureKind.LIMIT:
+            return [retry, abort]
         far = (retry.delay_seconds or 0.0) > opencode_errors.LONGEST_RETRY_SECONDS
         reset_at = rfc3339(status.get("next")) if far else None
         return [Limited(retry.message, reset_at), abort]
@@ -255,6 +282,13 @@ class OpenCodeTurns:
         if not called and part.get("type") not in ("text", "reasoning"):
             return []
         return [CallAnswered()] if turn.pop("retrying", None) else []
+
+    def end_given_up(self) -> list[DriverEvent]:
+        """The end of a turn that was given up, where the process ended before it told so."""
+        turn = self._turn
+        if turn is None or not turn.get("given_up"):
+            return []
+        return [each for each in self._end(turn) if not isinstance(each, Write)]
 
     def _end(self, turn: dict[str, Any]) -> Events:
         del self._values["turn"]
@@ -296,6 +330,11 @@ def identity_of(message_id: str) -> str:
 def api_call(write_id: str, method: str, path: str, body: Object | None = None) -> Write:
     line: Object = {"id": write_id, "method": method, "path": path}
     return Write(write_id, encode(line if body is None else {**line, "body": body}))
+
+
+def end_server() -> Write:
+    """The end of the bridge's server, and so of the process."""
+    return Write("open:quit", encode({"id": "open:quit", "method": "QUIT"}))
 
 
 def keep(kept: dict[str, Any], name: str, value: object) -> None:
