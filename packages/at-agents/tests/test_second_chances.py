@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
+from at_agents import prompts
 from at_agents.attention import Settled, attention, reasons, settled
+from at_agents.decisions import Policy
 from at_agents.landing import is_proved
+from at_agents.lifecycle import END_SECONDS
 from at_agents.reconcile import reconcile
 from at_agents.simulation import Simulation
 from at_core.types import BeadStatus
@@ -148,3 +154,112 @@ def test_an_agent_that_says_interrupted_before_it_dies_is_given_up_in_the_end_an
         if status_of(life) is BeadStatus.SLUNG:
             working(life)
     assert status_of(life) is BeadStatus.ESCALATED
+
+
+def said(life: Simulation) -> list[str]:
+    """What was sent to the agent, in that order."""
+    sent = sorted((m for m in life.messages if m.sent_at), key=lambda m: m.sent_at or life.now)
+    return [message.body for message in sent]
+
+
+def next_turn(life: Simulation) -> None:
+    """Carry out what is open, and have the agent end the turn that comes of it."""
+    working(life)
+    life.pass_time(1)
+    life.end_turn(commits=1)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_is_said_meanwhile_waits_for_the_end_of_a_limit_and_for_the_work(keeps: bool) -> None:
+    life = working(Simulation(policy=Policy(keeps_failed_prompts=keeps)))
+    life.person_says("also mind the docs")
+    life.end_turn("failed", "limit")
+    assert not life.open_intents
+    life.pass_time(3599)
+    assert not life.open_intents and said(life) == ["do it"]
+    life.pass_time(2)
+    next_turn(life)
+    assert status_of(life) is BeadStatus.SLUNG
+    next_turn(life)
+    over = prompts.limit_over("" if keeps else "do it")
+    assert said(life) == ["do it", over, "also mind the docs"]
+    assert status_of(life) is BeadStatus.REVIEW
+
+
+def test_a_second_limit_tells_the_work_again_and_not_the_telling_of_it() -> None:
+    life = working(Simulation(policy=Policy(keeps_failed_prompts=False)))
+    for _ in range(3):
+        life.end_turn("failed", "limit")
+        life.pass_time(3601)
+        working(life)
+    assert said(life) == ["do it", *[prompts.limit_over("do it")] * 3]
+
+
+def test_what_is_said_meanwhile_waits_for_trouble_to_pass() -> None:
+    life = working(Simulation())
+    life.person_says("also mind the docs")
+    try_at = (life.now + timedelta(seconds=2)).isoformat()
+    trouble = {
+        "count": 1,
+        "awake": life.awake_seconds,
+        "boot": "boot",
+        "message": "it broke",
+        "try_at": try_at,
+    }
+    life.agent_facts[AgentFact.TROUBLE] = trouble
+    life.end_turn("failed", "connection")
+    assert not life.open_intents
+    life.pass_time(2)
+    next_turn(life)
+    next_turn(life)
+    assert said(life) == ["do it", prompts.trouble_over(), "also mind the docs"]
+    assert status_of(life) is BeadStatus.REVIEW
+
+
+def test_after_a_crash_the_work_goes_on_before_anything_else_is_said() -> None:
+    life = working(Simulation())
+    life.person_says("also mind the docs")
+    life.end_process()
+    life.pass_time(60)
+    next_turn(life)
+    next_turn(life)
+    assert said(life) == ["do it", prompts.go_on(), "also mind the docs"]
+    assert status_of(life) is BeadStatus.REVIEW
+
+
+def test_what_was_on_its_way_at_a_crash_is_said_itself() -> None:
+    life = Simulation()
+    life.execute(next(key for key in life.open_intents if key.startswith("prepare")))
+    life.execute(next(key for key in life.open_intents if key.startswith("spawn")))
+    life.execute(next(key for key in life.open_intents if key.startswith("send")))
+    life.end_process()
+    life.pass_time(60)
+    next_turn(life)
+    assert said(life) == ["do it"]
+    assert status_of(life) is BeadStatus.REVIEW
+
+
+def test_an_interrupt_is_looked_at_again_once_it_cannot_be_the_end_of_the_process() -> None:
+    life = working(Simulation())
+    life.wakes.clear()
+    life.agent_facts[AgentFact.TURN] |= {"awake": life.awake_seconds, "boot": "boot"}
+    turn = life.agent_facts[AgentFact.TURN] | {"state": "ended", "outcome": "interrupted"}
+    life.agent_facts[AgentFact.TURN] = turn
+    for message in life.messages:
+        life._mark(message.id, answered_at=life.now)
+    life.settle()
+    assert life.wakes == [life.now + timedelta(seconds=END_SECONDS)]
+    life.pass_time(END_SECONDS)
+    assert len(life.wakes) == 1 and settled(life.world()).settled
+
+
+def test_a_login_that_was_refused_on_another_bead_says_nothing_of_one_that_failed_otherwise() -> None:
+    life = working(Simulation())
+    refused = {"message": "log in", "how": "run `claude`"}
+    life.agent_facts[AgentFact.LOGIN] = refused
+    assert life.world().login == refused
+    life.bead = dataclasses.replace(life.bead, status=BeadStatus.FAILED)
+    life.facts[BeadFact.OUTCOME] = {"kind": "crashed", "reason": "it crashed"}
+    assert life.world().login is None
+    life.facts[BeadFact.OUTCOME] = {"kind": "login", "reason": "log in"}
+    assert life.world().login == refused

@@ -54,6 +54,11 @@ class BeadLife(RuleBasedStateMachine):
     def end_turn(self, ending: tuple[str, str | None], commits: int, cost: float) -> None:
         self.life.end_turn(*ending, commits=commits, says="all done, tests pass", cost=cost)
 
+    @rule()
+    def person_says(self) -> None:
+        if len(self.life.messages) < 20:
+            self.life.person_says("also mind the docs")
+
     @rule(amount=st.sampled_from([0.5, 10.0]))
     def raise_budget(self, amount: float) -> None:
         self.life.raise_budget(amount)

@@ -207,6 +207,22 @@ class World:
         return tuple(m for m in self.messages if m.answered_at is None and m.failed is None)
 
     @property
+    def waiting_messages(self) -> tuple[Message, ...]:
+        """Messages that are to be sent, in the order in which they are: a word to go on comes before all others."""
+        waiting = (m for m in self.open_messages if m.sent_at is None)
+        return tuple(sorted(waiting, key=lambda m: m.kind is not MessageKind.GO_ON))
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn runs, or what may begin one is on its way."""
+        return self.turn.get("state") == "working" or any(m.sent_at for m in self.open_messages)
+
+    @property
+    def told_to_go_on(self) -> bool:
+        """Whether a word to go on waits or is on its way."""
+        return any(m.kind is MessageKind.GO_ON for m in self.open_messages)
+
+    @property
     def process(self) -> Mapping[str, Any]:
         """What is known of the agent's process; empty before its first start."""
         return self.agent_facts.get(AgentFact.PROCESS) or {}
@@ -220,11 +236,11 @@ class World:
 
     @property
     def lost_prompt(self) -> str:
-        """What the last turn was asked, where the CLI does not keep it after an error; else nothing."""
+        """What the last turn was about, where the CLI does not keep that after an error; else nothing."""
         if self.policy.keeps_failed_prompts or self.turn.get("outcome") != "failed":
             return ""
-        asked = self.turn.get("message_id")
-        return next((message.body for message in self.messages if str(message.id) == asked), "")
+        taken = [m.body for m in self.messages if m.accepted_at and m.kind is not MessageKind.GO_ON]
+        return taken[-1] if taken else ""
 
     @property
     def running(self) -> bool:

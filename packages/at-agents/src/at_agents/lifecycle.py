@@ -50,7 +50,7 @@ def reconcile_work(world: World) -> list[Action]:
         return [_failed("login", login["message"], login["how"])]
     if world.agent_facts.get(AgentFact.STOPPED):
         return _stopped(world)
-    if (limit := world.agent_facts.get(AgentFact.LIMIT)) and not world.open_messages:
+    if (limit := world.agent_facts.get(AgentFact.LIMIT)) and not world.speaking:
         return _limited(world, limit)
     return _with_process(world) if world.running else _without_process(world)
 
@@ -82,7 +82,8 @@ def after_exit(
     turn = dict(world.turn)
     actions: list[Action] = []
     if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages) or _ended_with_it(world):
-        actions.append(Put(AgentFact.TURN, turn | {"state": "cut"}, "holder"))
+        begun = turn.get("begun", False) or turn.get("state") == "working" or _ended_with_it(world)
+        actions.append(Put(AgentFact.TURN, turn | {"state": "cut", "begun": begun}, "holder"))
         if not asked:
             actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal, cause), "holder"))
     elif not asked and world.bead.status is BeadStatus.SLUNG and world.open_messages:
@@ -132,7 +133,7 @@ def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
     identity = derived_id(world.bead.id, "limit", limit["try_at"], world.turn.get("number"))
     return [
         Put(AgentFact.LIMIT, None),
-        QueueMessage(identity, MessageKind.NUDGE, prompts.limit_over(world.lost_prompt)),
+        QueueMessage(identity, MessageKind.GO_ON, prompts.limit_over(world.lost_prompt)),
     ]
 
 
@@ -142,10 +143,11 @@ def _with_process(world: World) -> list[Action]:
         return []
     if world.turn.get("state") == "working":
         return _api_patience(world) or _silence(world)
-    waiting = [m for m in world.open_messages if m.sent_at is None]
-    if any(m.sent_at for m in world.open_messages):
+    if world.speaking:
         return _silence(world)
-    if waiting:
+    if broken_off := _broken_off(world, int(world.process["attempt"])):
+        return broken_off
+    if waiting := world.waiting_messages:
         first = waiting[0]
         key = f"send:{first.id}:{world.process['session']}"
         if error := world.failure(key):
@@ -156,8 +158,6 @@ def _with_process(world: World) -> list[Action]:
             return park(world, full)
         send = Do(key, IntentKind.SEND, {"message": str(first.id), "session": world.process["session"]})
         return [send, *unpark(world), *_coming_up(world)]
-    if world.turn.get("state") == "cut":
-        return [_go_on(world, int(world.process["attempt"]))]
     return _verdict(world)
 
 
@@ -184,9 +184,9 @@ def _without_process(world: World) -> list[Action]:
     key = f"spawn:{_agent(world)}:{world.bead.id}:{world.generation}:{attempt}"
     if error := world.failure(key):
         return [_failed("start", error, "at doctor")]
-    actions: list[Action] = []
-    if cut and not world.open_messages:
-        actions.append(_go_on(world, attempt))
+    actions = _broken_off(world, attempt)
+    if world.turn.get("state") == "ended" and actions:
+        return actions
     if world.intent(key) is None and (full := reached(world)):
         return [*actions, *park(world, full)]
     actions += unpark(world)
@@ -198,9 +198,18 @@ def _without_process(world: World) -> list[Action]:
     return actions
 
 
-def _go_on(world: World, attempt: int) -> QueueMessage:
-    identity = derived_id(world.bead.id, "go-on", attempt, world.turn.get("number"))
-    return QueueMessage(identity, MessageKind.NUDGE, prompts.go_on())
+def _broken_off(world: World, attempt: int) -> list[Action]:
+    """What a turn that came to no end of its own wants before anything else is said; empty where there is none.
+
+    What a person says meanwhile must not pass for the whole of the work.
+    """
+    turn = world.turn
+    if world.told_to_go_on:
+        return []
+    if turn.get("state") == "cut" and (turn.get("begun") or not world.open_messages):
+        identity = derived_id(world.bead.id, "go-on", attempt, turn.get("number"))
+        return [QueueMessage(identity, MessageKind.GO_ON, prompts.go_on())]
+    return _verdict(world) if turn.get("state") == "ended" and turn.get("outcome") == "failed" else []
 
 
 def _verdict(world: World) -> list[Action]:

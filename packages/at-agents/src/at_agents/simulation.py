@@ -91,6 +91,8 @@ class Simulation:
         self.budget, self.day_budget = budget, day_budget
         self.costs: list[tuple[datetime, float]] = []
         self.others = 0.0
+        self.broken_off = False
+        """Whether its last turn came to no end of its own, and it was not told to go on since."""
         self._say(QueueMessage(derived_id("prompt"), MessageKind.PROMPT, "do it"))
         self.settle()
 
@@ -106,6 +108,8 @@ class Simulation:
         """The agent acknowledges what was sent, and begins."""
         for message in self._sent_open():
             self._mark(message.id, accepted_at=self.now, started_at=self.now)
+            if message.kind is MessageKind.GO_ON:
+                self.broken_off = False
             self.agent_facts[AgentFact.TURN] = {
                 "state": "working",
                 "number": self._turns() + 1,
@@ -129,6 +133,7 @@ class Simulation:
         for message in self._sent_open():
             self._mark(message.id, accepted_at=self.now, started_at=self.now, answered_at=self.now)
         self.commits += commits
+        self.broken_off = self.broken_off or outcome == "failed"
         turn = {
             "state": "ended",
             "outcome": outcome,
@@ -151,6 +156,8 @@ class Simulation:
         process = self.agent_facts.get(AgentFact.PROCESS)
         if not process or process["state"] != "running":
             return
+        working = (self.agent_facts.get(AgentFact.TURN) or {}).get("state") == "working"
+        self.broken_off = self.broken_off or working
         self.agent_facts[AgentFact.PROCESS] = process | {
             "state": "exited",
             "exit_signal": signal,
@@ -165,6 +172,12 @@ class Simulation:
             elif message.sent_at:
                 self._mark(message.id, failed="the process ended in its turn")
         self.settle()
+
+    def person_says(self, text: str) -> None:
+        """A person says something to the agent at work."""
+        if self.bead.status is BeadStatus.SLUNG:
+            self._say(QueueMessage(derived_id("said", len(self.messages)), MessageKind.NUDGE, text))
+            self.settle()
 
     def raise_budget(self, amount: float) -> None:
         """A person lets the bead cost so much more."""
@@ -369,6 +382,8 @@ class Simulation:
                 return False
             case Transition():
                 self.bead.status.require_transition_to(action.to)
+                if action.to is BeadStatus.REVIEW and self.broken_off:
+                    raise Violation("handed in although a turn was broken off and nobody was told to go on")
                 self.bead = dataclasses.replace(self.bead, status=action.to)
                 if action.reason:
                     self.facts[BeadFact.OUTCOME] = {"kind": action.kind, "reason": action.reason}

@@ -61,4 +61,4 @@ def go_on(world: World) -> list[Action]:
     if world.now < try_at:
         return [WakeAt(try_at)]
     identity = derived_id(world.bead.id, "trouble", world.turn.get("number"))
-    return [QueueMessage(identity, MessageKind.NUDGE, prompts.trouble_over(world.lost_prompt))]
+    return [QueueMessage(identity, MessageKind.GO_ON, prompts.trouble_over(world.lost_prompt))]

@@ -142,6 +142,8 @@ class MessageKind(StrEnum):
     PROMPT = "prompt"
     SEND_BACK = "send_back"
     NUDGE = "nudge"
+    GO_ON = "go_on"
+    """After a turn that was broken off: said before all else that waits."""
 
 
 class ReceiptState(StrEnum):

@@ -130,7 +130,7 @@ class AgentFact(StrEnum):
     LIMIT = "limit"
     """{message, reset_at, try_at} or null."""
     ERRORS = "errors"
-    """{awake, until}: errors in a row that words followed, until the turn gets on or ends, or null."""
+    """{awake, until, boot}: errors in a row that words followed, until the turn gets on or ends, or null."""
     LIMITS = "limits"
     """{count, turn}: turns in a row that a usage limit ended, or null."""
     LOGIN = "login"

@@ -90,7 +90,9 @@ class Intake:
                     "message": event.message,
                 }
                 newest = self._at_awake()["awake"]
-                self._put(AgentFact.RETRYING, value | {"awake": self._retrying_since(), "newest": newest})
+                self._put(
+                    AgentFact.RETRYING, value | {"awake": self._errors_since(event.kind), "newest": newest}
+                )
                 self._tell(EventType.CALL_RETRIED, **value)
             case seen.CallAnswered():
                 self._answered()
@@ -115,17 +117,29 @@ class Intake:
         """Words came after errors. Whether they come to an end is not known yet, so the errors are remembered a while."""
         before = self.change.fact(self.agent.id, AgentFact.RETRYING)
         if before:
-            self._put(AgentFact.ERRORS, {"awake": before.get("awake"), "until": self._at_awake()["awake"]})
+            if before.get("kind") != seen.FailureKind.LIMIT.value:
+                self._remember_errors(before.get("awake"))
             self._put(AgentFact.RETRYING, None)
 
-    def _retrying_since(self) -> float | None:
-        """The awake time of the first of the errors in a row, answers that broke off between them included."""
+    def _remember_errors(self, since: float | None) -> None:
+        heard = self._at_awake()
+        value = {"awake": since, "until": heard["awake"], "boot": heard["boot"]}
+        self._put(AgentFact.ERRORS, value)
+
+    def _errors_since(self, kind: seen.FailureKind) -> float | None:
+        """The awake time of the first of the errors in a row, answers that broke off between them included.
+
+        Limits are waited for and begin no such row.
+        """
         before = self.change.fact(self.agent.id, AgentFact.RETRYING) or {}
-        awake: float | None = self._at_awake()["awake"]
+        heard = self._at_awake()
+        if before.get("kind") == seen.FailureKind.LIMIT.value and kind is not seen.FailureKind.LIMIT:
+            before = {}
         ended = self.change.fact(self.agent.id, AgentFact.ERRORS) or {}
-        if not before and ended.get("until") is not None and awake is not None:
-            before = ended if awake - float(ended["until"]) < SAME_TROUBLE_SECONDS else {}
-        since: float | None = before.get("awake", awake)
+        known = None not in (heard["awake"], ended.get("until"))
+        if not before and known and ended.get("boot") == heard["boot"]:
+            before = ended if heard["awake"] - float(ended["until"]) < SAME_TROUBLE_SECONDS else {}
+        since: float | None = before.get("awake", heard["awake"])
         return since
 
     def _session_lost(self, session_id: str) -> None:
@@ -142,7 +156,8 @@ class Intake:
         waiting = [m for m in messages if m.sent_at is None and not m.failed and not m.answered_at]
         identity = derived_id(self.bead.id, "lost", session_id, self.session.id)
         asked = self.bead.description or self.bead.title
-        body = "\n\n".join((asked, prompts.begun_before(), *(message.body for message in waiting)))
+        said = [message.body for message in waiting if message.kind is not MessageKind.GO_ON]
+        body = "\n\n".join((asked, prompts.begun_before(), *said))
         if self.change.say(self.bead, identity, MessageKind.PROMPT, body):
             for message in waiting:
                 self.change.tx.mark_message(message.id, failed="it is said anew in another session")
@@ -200,7 +215,7 @@ class Intake:
             self.change.tx.mark_message(message.id, failed=lost_message())
             self._tell(EventType.MESSAGE_FAILED, message=str(message.id), reason=lost_message())
             turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
-            self._put(AgentFact.TURN, turn | {"state": "cut"})
+            self._put(AgentFact.TURN, turn | {"state": "cut", "begun": True})
 
     def _forgotten(self, message_id: str) -> None:
         """The next process of the CLI knows nothing of it: it is delivered as if for the first time."""
@@ -232,7 +247,7 @@ class Intake:
         """Errors that go on at once in this turn count from the first one in the turns before."""
         trouble_, awake = self.change.fact(self.agent.id, AgentFact.TROUBLE), self._at_awake()
         if trouble_ and trouble_.get("boot") == awake["boot"]:
-            self._put(AgentFact.ERRORS, {"awake": trouble_["awake"], "until": awake["awake"]})
+            self._remember_errors(trouble_["awake"])
 
     def _turn_ended(self, event: seen.TurnEnded) -> None:
         message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)
@@ -302,7 +317,7 @@ class Intake:
             return None
         sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
         awake = Awake(float(sign.get("awake", 0.0)), str(sign.get("boot", "")))
-        since = self._retrying_since()
+        since = self._errors_since(event.failure)
         error = event.error or event.failure.value
         begun = awake.seconds if since is None else since
         return trouble.noted(before, error, self.change.now, begun, awake, Policy())
@@ -327,11 +342,10 @@ class Intake:
             reset = None  # a CLI's word is no reason to stumble
         if reset is None:
             return self.change.now + timedelta(seconds=self.limit_retry_seconds)
-        if reset > self.change.now:
-            return max(reset, self.change.now + timedelta(seconds=SOONEST_RETRY_SECONDS))
         # A clock that is wrong, or a limit that goes on: not once a second for ever.
-        wait = min(self.limit_retry_seconds, PAST_RESET_SECONDS * 2.0 ** min(in_a_row - 1, 10))
-        return self.change.now + timedelta(seconds=wait)
+        least = SOONEST_RETRY_SECONDS if reset > self.change.now else PAST_RESET_SECONDS
+        wait = min(self.limit_retry_seconds, least * 2.0 ** min(in_a_row - 1, 10))
+        return max(reset, self.change.now + timedelta(seconds=wait))
 
     def _ask(self, event: seen.AskOpened) -> None:
         tx = self.change.tx
@@ -436,6 +450,7 @@ def process_ended(
         }
         change.put(session.agent_id, AgentFact.PROCESS, process | ended, source)
     change.put(session.agent_id, AgentFact.RETRYING, None)
+    change.put(session.agent_id, AgentFact.ERRORS, None)
     for ask in tx.asks(agent_id=session.agent_id):
         if ask.session == session.id and ask.closed_at is None:
             tx.close_ask(ask.id, change.now, True)

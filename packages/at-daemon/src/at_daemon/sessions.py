@@ -22,6 +22,7 @@ import anyio
 import anyio.abc
 
 from at_agents.decisions import Do, IntentKind
+from at_core.errors import TryLater
 from at_core.paths import Home
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
@@ -321,7 +322,10 @@ class LiveSessions:
         """Put on record what the driver knows, before a write that it was asked for leaves.
 
         Else a daemon that dies after the write would not know what it had said. The lock is held by the caller.
+        Raises `TryLater` where it is followed no longer: its bytes are fed to another driver now.
         """
+        if self._live.get(live.record.id) is not live:
+            raise TryLater("its session is being taken up again")
         state, fed = copy.deepcopy(live.driver.state.values), live.fed
 
         def note(change: Change) -> None:

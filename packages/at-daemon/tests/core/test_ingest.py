@@ -17,6 +17,7 @@ from at_daemon.ingest import Intake
 from at_daemon.ledger import Change
 from at_daemon.testing import Desk
 from at_session.vocabulary import (
+    CallAnswered,
     DriverEvent,
     FailureKind,
     Limited,
@@ -329,6 +330,74 @@ def test_answers_that_break_off_again_and_again_are_errors_in_a_row(desk: Desk) 
         desk.clock.pass_time(5.0)
         desk.do(lambda change: change.touch(bead.id))
     assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+def retrying(desk: Desk, session: SessionRecord) -> Any:
+    """What is known of the errors in a row."""
+    return desk.do(lambda change: change.fact(session.agent_id, AgentFact.RETRYING))
+
+
+def test_limits_begin_no_row_of_errors(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, bead := desk.bead(agent))
+    hear(desk, session, TurnStarted())
+    for kind in [FailureKind.LIMIT] * 30 + [FailureKind.API]:
+        be_heard(desk, session)
+        hear(desk, session, Retrying(kind, 1, 5.0, "slow down"))
+        desk.clock.pass_time(5.0)
+    assert retrying(desk, session)["awake"] == desk.clock.awake().seconds - 5.0
+    desk.do(lambda change: change.touch(bead.id))
+    assert state(desk, bead)[0] is BeadStatus.SLUNG
+
+
+def test_errors_before_a_reboot_are_not_counted_with_those_after_it(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    error = Retrying(FailureKind.API, 1, 1.0, "server_error (500)")
+    desk.clock.awake_seconds = 50_000.0
+    be_heard(desk, session)
+    hear(desk, session, TurnStarted(), error, Text("half a"))
+    after = {"awake": 100.0, "boot": "another", "session": session.id}
+    desk.do(lambda change: change.put(agent.id, AgentFact.SIGN_OF_LIFE, after))
+    hear(desk, session, error)
+    assert retrying(desk, session)["awake"] == 100.0
+
+
+def test_a_call_that_is_answered_is_retried_no_longer(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    be_heard(desk, session)
+    hear(desk, session, Retrying(FailureKind.API, 1, 1.0, "server_error (500)"))
+    assert retrying(desk, session) is not None
+    hear(desk, session, CallAnswered())
+    assert retrying(desk, session) is None
+
+
+def test_resets_a_moment_ahead_are_waited_for_longer_and_longer_until_a_turn_goes_through(desk: Desk) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+
+    def wait(number: int) -> float:
+        desk.do(partial(put_turn, agent.id, number))
+        hear(desk, session, Limited("limit", "2026-11-01T00:00:01Z"))
+        limit = desk.do(lambda change: change.fact(agent.id, AgentFact.LIMIT))
+        return (parse_time(limit["try_at"]) - desk.clock.now()).total_seconds()
+
+    assert [wait(number) for number in range(12)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
+    hear(desk, session, TurnStarted(), TurnEnded(TurnOutcome.COMPLETED))
+    assert wait(20) == 1
+
+
+@pytest.mark.parametrize("outcome, kept", [(TurnOutcome.INTERRUPTED, True), (TurnOutcome.FAILED, False)])
+def test_a_turn_that_is_interrupted_as_its_process_dies_ends_no_row_of_crashes(
+    desk: Desk, outcome: TurnOutcome, kept: bool
+) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    desk.do(lambda change: change.put(agent.id, AgentFact.CRASHES, {"count": 2}))
+    hear(desk, session, TurnStarted(), TurnEnded(outcome, failure=FailureKind.API, error="it broke"))
+    crashes = desk.do(lambda change: change.fact(agent.id, AgentFact.CRASHES))
+    assert crashes == ({"count": 2} if kept else None)
 
 
 def be_heard(desk: Desk, session: SessionRecord) -> None:

@@ -107,3 +107,12 @@ def test_a_daemon_that_was_away_takes_its_own_absence_for_nobodys_silence(desk: 
     desk.clock.pass_time(Policy().silence_seconds + 1)
     desk.do(lambda change: change.touch(bead.id))
     assert desk.do(lambda change: change.tx.intent(f"stop:{session.id}")) is not None
+
+
+def test_a_process_that_was_just_started_is_in_reach_before_it_is_followed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    sessions = LiveSessions(desk.ledger, Home(tmp_path), CLIS)
+    assert not sessions.contact("s-1")
+    sessions.expect("s-1")
+    assert sessions.contact("s-1") and not sessions.contact("s-2")

@@ -13,6 +13,7 @@ import anyio
 from at_agents import prompts
 from at_agents.decisions import Awake, derived_id
 from at_agents.lifecycle import stop as stop_session
+from at_core.errors import Refused, TryLater
 from at_core.types import Agent, Bead, Intent, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import causes, environments
@@ -29,6 +30,8 @@ from at_session.vocabulary import Allow, Driver, DriverState, Launch, LaunchRequ
 
 STOP_GRACE_SECONDS = 5.0
 LAUNCH_SECONDS = 20.0
+MOST_SLOW_LAUNCHES = 2
+"""So often a launch that takes too long is tried again: the machine may be busy."""
 REACH_SECONDS = 8.0
 """A session that is to end and cannot be reached for so long is ended by force."""
 
@@ -48,10 +51,7 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
     cli = parts.clis.find(agent.cli)
     driver = _driver(cli, [record for record in before if record.id != session_id])
     request = _request(parts, cli, bead, agent, facts, attempt)
-    with anyio.fail_after(
-        LAUNCH_SECONDS
-    ):  # it reads the CLI's own settings and record, which may be large or strange
-        launch = await anyio.to_thread.run_sync(driver.launch, request, abandon_on_cancel=True)
+    launch = await _launch(driver, request, intent.attempts)
     failpoint("spawn.before-start")
     async with parts.starts.one():
         polite = None if driver.capabilities.exits_on_eof else signal.SIGTERM
@@ -107,6 +107,18 @@ async def stop(parts: Parts, intent: Intent) -> Effect:
         except (SessionOver, RequestRefused):
             pass  # it went by itself meanwhile
         await live.over.wait()
+
+
+async def _launch(driver: Driver, request: LaunchRequest, attempts: int) -> Launch:
+    """How to start it. The driver reads the CLI's own settings and record, which may be large or strange."""
+    try:
+        with anyio.fail_after(LAUNCH_SECONDS):
+            return await anyio.to_thread.run_sync(driver.launch, request, abandon_on_cancel=True)
+    except TimeoutError:
+        slow = f"its own settings and record could not be read within {LAUNCH_SECONDS:.0f} s"
+        if attempts < MOST_SLOW_LAUNCHES:
+            raise TryLater(slow) from None
+        raise Refused(slow, "at doctor") from None
 
 
 def _driver(cli: Cli, before: Sequence[SessionRecord]) -> Driver:

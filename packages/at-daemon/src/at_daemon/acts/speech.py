@@ -23,6 +23,8 @@ async def send(parts: Parts, intent: Intent) -> Effect:
     message = await parts.ledger.read(lambda tx: tx.message(message_id))
     if message is None:
         raise NotFound("message", str(message_id))
+    if message.failed or message.answered_at:
+        return Effect()  # what it says was said in another way meanwhile
     live = await _live(parts, intent)
     if live is None:
         return Effect()
