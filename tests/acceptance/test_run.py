@@ -130,3 +130,21 @@ def test_a_daemon_that_an_agents_own_call_started_outlives_the_agent(product: Pr
     assert second != first
     product.json("stop", document["agent"]["name"])
     assert product.json("status")["daemon"]["pid"] == second
+
+
+def test_what_is_said_during_a_limit_waits_until_the_work_is_done(product: Product) -> None:
+    bead = product.start("stream 1; limit 4; write a.txt one")
+    product.wait(bead, "limit.reached")
+    agent = product.json("show", bead)["agent"]["name"]
+    product.at("nudge", agent, "-m", "write b.txt two", "--timeout", "1")
+    document = product.run_to_rest(bead)
+    assert document["proved"] and document["evidence"]["diff"]["files"] == 2
+    said = [message["kind"] for message in document["messages"] if message["answered_at"]]
+    assert sorted(said) == ["go_on", "nudge", "prompt"]
+    order = [
+        event["payload"]["message"]
+        for event in product.json_lines("events")
+        if event["type"] == "message.sent"
+    ]
+    kinds = {message["id"]: message["kind"] for message in document["messages"]}
+    assert [kinds[identity] for identity in order] == ["prompt", "go_on", "nudge"]
