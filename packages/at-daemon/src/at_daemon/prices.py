@@ -1,22 +1,21 @@
-"""Estimates of costs that a CLI does not tell: which price a model has, and what is done once it is known."""
+"""Estimates of costs that a CLI does not tell: which price a model has, and which is still to be looked up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from at_agents.decisions import Do, IntentKind
 from at_core.store import Tx
-from at_core.types import Bead, Price
-from at_core.vocabulary import EventType
-from at_daemon.ledger import Change
 from at_session.vocabulary import Usage
 
 LIBRARY = "genai-prices"
 PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
 """Whose list prices count for a CLI that names its model alone."""
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
+"""So long after a look-up that failed another one is made, if the model is used again."""
 
 
 @cache
@@ -53,31 +52,18 @@ def cost_of(tx: Tx, cli: str, usage: Usage, source: str) -> Cost:
     if usage.cost_usd is not None or key is None:
         return Cost(usage.cost_usd, False, source)
     known = tx.price(key)
-    wanted = Do(f"price:{key}:{list_name()}", IntentKind.PRICE, {"model": key})
     if known is None:
+        wanted = Do(f"price:{key}:{list_name()}:first", IntentKind.PRICE, {"model": key})
         return Cost(None, False, source, wanted)
+    # A look-up that fails moves the time of what is known, so the next use has a key of its own.
+    name, again = f"price:{key}:{list_name()}:{known.at.isoformat()}", known.at + LOOK_AGAIN_AFTER
+    wanted = Do(name, IntentKind.PRICE, {"model": key}, again)
     usd = known.of(usage.input_tokens, usage.cached_tokens, usage.output_tokens)
     named = source if usd is None else f"{source}; {known.source}"
     return Cost(usd, usd is not None, named, None if known.source == list_name() else wanted)
 
 
-def price_from(key: str, found: list[float] | None, at: datetime) -> Price:
-    """The record of what the list said."""
-    given, cached, produced = found or (None, None, None)
-    return Price(
-        model=key, input_usd=given, cached_usd=cached, output_usd=produced, source=list_name(), at=at
-    )
-
-
-def note_price(change: Change, price: Price, bead: Bead | None = None) -> None:
-    """Keep a price, and have it count for everything that was used of the model and has no cost.
-
-    `bead` is the one that it was looked up for.
-    """
-    change.tell(
-        EventType.USAGE_PRICED, bead, said={key: each for key, each in price.to_json().items() if key != "at"}
-    )
-    change.tx.put_price(price)
-    for cli, model in change.tx.without_cost():
-        if price_key(cli, model) == price.model:
-            change.tx.estimate_costs(cli, model, price)
+def prices_under_way(tx: Tx) -> frozenset[str]:
+    """Keys of models that were used before their price was known, and whose first look-up is not at its end."""
+    asked = {str(intent.payload["model"]) for intent in tx.open_intents() if intent.kind == IntentKind.PRICE}
+    return frozenset(key for key in asked if tx.price(key) is None)

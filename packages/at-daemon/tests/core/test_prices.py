@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
+import anyio
 import pytest
 
-from at_core.types import SessionRecord, TokenMetric
-from at_daemon.acts.price import PROGRAM
+from at_core.errors import TryLater
+from at_core.types import Intent, SessionRecord, TokenMetric
+from at_core.vocabulary import EventType
+from at_daemon.acts.price import PROGRAM, looked_up, note_price, price_from
+from at_daemon.executor import MOST_ATTEMPTS
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change
-from at_daemon.prices import list_name, note_price, price_from, price_key
+from at_daemon.prices import LOOK_AGAIN_AFTER, list_name, price_key
 from at_daemon.testing import Desk
 from at_session.vocabulary import Usage, UsageReported
 
@@ -122,3 +130,111 @@ def test_a_model_that_the_list_does_not_know_has_no_cost_and_is_not_asked_for_ag
     hear(desk, session, GPT)
     assert [(each.cost_usd, each.estimated) for each in figures_of(desk)] == [(None, False)]
     assert look_ups(desk) == []
+
+
+def open_look_ups(desk: Desk) -> list[Intent]:
+    return [each for each in desk.do(lambda change: change.tx.open_intents()) if each.kind == "price"]
+
+
+def carry_out(desk: Desk, program: Path, seconds: float = 60.0) -> None:
+    """One try of the look-up that is open, as the executor makes it."""
+    (intent,) = open_look_ups(desk)
+    try:
+        effect = anyio.run(partial(looked_up, intent, program, seconds))
+    except TryLater as error:
+        why = str(error)
+        desk.do(lambda change: change.tx.delay_intent(intent.key, change.now, why))
+        return
+
+    def close(change: Change) -> None:
+        change.tx.finish_intent(intent.key, change.now)
+        effect.note(change)
+
+    desk.do(close)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> dict[str, Path]:
+    """Programs in place of the price list's, by what they do."""
+    answer = json.dumps({"openai/gpt-5": [2.0, 0.2, 8.0]})
+    sources = {
+        "exits": "raise SystemExit(3)",
+        "talks": "print('no JSON')",
+        "forgets": "print('{}')",
+        "hangs": "import threading; threading.Event().wait()",
+        "answers": f"print('{answer}')",
+    }
+    for name, source in sources.items():
+        tmp_path.joinpath(f"{name}.py").write_text(source)
+    return {name: tmp_path / f"{name}.py" for name in sources}
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("exits", "ended with exit code 3"),
+        ("talks", "cannot be read"),
+        ("forgets", "cannot be read"),
+        ("hangs", "did not answer within"),
+    ],
+)
+def test_a_look_up_that_fails_is_made_again_and_told_in_the_end(
+    desk: Desk, programs: dict[str, Path], program: str, reason: str
+) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    hear(desk, session, GPT)
+    seconds = 0.1 if program == "hangs" else 60.0
+    for number in range(MOST_ATTEMPTS):
+        carry_out(desk, programs[program], seconds)
+        (intent,) = open_look_ups(desk)
+        assert (intent.attempts, reason in (intent.error or "")) == (number + 1, True)
+        assert desk.do(lambda change: change.tx.price("openai/gpt-5")) is None
+    carry_out(desk, programs[program], seconds)
+    assert open_look_ups(desk) == []
+    unknown = desk.do(lambda change: change.tx.price("openai/gpt-5"))
+    assert unknown is not None, "documents tell by this that no price is to be expected"
+    assert unknown.of(1, 1, 1) is None
+    (event,) = desk.do(lambda change: change.tx.events(types=[EventType.INTENT_FAILED.value]))
+    assert event.payload is not None and reason in event.payload["reason"]
+
+
+def test_after_a_look_up_that_failed_the_next_use_looks_again_but_not_at_once(
+    desk: Desk, programs: dict[str, Path]
+) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    hear(desk, session, GPT)
+    for _ in range(MOST_ATTEMPTS + 1):
+        carry_out(desk, programs["exits"])
+    failed_at = desk.clock.now()
+    desk.clock.pass_time(30.0)
+    hear(desk, session, GPT)
+    hear(desk, session, GPT)
+    (again,) = open_look_ups(desk)
+    assert again.not_before == failed_at + LOOK_AGAIN_AFTER
+    desk.clock.pass_time(LOOK_AGAIN_AFTER / timedelta(seconds=1))
+    carry_out(desk, programs["answers"])
+    assert [each.cost_usd for each in figures_of(desk)] == [0.0029] * 3
+    hear(desk, session, GPT)
+    assert open_look_ups(desk) == []
+
+
+def test_a_look_up_in_a_newer_list_that_fails_leaves_the_price_that_is_known(
+    desk: Desk, programs: dict[str, Path]
+) -> None:
+    agent = desk.agent("wren")
+    session = desk.start(agent, desk.bead(agent))
+    older = dataclasses.replace(
+        price_from("openai/gpt-5", [2.0, 0.2, 8.0], desk.clock.now()), source="price list 1"
+    )
+    desk.do(lambda change: note_price(change, older))
+    desk.clock.pass_time(3600.0)
+    hear(desk, session, GPT)
+    for _ in range(MOST_ATTEMPTS + 1):
+        carry_out(desk, programs["exits"])
+    hear(desk, session, GPT)
+    assert [each.cost_usd for each in figures_of(desk)] == [0.0029] * 2
+    carry_out(desk, programs["answers"])
+    hear(desk, session, GPT)
+    assert open_look_ups(desk) == []
