@@ -231,19 +231,20 @@ def test_the_log_tells_retries_and_crashes(lines: list[str], told: list[DriverEv
 
 
 @pytest.mark.parametrize(
-    "message, at, reset_at",
+    "message, seconds",
     [
-        ("Your quota will reset after 17h20m8s.", "2030-01-31T10:20:30", "2030-02-01T03:40:38Z"),
-        ("It will reset after 2d 3h.", "2030-01-31T10:20:30", "2030-02-02T13:20:30Z"),
-        ("It will reset after 8s.", "2030-01-31T10:20:30", "2030-01-31T10:20:38Z"),
-        ("It will reset soon.", "2030-01-31T10:20:30", None),
-        ("It will reset after 17h.", None, None),
-        ("It will reset after 999999d.", "9999-12-31T10:20:30", None),
-        ("It will reset after 17h.", "no time", None),
+        ("Your quota will reset after 17h20m8s.", 62_408.0),
+        ("Your quota will reset after 0h0m20s.", 20.0),
+        ("It will reset after 2d 3h.", 183_600.0),
+        ("It will reset after 8.25s.", 8.25),
+        ("It will reset after 2s 850ms.", 2.85),
+        ("It will reset after 999999d.", None),
+        ("It will reset soon.", None),
+        ("It will reset after lunch.", None),
     ],
 )
-def test_a_reset_is_counted_from_the_last_entry(message: str, at: str | None, reset_at: str | None) -> None:
-    assert gemini_log.reset_at(message, {"at": at}) == reset_at
+def test_a_reset_is_a_span_from_when_it_is_heard(message: str, seconds: float | None) -> None:
+    assert gemini_log.reset_in(message) == (None if seconds is None else pytest.approx(seconds))
 
 
 @settings(max_examples=50, deadline=None)

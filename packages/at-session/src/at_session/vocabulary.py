@@ -192,10 +192,14 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """A usage limit of the account was hit. `reset_at` is RFC 3339 UTC as the CLI gave it, else None."""
+    """A usage limit of the account was hit. `reset_at` is RFC 3339 UTC as the CLI gave it, else None.
+
+    `reset_in_seconds` is the span from when it was heard, where the CLI gave that in place of a time.
+    """
 
     message: str
     reset_at: str | None = None
+    reset_in_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,7 +374,7 @@ class AcpDriver(AcpTurns):
     def _told(self, failure: AcpFailure) -> Events:
         """What a failure says beyond the end of its turn."""
         if failure.kind is FailureKind.LIMIT:
-            return [Limited(failure.message, failure.reset_at)]
+            return [Limited(failure.message, failure.reset_at, failure.reset_in_seconds)]
         if failure.kind is FailureKind.LOGIN:
             return [LoginRefused(failure.message, self.capabilities.login_hint)]
         return []

@@ -14,6 +14,14 @@ GUARD = "\N{WORD JOINER}"
 
 _AUTH_REQUIRED = -32000
 _MESSAGES: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
+    # Before the context: a limit of tokens per minute is told as "too many tokens" as well.
+    (
+        re.compile(
+            r"quota|usage limit|rate.?limit|too many requests|\b429\b|throttl|wait before|tokens per (min|hour|day)",
+            re.I,
+        ),
+        FailureKind.LIMIT,
+    ),
     (
         re.compile(
             r"context (window|length)|prompt is too long|token count.*exceeds|too many tokens", re.I | re.S
@@ -21,7 +29,6 @@ _MESSAGES: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         FailureKind.CONTEXT,
     ),
     (re.compile(r"overloaded|high demand|unavailable|\b(503|529)\b", re.I), FailureKind.OVERLOADED),
-    (re.compile(r"quota|usage limit|rate.?limit|too many requests|\b429\b", re.I), FailureKind.LIMIT),
     (re.compile(r"unauthorized|authenticat|api key|not logged in|\b401\b", re.I), FailureKind.LOGIN),
     (
         re.compile(r"connect|socket|network|timed? ?out|terminated|ECONN|fetch failed", re.I),
@@ -55,11 +62,12 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class AcpFailure:
-    """Why a request of ours failed. `reset_at` is RFC 3339 UTC, where a limit names its end."""
+    """Why a request of ours failed. Where a limit names its end: RFC 3339 UTC, or seconds from when it was heard."""
 
     kind: FailureKind
     message: str
     reset_at: str | None = None
+    reset_in_seconds: float | None = None
 
 
 def failure_of(error: Object) -> AcpFailure:

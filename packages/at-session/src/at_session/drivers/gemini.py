@@ -114,7 +114,7 @@ class GeminiDriver(AcpDriver):
         """API errors come with the API's answer as their message."""
         failure = acp_dialect.failure_of({**error, "message": _innermost(text_of(error.get("message")))})
         if failure.kind is FailureKind.LIMIT:
-            return replace(failure, reset_at=gemini_log.reset_at(failure.message, self._log))
+            return replace(failure, reset_in_seconds=gemini_log.reset_in(failure.message))
         return failure
 
     def lost(self, error: Object) -> bool:

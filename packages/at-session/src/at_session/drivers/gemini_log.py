@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import re
 from binascii import crc32
-from datetime import datetime, timedelta
 from typing import Any
 
 from at_session.drivers import jsonlines
 from at_session.drivers.acp_dialect import kind_of
-from at_session.drivers.jsonlines import text_of
 from at_session.vocabulary import FailureKind, Retrying, Unparsed
 
-_ENTRY = re.compile(r"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[^\]]*\] \[([A-Z]+)\] (.*)")
+_ENTRY = re.compile(r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\]]*\] \[([A-Z]+)\] (.*)")
 _ATTEMPT = re.compile(r"Attempt (\d{1,4}) failed(?: with status (\d{3})| with (\d{3}) error)?[:.]? ?(.*)")
 _DELAY = re.compile(r"(.*?)\.? ?Retrying after (\d{1,9})ms")
-_RESET = re.compile(r"reset after ((?:\d{1,6}[dhms] ?)+)")
-_PART = re.compile(r"(\d+)([dhms])")
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_RESET = re.compile(r"reset after ((?:\d{1,6}(?:\.\d{1,9})?(?:ms|[dhms]) ?)+)")
+_PART = re.compile(r"([\d.]+)(ms|[dhms])")
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_LONGEST_RESET = 10 * 366 * 86400
 _MESSAGE_LIMIT = 500
 _WARNINGS_KEPT = 200
 
 
 def read(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
-    """What a line of standard error tells. `values` keeps the time of the last entry and a retry that is half told.
+    """What a line of standard error tells. `values` keeps a retry that is half told, and which warnings were seen.
 
     Lines that are not of the log, as a crash writes them, are facts, each entry of them by its first line.
     """
@@ -36,13 +35,13 @@ def read(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
         if values.get("attempt"):
             return _continued(line, values)
         return [] if _inside(line) else _outside(line, values)
-    values["at"] = found.group(1)
+    level, said_first = found.groups()
     values.pop("attempt", None)
-    if found.group(2) in ("WARN", "ERROR"):
-        values["warned"] = [*values.get("warned", []), crc32(found.group(3).encode())][-_WARNINGS_KEPT:]
-    told = _ATTEMPT.match(found.group(3))
+    if level in ("WARN", "ERROR"):
+        values["warned"] = [*values.get("warned", []), crc32(said_first.encode())][-_WARNINGS_KEPT:]
+    told = _ATTEMPT.match(said_first)
     if told is None:
-        return [jsonlines.unparsed(line, "stderr")] if found.group(2) == "ERROR" else []
+        return [jsonlines.unparsed(line, "stderr")] if level == "ERROR" else []
     number, said = int(told.group(1)), told.group(4)
     status = int(told.group(2) or told.group(3) or 0)
     if said.startswith("Retrying with backoff") or "Retrying with backoff" in line:
@@ -52,17 +51,13 @@ def read(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
     return _continued(said, values)
 
 
-def reset_at(message: str, values: dict[str, Any]) -> str | None:
-    """When a limit ends whose message says after how long, counted from the log's last entry; RFC 3339 UTC."""
-    found, last = _RESET.search(message), text_of(values.get("at"))
-    if found is None or not last:
+def reset_in(message: str) -> float | None:
+    """Seconds after which a limit ends, where its message says so."""
+    found = _RESET.search(message)
+    if found is None:
         return None
-    seconds = sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(found.group(1)))
-    try:
-        end = datetime.fromisoformat(last) + timedelta(seconds=seconds)
-    except (ValueError, OverflowError):
-        return None
-    return f"{end.isoformat()}Z"
+    seconds = sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(found.group(1)))
+    return seconds if seconds <= _LONGEST_RESET else None
 
 
 def _continued(line: str, values: dict[str, Any]) -> list[Retrying | Unparsed]:
