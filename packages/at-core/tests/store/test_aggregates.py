@@ -435,3 +435,15 @@ def test_convoys_and_mail(store: Store) -> None:
     store.write_now(lambda tx: tx.read_mail(letter.id, LATER))
     assert store.read_now(lambda tx: tx.mail("bob")) == [dataclasses.replace(letter, read_at=NOW)]
     assert store.read_now(lambda tx: tx.mail("bob", unread=True) + tx.mail("ada")) == []
+
+
+def test_each_owner_has_one_slot_and_the_lowest_free_one_is_given(store: Store) -> None:
+    def take(tx: Tx) -> list[int]:
+        return [tx.take_slot(owner) for owner in ("a", "b", "a", "c")]
+
+    assert store.write_now(take) == [1, 2, 1, 3]
+    assert store.write_now(lambda tx: (tx.free_slot("b"), tx.free_slot("b"))) == (True, False)
+    assert store.read_now(lambda tx: (tx.slot("b"), tx.slot("c"))) == (None, 3)
+    assert [each.owner for each in store.read_now(lambda tx: tx.slots())] == ["a", "c"]
+    assert store.write_now(lambda tx: tx.take_slot("d", avoid={2, 4})) == 5
+    assert store.write_now(lambda tx: tx.take_slot("e")) == 2

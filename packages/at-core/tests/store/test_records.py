@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table
 
 from at_core.record import Record, format_time
-from at_core.store import Lease, Store, schema
+from at_core.store import Lease, Slot, Store, schema
 from at_core.store.mapping import Mapping, time_text, uuid_of
 from at_core.types import (
     Agent,
@@ -55,6 +55,7 @@ TABLES: list[tuple[type[Record], Table]] = [
     (GateResult, schema.gate_results),
     (Rule, schema.rules),
     (Lease, schema.leases),
+    (Slot, schema.slots),
 ]
 
 R = TypeVar("R", bound=Record)

@@ -30,6 +30,7 @@ from at_core.vocabulary import BeadFact
 from at_daemon.costs import budget_document, unreported, usage_document
 from at_daemon.parts import Parts
 from at_daemon.prices import price_key
+from at_daemon.slots import slot_document
 from at_daemon.world import beads_of
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in wants_of(parts, world)],
+        "slot": slot_document(tx.slot(str(bead.id)), parts.config.general.first_port),
         "notes": [*_notes(world), *_uncounted(tx, bead, left)],
         "messages": [message_document(message) for message in world.messages],
         "settled": verdict.settled,

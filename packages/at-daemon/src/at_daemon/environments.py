@@ -11,8 +11,9 @@ from uuid import UUID
 from at_core.paths import Home
 from at_telemetry.redaction import SINK
 
-OURS = ("AT_HOME", "AT_FAILPOINT", "AT_START_SECONDS")
-"""Our own switches, which an agent must not inherit as if they were its own."""
+SWITCHES = ("AT_HOME", "AT_FAILPOINT", "AT_START_SECONDS")
+MARKS = ("AT_BEAD", "AT_AGENT", "AT_GATE", "AT_SLOT", "AT_PORT")
+"""What we tell an agent or a gate. A caller that is one itself must not pass its own on."""
 
 
 def save(home: Home, agent_id: UUID, environment: Mapping[str, str]) -> None:
@@ -34,7 +35,7 @@ def load(home: Home, agent_id: UUID) -> dict[str, str]:
     except FileNotFoundError:
         kept = dict(os.environ)
     SINK.learn(kept)
-    return {name: value for name, value in kept.items() if name not in OURS}
+    return {name: value for name, value in kept.items() if name not in SWITCHES + MARKS}
 
 
 def forget(home: Home, agent_id: UUID) -> None:

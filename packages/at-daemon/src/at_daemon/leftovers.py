@@ -1,12 +1,13 @@
-"""LiveSessions that a crash left without a record: neither an agent's nor one that an open intent will look for."""
+"""What a crash left without a record: sessions that nothing accounts for, slots that nobody has any more."""
 
 from __future__ import annotations
 
 import logging
+from uuid import UUID
 
 from at_agents.decisions import IntentKind
 from at_core.store import Tx
-from at_daemon.acts.proof import gate_session_id
+from at_daemon.acts.proof import GATE_PREFIX, gate_session_id
 from at_daemon.parts import Parts
 from at_daemon.sessions import let_go, session_id_for
 from at_session.errors import SessionError
@@ -46,3 +47,12 @@ def sessions_awaited(tx: Tx) -> set[str]:
         if intent.kind == IntentKind.GATE:
             names.add(gate_session_id(intent))
     return names
+
+
+def free_stale_slots(tx: Tx) -> None:
+    """Give back the slots of beads that are gone, and of gates that no intent will look for."""
+    awaited = sessions_awaited(tx)
+    for held in tx.slots():
+        gate = held.owner.startswith(GATE_PREFIX)
+        if held.owner not in awaited if gate else tx.bead(UUID(held.owner)) is None:
+            tx.free_slot(held.owner)

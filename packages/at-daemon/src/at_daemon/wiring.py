@@ -25,7 +25,7 @@ from at_daemon.clock import Clock, SystemClock
 from at_daemon.executor import Act, Executor
 from at_daemon.handlers import handlers
 from at_daemon.ledger import Change, Ledger
-from at_daemon.leftovers import end_strays
+from at_daemon.leftovers import end_strays, free_stale_slots
 from at_daemon.news import News
 from at_daemon.parts import Parts
 from at_daemon.patrol import Patrol, every
@@ -98,6 +98,7 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         adopted = await sessions.adopt_all(tasks)
         await ledger.change(functools.partial(note_started, adopted=adopted, awake=clock.awake()))
         await end_strays(parts)
+        await ledger.change(lambda change: free_stale_slots(change.tx))
         tasks.start_soon(executor.run)
         tasks.start_soon(wakeups.run)
         tasks.start_soon(every, config.daemon.heartbeat_interval_seconds, patrol.heartbeat)

@@ -74,6 +74,7 @@ def _fields(document: Document, style: Look) -> Iterator[tuple[str, str]]:
     yield "lane", f"{lane}, priority {priority}" if priority else str(lane) if lane != "standard" else ""
     yield "agent", _agent_words(document.get("agent"), style)
     yield "branch", style.plain(bead.get("git_branch") or "")
+    yield "slot", _slot_words(document.get("slot") or {})
     yield "commits", _commit_words(evidence.get("commits") or [])
     yield "change", _diff_words(evidence.get("diff") or {})
     for gate in evidence.get("gates") or []:
@@ -92,6 +93,13 @@ def _agent_words(agent: Document | None, style: Look) -> str:
         f"{agent_glyph(agent)} {style.plain(agent['name'])} ({style.plain(agent['cli'])}), "
         f"{style.plain(agent.get('label') or agent['status'])}"
     )
+
+
+def _slot_words(slot: Document) -> str:
+    if not slot:
+        return ""
+    first = slot["first_port"]
+    return f"{slot['number']}, ports {first} to {first + slot['ports'] - 1}" if first else str(slot["number"])
 
 
 def _commit_words(commits: list[str]) -> str:

@@ -32,6 +32,8 @@ class GeneralConfig:
     default_lane: Lanes = "standard"
     max_agents: Count = 20
     max_ptys: Count = 20
+    first_port: Annotated[int, Within(1024, 65526)] = 21000
+    """Ports from here on are given to work items and gates, ten to each slot (`AT_SLOT`, `AT_PORT`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

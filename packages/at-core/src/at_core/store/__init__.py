@@ -10,6 +10,7 @@ tx.py         everything a transaction can do, from one module per aggregate (be
 
 from at_core.store.kpi import local_day_start, next_local_day
 from at_core.store.leases import Lease
+from at_core.store.slots import Slot
 from at_core.store.spending import Spent
 from at_core.store.status import Counts
 from at_core.store.store import Store
@@ -20,6 +21,7 @@ __all__ = [
     "Counts",
     "LandedTotals",
     "Lease",
+    "Slot",
     "Spent",
     "Store",
     "Tx",

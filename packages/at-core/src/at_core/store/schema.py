@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
-FORMAT = "0002"
+FORMAT = "0003"
 """The migration that brings a file to these tables. A file that says anything unknown is refused."""
 
 VERSION_TABLE = "alembic_version"
@@ -322,6 +322,14 @@ gate_results = _table(
     _text("rig", required=True),
     _text("at", required=True),
     UniqueConstraint("rig", "tree", "name", "command"),
+)
+
+slots = _table(
+    "slots",
+    _text("owner", required=True),
+    _integer("slot"),
+    UniqueConstraint("owner"),
+    UniqueConstraint("slot"),
 )
 
 rules = _table(

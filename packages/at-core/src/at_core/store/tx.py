@@ -16,6 +16,7 @@ from at_core.store.messages import Messages
 from at_core.store.prices import Prices
 from at_core.store.rigs import Rigs
 from at_core.store.sessions import Sessions
+from at_core.store.slots import Slots
 from at_core.store.spending import Spending
 from at_core.store.status import Status
 from at_core.store.usage import Usage
@@ -36,6 +37,7 @@ class Tx(
     Spending,
     Prices,
     Gates,
+    Slots,
     Convoys,
     Kpi,
     Status,

@@ -82,6 +82,7 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
 
     def note(change: Change) -> None:
         change.put(bead.id, BeadFact.FOLDER, None)
+        change.tx.free_slot(str(bead.id))
         change.tell(EventType.FOLDER_REMOVED, bead, attic=kept, reason=intent.payload["reason"])
         if intent.payload.get("forget"):
             change.tx.remove_bead(bead.id)

@@ -23,6 +23,7 @@ from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, agent_named, bead_named
 from at_daemon.sessions import session_id_for, write_of
+from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
 from at_session.errors import HolderSilent, RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
@@ -50,7 +51,8 @@ async def spawn(parts: Parts, intent: Intent) -> Effect:
     session_id = session_id_for(agent.id, attempt)
     cli = parts.clis.find(agent.cli)
     driver = _driver(cli, [record for record in before if record.id != session_id])
-    request = _request(parts, cli, bead, agent, facts, attempt)
+    slot = await slot_for(parts.ledger, str(bead.id), parts.config.general.first_port)
+    request = _request(parts, cli, bead, agent, facts, attempt, slot)
     launch = await _launch(driver, request, intent.attempts)
     failpoint("spawn.before-start")
     async with parts.starts.one():
@@ -133,7 +135,7 @@ def session_number(order: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _request(
-    parts: Parts, cli: Cli, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int
+    parts: Parts, cli: Cli, bead: Bead, agent: Agent, facts: Mapping[str, Any], attempt: int, slot: int
 ) -> LaunchRequest:
     order, folder = facts.get(BeadFact.ORDER) or {}, facts[BeadFact.FOLDER]
     named = (facts.get(BeadFact.SESSION) or {}).get("id")
@@ -141,7 +143,11 @@ def _request(
     private = parts.home.private / str(agent.id)
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = environments.load(parts.home, agent.id)
-    marks = {"AT_BEAD": str(bead.id), "AT_AGENT": agent.name}
+    marks = {
+        "AT_BEAD": str(bead.id),
+        "AT_AGENT": agent.name,
+        **slot_marks(slot, parts.config.general.first_port),
+    }
     return LaunchRequest(
         agent_id=str(agent.id),
         binary=settings.binary,

@@ -24,6 +24,7 @@ from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.sessions import let_go
+from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
 from at_session.errors import HolderSilent, JournalDamaged, RequestRefused, SessionError, SessionOver
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
@@ -174,6 +175,7 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
     )
 
     def note(change: Change) -> None:
+        change.tx.free_slot(session_id)
         change.tx.add_gate_result(result)
         change.tell(
             EventType.GATE_FINISHED,
@@ -259,7 +261,13 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
     async with parts.rig_locks[work.rig.path]:
         await git.checkout_tree(Path(work.rig.path), folder, await _commit_of(work, intent))
     environment = environments.load(parts.home, work.bead.agent_id) if work.bead.agent_id else {}
-    marks = {"AT_BEAD": str(work.bead.id), "AT_GATE": intent.payload["name"]}
+    first_port = parts.config.general.first_port
+    slot = await slot_for(parts.ledger, session_id, first_port)
+    marks = {
+        "AT_BEAD": str(work.bead.id),
+        "AT_GATE": intent.payload["name"],
+        **slot_marks(slot, first_port),
+    }
     argv = ("/bin/sh", "-c", intent.payload["run"])
     # A gate's journal becomes its log, so it is not trimmed while it grows; beyond the bound the gate is held back.
     spec = SessionSpec(
