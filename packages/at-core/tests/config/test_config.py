@@ -22,6 +22,7 @@ DEFAULTS = """
 default_lane = "standard"
 max_agents = 20
 max_ptys = 20
+first_port = 21000
 [dolt]
 host = "127.0.0.1"
 port = 3306
