@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -19,7 +20,7 @@ from at_cli.daemon import Daemon
 from at_cli.errors import CannotProve
 from at_cli.prove import cleaning, ground, report
 from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, must
-from at_cli.prove.cases import CASES
+from at_cli.prove.cases import CASES, failures
 from at_cli.prove.chaos import MOST_STRIKES, After, strikes, told
 from at_cli.prove.ground import Installed, environment
 from at_cli.prove.site import Site
@@ -319,3 +320,38 @@ def test_each_cli_says_whether_it_tells_the_end_of_a_limit(cli: str) -> None:
     assert model.tells_reset in (True, False)
     assert model.quota(int(2**31)).status == 429
     assert model.limit_seconds > 0
+
+
+@pytest.mark.parametrize("cli", CLIS)
+def test_each_cli_says_of_which_retries_it_tells(cli: str) -> None:
+    model = rehearsed(cli)
+    assert model.silent_retries >= 0
+    assert {model.tells_cut, model.notices_cut_after_tool} <= {True, False}
+
+
+@pytest.mark.parametrize(
+    "words, tells, fact",
+    [
+        (["slow down", "again"], True, "told: slow down"),
+        (["slow down"], False, "told: slow down"),
+        ([], False, "it asked the model 3 times and told nothing of a retry"),
+    ],
+)
+def test_what_is_told_of_a_retry_is_the_fact(words: list[str], tells: bool, fact: str) -> None:
+    assert failures.retry_fact(words, 3, tells=tells) == fact
+
+
+def test_a_retry_that_is_not_told_fails_where_the_cli_tells_of_it() -> None:
+    with pytest.raises(Failed, match="asked the model 3 times.*nothing of a retry"):
+        failures.retry_fact([], 3, tells=True)
+
+
+@pytest.mark.parametrize(
+    "asked, notices, result",
+    [(4, True, None), (4, False, None), (2, False, Cannot), (2, True, Failed), (3, False, Failed)],
+)
+def test_an_answer_that_is_taken_for_whole_is_no_failure_only_where_that_is_known(
+    asked: int, notices: bool, result: type[Exception] | None
+) -> None:
+    with pytest.raises(result, match=f"{asked} requests") if result else contextlib.nullcontext():
+        failures.must_ask_again(asked, notices=notices)

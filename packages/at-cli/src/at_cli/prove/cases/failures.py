@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from at_cli.clock import monotonic
-from at_cli.prove.case import Case, must
+from at_cli.prove.case import Cannot, Case, must
 from at_cli.prove.scene import DONE, Scene
 from at_session.rehearsal.replies import (
     Cut,
     Drop,
     Hang,
+    Held,
     Refuse,
     RefuseFor,
     Say,
@@ -22,7 +23,9 @@ WATCHDOG_SECONDS = 15
 BOUND_SECONDS = 150.0
 STREAM_SECONDS = 6.0
 HEARD_SECONDS = 2.0
-"""From the request to the first words being told."""
+"""From the beginning of an answer to its first words being told."""
+AFTER_TOOL = 2
+"""Requests until the answer to a tool's result."""
 MARGIN_SECONDS = 0.5
 LOOK_SECONDS = 0.2
 
@@ -32,7 +35,7 @@ def slow_down(scene: Scene) -> str:
     bead = scene.run(f"Write. {scene.script(scene.model.slow_down(), scene.write(), DONE)}")
     scene.landed(bead)
     must(scene.exchanges()[0].tokens is None, "the model never refused")
-    return f"landed after a 429; {_retries_told(scene, bead)}"
+    return f"landed after a 429; {_told(scene, bead, tells=True)}"
 
 
 def quota(scene: Scene) -> str:
@@ -104,14 +107,32 @@ def dropped(scene: Scene) -> str:
     """The connection is closed once without an answer."""
     bead = scene.run(f"Write. {scene.script(Drop(), scene.write(), DONE)}")
     scene.landed(bead)
-    return f"landed after a closed connection; {_retries_told(scene, bead)}"
+    return f"landed after a closed connection; {_told(scene, bead, tells=not scene.model.silent_retries)}"
 
 
 def cut(scene: Scene) -> str:
     """The stream breaks off within an answer."""
     bead = scene.run(f"Write. {scene.script(Cut('Half a sen'), scene.write(), DONE)}")
     scene.landed(bead)
-    return f"landed after a cut stream; {_retries_told(scene, bead)}"
+    return f"landed after a cut stream; {_told(scene, bead, tells=scene.model.tells_cut)}"
+
+
+def cut_after_tool(scene: Scene) -> str:
+    """The stream breaks off in the answer to a tool's result, between two of its events."""
+    second = f"{scene.name}-2.txt"
+    replies = (scene.write(), scene.model.cut_between_events(), scene.write("2\n", second), DONE)
+    bead = scene.run(f"Write. {scene.script(*replies)}")
+    scene.landed(bead)
+    must_ask_again(len(scene.exchanges()), notices=scene.model.notices_cut_after_tool)
+    must(scene.on_main(second) == "2\n", "what the model wanted after the cut is not on main")
+    return f"asked again after the cut and landed; {_told(scene, bead, tells=scene.model.tells_cut)}"
+
+
+def must_ask_again(asked: int, *, notices: bool) -> None:
+    """That requests followed the one whose answer was cut after a tool's result. Raises Cannot, Failed."""
+    if asked == AFTER_TOOL and not notices:
+        raise Cannot(f"it took the cut answer for a whole one: {asked} requests, and none after the cut")
+    must(asked > AFTER_TOOL + 1, f"only {asked} requests, so the cut answer was not asked for again")
 
 
 def context(scene: Scene) -> str:
@@ -174,28 +195,45 @@ def cut_for_ever(scene: Scene) -> str:
 
 
 def recovers(scene: Scene) -> str:
-    """One server error, then an answer that takes its time: while it streams, the agent works."""
-    replies = (scene.write(), scene.model.broken(), Stream(STREAM_SECONDS))
-    bead = scene.run(f"Write. {scene.script(*replies)}")
-    scene.asked_model(count=len(replies))
-    span = scene.spans()[-1]
+    """Server errors until the CLI tells: `retrying` until the answer begins, `working` while it streams."""
+    held = Held(f"{scene.site.folder.name}-{scene.name}", Stream(STREAM_SECONDS))
+    errors = [scene.model.broken()] * (scene.model.silent_retries + 1)
+    bead = scene.run(f"Write. {scene.script(scene.write(), *errors, held)}")
+    scene.event(bead, "call.retried")
+    scene.asked_model(count=len(errors) + 2)
+    label = scene.show(bead)["agent"]["label"]
+    must(label == "retrying", f"the label was {label!r} while it asked again")
+    began = monotonic()
+    scene.site.endpoint.release(held.until)
     labels: list[str] = []
-    while monotonic() < span.began + STREAM_SECONDS - MARGIN_SECONDS:
+    while monotonic() < began + STREAM_SECONDS - MARGIN_SECONDS:
         before = monotonic()
         label = scene.show(bead)["agent"]["label"]
-        if before > span.began + HEARD_SECONDS and scene.spans()[-1].ended is None:
+        if before > began + HEARD_SECONDS and scene.spans()[-1].ended is None:
             labels.append(label)
         scene.site.given_up.wait(LOOK_SECONDS)
     scene.landed(bead)
     must(labels, "it was never looked at while the answer streamed")
     wrong = sorted(set(labels) - {"working"})
     must(not wrong, f"labelled {wrong} in some of {len(labels)} looks while the answer streamed")
-    return f"{_retries_told(scene, bead)}; then `working` in {len(labels)} looks of {len(labels)}; landed"
+    told = _told(scene, bead, tells=True)
+    return (
+        f"{told}; `retrying` until the answer, then `working` in {len(labels)} looks of {len(labels)}; landed"
+    )
 
 
-def _retries_told(scene: Scene, bead: str) -> str:
-    told = [event["payload"]["message"] for event in scene.events(bead, "call.retried")]
-    return f"told: {told[0]}" if told else "the CLI tried again without saying so"
+def _told(scene: Scene, bead: str, *, tells: bool) -> str:
+    words = [event["payload"]["message"] for event in scene.events(bead, "call.retried")]
+    return retry_fact(words, len(scene.exchanges()), tells=tells)
+
+
+def retry_fact(words: list[str], asked: int, *, tells: bool) -> str:
+    """What the CLI said of its retry; the number of requests proves one that it says nothing of. Raises Failed."""
+    if words:
+        return f"told: {words[0]}"
+    fact = f"it asked the model {asked} times and told nothing of a retry"
+    must(not tells, fact)
+    return fact
 
 
 CASES = (
@@ -205,6 +243,7 @@ CASES = (
     Case("401", "a refused login", login),
     Case("connection-cut", "the connection is cut once", dropped),
     Case("cut-mid-stream", "the stream is cut in mid-answer", cut),
+    Case("cut-after-tool", "the stream is cut in the answer after a tool", cut_after_tool),
     Case("cut-for-ever", "every answer is cut: fails with the error", cut_for_ever),
     Case("recovers-and-works", "after an error it is seen to work again", recovers),
     Case("context-overflow", "the context overflows", context),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from at_session.errors import UnknownCli
-from at_session.rehearsal.replies import Refuse, ToolUse
+from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 
 _CLASSES = {
     "claude": "ClaudeRehearsal",
@@ -33,6 +33,13 @@ class RehearsedCli(Protocol):
     """Whether the refusal of `quota` makes the CLI tell when the limit is over."""
     limit_seconds: int
     """How long a limit of a rehearsal lasts: long enough that the CLI takes it for one and does not wait itself."""
+
+    silent_retries: int
+    """How many failed requests in a row it tries again without a word, before it tells of the next one."""
+    tells_cut: bool
+    """Whether it tells that it asks again for an answer that was cut."""
+    notices_cut_after_tool: bool
+    """Whether it asks again when the answer to a tool's result is cut between two events, or takes it for a whole one."""
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Write the CLI's settings below a throw-away home and give the environment variables to add.
@@ -60,6 +67,9 @@ class RehearsedCli(Protocol):
 
     def quota(self, reset_at: int) -> Refuse:
         """A hard usage limit that is over at an epoch second, told as far as the vendor tells it."""
+
+    def cut_between_events(self) -> Cut:
+        """An answer that breaks off where an event of its stream is over and the answer is not."""
 
     def login_refused(self) -> Refuse:
         """A key that is not accepted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from at_session.rehearsal.replies import Refuse, ToolUse
+from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 
 
 class ClaudeRehearsal:
@@ -15,6 +15,9 @@ class ClaudeRehearsal:
     counts_hidden_requests = False
     tells_reset = True
     limit_seconds = 20
+    silent_retries = 0
+    tells_cut = False
+    notices_cut_after_tool = True
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """Nothing is written: there are no first-start dialogs without a terminal."""
@@ -64,6 +67,10 @@ class ClaudeRehearsal:
                 "anthropic-ratelimit-unified-representative-claim": "five_hour",
             },
         )
+
+    def cut_between_events(self) -> Cut:
+        """Within the block of text."""
+        return Cut("Half a sen")
 
     def login_refused(self) -> Refuse:
         """401."""

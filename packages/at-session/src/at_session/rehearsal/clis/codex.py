@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from at_session.rehearsal.replies import Refuse, ToolUse
+from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 from at_session.rehearsal.wires.responses import FREEFORM
 
 # A model that the CLI knows, so that it offers all its tools and does not ask the vendor about it.
 MODEL = "gpt-5.5"
+# Of retries within a request the CLI tells nothing, only that it begins a stream anew.
+REQUEST_RETRIES = 1
 _SETTINGS = """\
 model = "{model}"
 model_provider = "rehearsal"
@@ -20,7 +22,7 @@ name = "rehearsal"
 base_url = "{url}/v1"
 wire_api = "responses"
 env_key = "OPENAI_API_KEY"
-request_max_retries = 1
+request_max_retries = {retries}
 stream_max_retries = 2
 
 [analytics]
@@ -35,12 +37,15 @@ class CodexRehearsal:
     counts_hidden_requests = True
     tells_reset = True
     limit_seconds = 20
+    silent_retries = REQUEST_RETRIES
+    tells_cut = True
+    notices_cut_after_tool = True
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """`.codex/config.toml` with a provider of its own."""
         settings = home / ".codex" / "config.toml"
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(_SETTINGS.format(model=MODEL, url=url), encoding="utf-8")
+        settings.write_text(_SETTINGS.format(model=MODEL, url=url, retries=REQUEST_RETRIES), encoding="utf-8")
         return {"OPENAI_API_KEY": "sk-rehearsal-0123456789"}
 
     def subscribed(self) -> Mapping[str, str]:
@@ -87,6 +92,10 @@ class CodexRehearsal:
                 "x-codex-primary-reset-at": str(reset_at),
             },
         )
+
+    def cut_between_events(self) -> Cut:
+        """Within the text."""
+        return Cut("Half a sen")
 
     def login_refused(self) -> Refuse:
         """401."""

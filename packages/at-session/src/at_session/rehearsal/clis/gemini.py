@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from at_session.rehearsal.replies import Refuse, ToolUse
+from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 
 _SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
@@ -24,6 +24,9 @@ class GeminiRehearsal:
     counts_hidden_requests = False
     tells_reset = True
     limit_seconds = 20
+    silent_retries = 0
+    tells_cut = False
+    notices_cut_after_tool = False
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """One settings file; the endpoint and the key are in the environment."""
@@ -71,6 +74,10 @@ class GeminiRehearsal:
         span = f"{left // 3600}h{left // 60 % 60}m{left % 60}s"
         said = f"You have exhausted your capacity on this model. Your quota will reset after {span}."
         return Refuse(429, "RESOURCE_EXHAUSTED", said)
+
+    def cut_between_events(self) -> Cut:
+        """Before the event with the reason of its end."""
+        return Cut("Half a sen", after_block=True)
 
     def login_refused(self) -> Refuse:
         """401; the API gives 400 with `API_KEY_INVALID` for a key that it does not know."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from at_session.rehearsal.replies import Refuse, ToolUse
+from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 
 MODEL = "rehearsal/scripted"
 # USD per million tokens; the CLI computes its cost from them.
@@ -22,6 +22,9 @@ class OpenCodeRehearsal:
     counts_hidden_requests = True
     tells_reset = True
     limit_seconds = 75
+    silent_retries = 0
+    tells_cut = True
+    notices_cut_after_tool = True
 
     def settle(self, home: Path, folder: Path, url: str) -> Mapping[str, str]:
         """`opencode.json` with one provider, one model and prices; no traffic but the model's."""
@@ -92,6 +95,10 @@ class OpenCodeRehearsal:
         return Refuse(
             429, "requests:rate_limit_exceeded", "Rate limit reached for requests.", retry_after=left
         )
+
+    def cut_between_events(self) -> Cut:
+        """Before the reason of its end."""
+        return Cut("Half a sen")
 
     def login_refused(self) -> Refuse:
         """401."""
