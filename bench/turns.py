@@ -10,8 +10,8 @@ start: from the order's event (`bead.added`) to that of the accepted prompt (`me
 the start of the process to the driver's PromptAccepted. turn: from there to the proof (`bead.proved`); on plain pipes
 to the driver's TurnEnded.
 
-`added` is the difference of the medians. CLIs vary by more than that from run to run, so it has a limit only where
-twice its standard error (of medians, from the quartiles) is less than the limit; else it stands for itself.
+`added` is the difference of the medians. CLIs vary by more than that from run to run, so it is judged only where
+twice its standard error (of medians, from the quartiles) is less than the limit; else its line says `not judged`.
 `our part` is what the holders' journals say of the same runs: the times in which the CLI was not started yet, may have
 waited for a line of ours, or had ended its turn. Whatever else uses the processor makes it longer, the
 least included: on a machine with other work a missed limit tells nothing.
@@ -55,8 +55,12 @@ def play(site: Site, rounds: int) -> tuple[list[Plain], list[Ours]]:
 def added(name: str, ours: Sequence[float], plain: Sequence[float], limit: float) -> None:
     """The line of what we add."""
     error = 2 * hypot(error_of_median(ours), error_of_median(plain)) * 1000
-    told = f"± {error:.0f}, beside {median(plain) * 1000:.0f} on plain pipes"
-    line(f"{name}, added", median(ours) - median(plain), limit if error < limit else None, told)
+    beside = f"± {error:.0f}, beside {median(plain) * 1000:.0f} on plain pipes"
+    if error < limit:
+        line(f"{name}, added", median(ours) - median(plain), limit, beside)
+    else:
+        told = f"not judged: the noise exceeds the limit of {limit:.0f}; {beside}"
+        line(f"{name}, added", median(ours) - median(plain), None, told)
 
 
 def error_of_median(values: Sequence[float]) -> float:
