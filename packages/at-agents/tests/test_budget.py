@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from at_agents.attention import attention, reasons, settled
-from at_agents.budget import amount, fits, reached
+from at_agents.budget import amount, fits, park, reached
 from at_agents.decisions import Budget, Scope, Unit
 from at_agents.label import AgentLabel, label
 from at_agents.simulation import Simulation, Violation
@@ -50,6 +50,15 @@ def test_what_only_a_person_can_raise_is_told_first() -> None:
     found = reached(world)
     assert found is not None
     assert found.scope is Scope.BEAD
+
+
+def test_while_a_price_is_looked_up_the_turn_waits_and_nothing_is_told() -> None:
+    known, awaited, full = of(9.0, 1.0), of(9.0, 1.0, pricing=True), of(1.0, 2.0)
+    world = dataclasses.replace(Simulation().world(), budgets=(known, awaited))
+    assert reached(world) is awaited
+    assert park(world, awaited) == []
+    assert reached(dataclasses.replace(world, budgets=(awaited, full))) is full, "it can only get fuller"
+    assert reached(dataclasses.replace(world, budgets=(known,))) is None
 
 
 @pytest.mark.parametrize(

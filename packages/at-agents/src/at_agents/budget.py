@@ -18,13 +18,23 @@ def fits(budget: Budget) -> bool:
 
 
 def reached(world: World) -> Budget | None:
-    """The budget that keeps the next turn from beginning; one that only a person can raise comes first."""
+    """The budget that keeps the next turn from beginning; one that only a person can raise comes first.
+
+    If none is full, it may be one of which it is not known yet what is left.
+    """
     full = [budget for budget in world.budgets if not fits(budget)]
-    return min(full, key=lambda budget: budget.passes_at is not None, default=None)
+    if full:
+        return min(full, key=lambda budget: budget.passes_at is not None)
+    return next((budget for budget in world.budgets if budget.pricing), None)
 
 
 def park(world: World, budget: Budget) -> list[Action]:
-    """Begin no turn for now: say why, and look again when the budget begins anew."""
+    """Begin no turn for now: say why, and look again when the budget begins anew.
+
+    A look-up of a price takes a second and its end is news, so there is nothing to say of it.
+    """
+    if fits(budget):
+        return []
     known = world.facts.get(BeadFact.PARKED)
     fact = _fact(world, budget)
     actions: list[Action] = []

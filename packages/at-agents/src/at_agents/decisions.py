@@ -152,7 +152,7 @@ class Budget:
     """One limit that the bead's next turn has to stay within, with what counts against it.
 
     `under_way` is what turns of other beads that have begun are expected to cost, `expected` the same of the next one.
-    A day's budget begins anew at `passes_at`.
+    A day's budget begins anew at `passes_at`. With `pricing`, tokens count against it whose price is being looked up.
     """
 
     scope: Scope
@@ -163,6 +163,7 @@ class Budget:
     expected: float = 0.0
     cli: str = ""
     passes_at: datetime | None = None
+    pricing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,17 @@ def test_what_is_gone_counts_input_and_output_but_no_cache_reads(store: Store) -
     assert store.read_now(lambda tx: tx.spent_since(NOW)) == {"codex": Spent(0.5, 220)}
 
 
+def test_what_has_no_cost_is_named_by_cli_and_model(store: Store) -> None:
+    add(store, cost_usd=0.5)
+    add(store, model="n")
+    add(store, model="n", turn=2)
+    add(store, bead_id=OTHER, cli="claude")
+    add(store, bead_id=OTHER, model="o", created_at=NOW - timedelta(seconds=1))
+    assert store.read_now(lambda tx: tx.unpriced_on(BEAD)) == [("codex", "n")]
+    found = store.read_now(lambda tx: tx.unpriced_since(NOW))
+    assert sorted(found) == [("claude", "m"), ("codex", "n")]
+
+
 def own_turns(store: Store) -> None:
     add(store, cost_usd=1.0)
     add(store, cost_usd=1.0, model="n")

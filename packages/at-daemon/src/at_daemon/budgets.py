@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,7 @@ from at_core.store import Spent, Tx, local_day_start, next_local_day
 from at_core.types import Agent, Bead
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.clis import Clis
+from at_daemon.prices import price_key, prices_under_way
 
 MOST = 1e12
 
@@ -64,16 +66,24 @@ class Budgets:
         if not of_bead and not of_day:
             return ()
         expected = tx.mean_turn(bead.id, cli)
-        found = [_budget(limit, tx.spent_on(bead.id), Spent(), expected) for limit in of_bead]
+        dollars = any(limit.unit is Unit.USD for limit in (*of_bead, *of_day))
+        looked_up = prices_under_way(tx) if dollars else frozenset()
+        unpriced = tx.unpriced_on(bead.id) if looked_up else []
+        found = [
+            _awaiting(looked_up, unpriced, _budget(limit, tx.spent_on(bead.id), Spent(), expected))
+            for limit in of_bead
+        ]
         if of_day:
             start = local_day_start(now)
             spent, under_way = tx.spent_since(start), dict(_under_way(tx, bead.id))
+            unpriced = tx.unpriced_since(start) if looked_up else []
             for limit in of_day:
                 gone, coming = (
                     _of(spent, limit),
                     _total(each for name, each in under_way.values() if limit.cli in ("", name)),
                 )
-                found.append(_budget(limit, gone, coming, expected, next_local_day(now)))
+                budget = _budget(limit, gone, coming, expected, next_local_day(now))
+                found.append(_awaiting(looked_up, unpriced, budget))
         return tuple(found)
 
     def left_of_bead(self, tx: Tx, bead: Bead) -> list[Budget]:
@@ -105,6 +115,14 @@ def _budget(
     usd = limit.unit is Unit.USD
     gone, coming, next_turn = (each.usd if usd else each.tokens for each in (spent, under_way, expected))
     return Budget(limit.scope, limit.unit, limit.amount, gone, coming, next_turn, limit.cli, passes_at)
+
+
+def _awaiting(looked_up: frozenset[str], unpriced: Iterable[tuple[str, str]], budget: Budget) -> Budget:
+    """The budget, with whether the price of something that counts against it is being looked up."""
+    counts = (price_key(cli, model) for cli, model in unpriced if budget.cli in ("", cli))
+    return dataclasses.replace(
+        budget, pricing=budget.unit is Unit.USD and any(key in looked_up for key in counts)
+    )
 
 
 def _of(spent: Mapping[str, Spent], limit: Limit) -> Spent:

@@ -14,12 +14,13 @@ from uuid import uuid4
 import pytest
 
 from at_agents.attention import settled
-from at_agents.decisions import Scope, Unit, derived_id
+from at_agents.decisions import IntentKind, Scope, Unit, derived_id
 from at_agents.label import AgentLabel, label
 from at_core.config import Config
 from at_core.store import Store, Tx, local_day_start, next_local_day
-from at_core.types import Agent, Bead, MessageKind, TokenMetric
+from at_core.types import Agent, Bead, Intent, MessageKind, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon.acts.price import note_failure, note_price, price_from
 from at_daemon.budgets import Budgets, Limit
 from at_daemon.clis import Clis, LiveConfig
 from at_daemon.costs import costs_document
@@ -27,7 +28,7 @@ from at_daemon.ingest import Intake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.testing import Desk, FakeClock
 from at_daemon.world import Worlds
-from at_session.vocabulary import TurnEnded, TurnOutcome, TurnStarted, Usage, UsageReported
+from at_session.vocabulary import DriverEvent, TurnEnded, TurnOutcome, TurnStarted, Usage, UsageReported
 
 MakeDesk = Callable[[str], Desk]
 
@@ -333,6 +334,108 @@ def test_a_running_turn_is_never_cut_short(desk_with: MakeDesk) -> None:
     assert desk.do(lambda change: change.tx.open_intents()) == []
     assert desk.do(lambda change: change.fact(bead.id, BeadFact.PARKED)) is None
     assert desk.do(lambda change: change.fact(agent.id, AgentFact.TURN))["state"] == "working"
+
+
+BIG = Usage(10_000_000, 0, 125_000, model="openai/gpt-5")
+PRICE = [1.25, 0.125, 10.0]
+"""By which `BIG` is worth $13.75."""
+
+
+def first_use(desk: Desk, *, figures_of_another: bool = False) -> tuple[Agent, Bead]:
+    """A turn with a model that was never used before ends while a nudge waits."""
+    (agent, bead), (other, its_bead) = crowd(desk, 2)
+    session, further = desk.start(agent, bead), desk.start(other, its_bead)
+    desk.do(lambda change: Intake(change, session, agent, bead).take([TurnStarted()]))
+    told(desk, bead, "and this")
+    figures = UsageReported(BIG, "the stream")
+    if figures_of_another:
+        desk.do(lambda change: Intake(change, further, other, its_bead).take([TurnStarted(), figures]))
+    ended: list[DriverEvent] = [] if figures_of_another else [figures]
+    ended.append(TurnEnded(TurnOutcome.COMPLETED))
+    desk.do(lambda change: Intake(change, session, agent, change.tx.bead(bead.id)).take(ended))
+    return agent, bead
+
+
+def acts(desk: Desk) -> list[str]:
+    return [intent.kind for intent in desk.do(lambda change: change.tx.open_intents())]
+
+
+def close_look_up(desk: Desk, note: Callable[[Change, Intent], None]) -> None:
+    (intent,) = (
+        each for each in desk.do(lambda change: change.tx.open_intents()) if each.kind == IntentKind.PRICE
+    )
+
+    def close(change: Change) -> None:
+        change.tx.finish_intent(intent.key, change.now)
+        note(change, intent)
+
+    desk.do(close)
+
+
+def priced(change: Change, intent: Intent) -> None:
+    note_price(change, price_from("openai/gpt-5", PRICE, change.now))
+
+
+def unanswered(change: Change, intent: Intent) -> None:
+    note_failure(change, intent, "openai/gpt-5", "no answer")
+
+
+@pytest.mark.parametrize("setting", ["budget.bead_usd", "budget.day_usd", "agents.demo.budget_day_usd"])
+def test_after_the_first_use_of_a_model_the_next_turn_waits_for_its_price(
+    desk_with: MakeDesk, setting: str
+) -> None:
+    desk = desk_with(f"{setting} = 1.0")
+    _, bead = first_use(desk)
+    assert acts(desk) == ["price"]
+    assert desk.do(lambda change: change.fact(bead.id, BeadFact.PARKED)) is None
+    close_look_up(desk, priced)
+    assert acts(desk) == []
+    parked = desk.do(lambda change: change.fact(bead.id, BeadFact.PARKED))
+    assert "$13.75 spent" in parked["reason"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "note"),
+    [("budget.bead_usd = 1.0", unanswered), ("budget.day_usd = 100.0", priced)],
+    ids=["failed", "cheap"],
+)
+def test_it_goes_on_after_a_price_that_fits_and_after_a_look_up_that_failed(
+    desk_with: MakeDesk, settings: str, note: Callable[[Change, Intent], None]
+) -> None:
+    desk = desk_with(settings)
+    first_use(desk)
+    assert acts(desk) == ["price"]
+    close_look_up(desk, note)
+    assert acts(desk) == ["send"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "budget.bead_tokens = 1000000000",
+        "budget.day_tokens = 1000000000",
+        "agents.codex.budget_day_usd = 1.0",
+    ],
+)
+def test_without_a_limit_of_dollars_no_turn_waits_for_a_price(desk_with: MakeDesk, settings: str) -> None:
+    desk = desk_with(settings)
+    first_use(desk)
+    assert acts(desk) == ["price", "send"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "waits"),
+    [("budget.bead_usd", False), ("budget.day_usd", True), ("agents.demo.budget_day_usd", True)],
+)
+def test_a_price_is_waited_for_where_the_figures_count(
+    desk_with: MakeDesk, setting: str, waits: bool
+) -> None:
+    desk = desk_with(f"{setting} = 1.0")
+    first_use(desk, figures_of_another=True)
+    assert acts(desk) == (["price"] if waits else ["price", "send"])
+    close_look_up(desk, priced)
+    assert acts(desk) == ([] if waits else ["send"])
 
 
 def test_a_changed_file_counts_at_once_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ _SUM = (
     func.coalesce(func.sum(_u.c.input_tokens + _u.c.output_tokens), 0),
 )
 _OF_BEAD = Statement(select(*_SUM).where(_u.c.bead_id == bindparam("bead_id")))
+_UNPRICED = select(_u.c.cli, _u.c.model).where(_u.c.cost_usd.is_(None)).distinct()
+_UNPRICED_OF_BEAD = Statement(_UNPRICED.where(_u.c.bead_id == bindparam("bead_id")))
+_UNPRICED_SINCE = Statement(_UNPRICED.where(_u.c.created_at >= bindparam("since")))
 # Grouped by what is no column: SQLite would walk the whole index of a column to save a sort of a few rows.
 _SINCE = Statement(
     select(_u.c.cli, *_SUM).where(_u.c.created_at >= bindparam("since")).group_by(_u.c.cli.concat(""))
@@ -66,6 +69,14 @@ class Spending(Rows):
     def spent_since(self, since: datetime) -> dict[str, Spent]:
         """By each CLI since then."""
         return {cli: _spent(tuple(sums)) for cli, *sums in self._all(_SINCE, time_text(since))}
+
+    def unpriced_on(self, bead_id: UUID) -> list[tuple[str, str]]:
+        """CLI and model of what one bead used and has no cost."""
+        return [(cli, model) for cli, model in self._all(_UNPRICED_OF_BEAD, str(bead_id))]
+
+    def unpriced_since(self, since: datetime) -> list[tuple[str, str]]:
+        """CLI and model of what was used since then and has no cost."""
+        return [(cli, model) for cli, model in self._all(_UNPRICED_SINCE, time_text(since))]
 
     def mean_turn(self, bead_id: UUID, cli: str) -> Spent:
         """What a turn costs: the mean of the bead's turns, else of the CLI's newest, else of the newest of all, else 0."""
