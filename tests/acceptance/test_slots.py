@@ -43,15 +43,19 @@ def test_beads_and_gates_never_share_a_port_and_a_slot_is_given_again(product: P
     slots = {bead: product.json("show", bead)["slot"]["number"] for bead in (first, second)}
     gates = [environment_in(path) for path in Path(product.env["HOME"]).glob("gate-*")]
     assert gates
-    taken = [*slots.values(), *(int(gate["AT_SLOT"]) for gate in gates)]
-    assert sorted(slots.values()) == [1, 2] and min(int(gate["AT_SLOT"]) for gate in gates) > 0
-    assert not set(slots.values()) & {int(gate["AT_SLOT"]) for gate in gates}, taken
+    of_gates = {int(gate["AT_SLOT"]) for gate in gates}
+    assert len({*slots.values()}) == 2 and not {*slots.values()} & of_gates, (slots, of_gates)
+    ports = {int(gate["AT_PORT"]) for gate in gates} | {
+        product.json("show", bead)["slot"]["first_port"] for bead in slots
+    }
+    assert len(ports) == 2 + len(of_gates)
     assert {gate["AT_GATE"] for gate in gates} == {"ports"}
     product.json("land", first)
-    product.json("rm", second, "--yes")
-    third = product.run("write c.txt c")
-    assert third["slot"]["number"] == 1
+    product.json("rm", second)
+    for bead in (first, second):
+        product.wait(bead, "folder.removed")
     assert product.json("show", first)["slot"] is None
+    assert product.run("write c.txt c")["slot"]["number"] == 1
 
 
 def test_a_slot_outlives_the_daemon(product: Product) -> None:
