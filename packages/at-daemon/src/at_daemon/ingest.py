@@ -97,7 +97,7 @@ class Intake:
             case seen.CallAnswered():
                 self._answered()
             case seen.Limited():
-                self._limited(event.message, event.reset_at)
+                self._limited(event.message, event.reset_at or self._time_in(event.reset_in_seconds))
             case seen.LoginRefused():
                 self._put(AgentFact.LOGIN, {"message": event.message, "how": event.how})
                 self._tell(EventType.LOGIN_REFUSED, message=event.message, how=event.how)
@@ -326,6 +326,13 @@ class Intake:
         try_at = self._try_at(reset_at, self._limits_in_a_row()).isoformat()
         self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
         self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
+
+    def _time_in(self, seconds: float | None) -> str | None:
+        """The time that is so far away, to the second and not too early."""
+        if seconds is None:
+            return None
+        end = self.change.now + timedelta(seconds=seconds, microseconds=999_999)
+        return end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _limits_in_a_row(self) -> int:
         """How many turns a limit ended since the last one that was completed, this one included."""

@@ -73,6 +73,16 @@ def test_a_limit_is_tried_again_after_its_reset_but_never_at_once(
     assert (desk.wakes[-1] - desk.clock.now()).total_seconds() == seconds
 
 
+@pytest.mark.parametrize(("span", "reset_at"), [(90.0, "00:01:30"), (90.2, "00:01:31"), (None, None)])
+def test_a_limit_that_names_a_span_is_counted_from_when_it_was_heard(
+    desk: Desk, span: float | None, reset_at: str | None
+) -> None:
+    agent = desk.agent("wren")
+    hear(desk, desk.start(agent, desk.bead(agent)), Limited("limit", None, span))
+    limit = desk.do(lambda change: change.fact(agent.id, AgentFact.LIMIT))
+    assert limit["reset_at"] == (reset_at and f"2026-11-01T{reset_at}Z")
+
+
 def test_a_limit_is_over_when_a_turn_is_complete(desk: Desk) -> None:
     agent = desk.agent("wren")
     bead = desk.bead(agent)
