@@ -26,6 +26,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    PromptForgotten,
     Retrying,
     SessionLost,
     SessionStarted,
@@ -298,6 +299,35 @@ def test_a_lost_session_is_followed_by_a_new_one(loads: bool) -> None:
         SessionLost("s1"),
         SessionStarted("new", None, "1.2"),
     ]
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_a_prompt_that_waited_for_a_lost_session_is_not_said_unless_it_is_handed_over_anew(
+    loads: bool,
+) -> None:
+    dialogue = Dialogue(resume=True)
+    dialogue.prompt("m1", "And this")
+    dialogue.answer("initialize", INITIALIZED | {"agentCapabilities": {"loadSession": loads}})
+    if loads:
+        dialogue.answer("session/load", code=-32603, message="no such session")
+    dialogue.answer("session/new", {"sessionId": "new"})
+    dialogue.answer("session/set_mode")
+    assert "prompt:m1" not in dialogue.writes
+    assert [write.id for write in dialogue.prompt("m2", "The work, and this")] == ["prompt:m2"]
+    dialogue.answer("session/prompt", {"stopReason": "end_turn"})
+    assert [write.id for write in dialogue.prompt("m1", "And this")] == ["prompt:m1"]
+
+
+def test_a_prompt_that_counts_as_sent_is_forgotten_with_the_session() -> None:
+    dialogue = Dialogue(resume=True)
+    dialogue.answer("initialize", INITIALIZED)
+    dialogue.answer("session/load", code=-32000, message="Authentication required")
+    assert [write.id for write in dialogue.prompt("m1", "Hello")] == ["acp:session:2"]
+    events = dialogue.answer("session/load", code=-32603, message="no such session")
+    assert events[:2] == [PromptForgotten("m1"), SessionLost("s1")]
+    dialogue.answer("session/new", {"sessionId": "new"})
+    dialogue.answer("session/set_mode")
+    assert "prompt:m1" not in dialogue.writes
 
 
 def test_a_refused_login_fails_the_prompts_and_the_next_prompt_tries_again() -> None:

@@ -285,6 +285,22 @@ def test_a_lost_session_is_told_before_the_new_one() -> None:
     assert played.of(SessionStarted)[0].session_id != LOST
 
 
+@pytest.mark.parametrize("known", [[], ["m1"]], ids=["new", "had-before"])
+def test_a_prompt_that_waited_for_a_lost_session_is_not_said_unless_it_is_handed_over_anew(
+    known: list[str],
+) -> None:
+    driver = launched("lost")
+    driver.state.values["known"] = known
+    assert driver.prompt("m1", "And this") == []
+    driver.feed("stdout", b'{"id":"initialize","result":{}}\n')
+    gone = {"id": f"resume:{LOST}", "error": {"message": f"no rollout found for thread id {LOST}"}}
+    driver.feed("stdout", json.dumps(gone).encode() + b"\n")
+    driver = restored(driver)
+    there = driver.feed("stdout", b'{"id":"thread","result":{"thread":{"id":"t"}}}\n')
+    assert of(there, Write) == []
+    assert [write.id for write in driver.prompt("m1", "And this")] == ["prompt:m1"]
+
+
 @pytest.mark.parametrize(
     "error, lost",
     [

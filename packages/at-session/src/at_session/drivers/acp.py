@@ -28,6 +28,7 @@ from at_session.vocabulary import (
     Limited,
     LoginRefused,
     PromptAccepted,
+    PromptForgotten,
     Retrying,
     SessionLost,
     SessionStarted,
@@ -326,10 +327,17 @@ class AcpDriver(AcpTurns):
         return wishes or self._ready()
 
     def _session_is_lost(self, wanted: str) -> Events:
-        """The process goes on with a new session, which knows nothing of what the other one was told."""
+        """The process goes on with a new session, which knows nothing of what the other one was told.
+
+        So what waits is not said to it as it stands: it has to be handed over anew, by whoever knows what comes before.
+        """
         self._launched["session"] = None
         self._accepted.clear()
-        return [SessionLost(wanted), *self._ask_for_session()]
+        self._values.pop("held", None)
+        # For its caller the prompt that made this try counts as sent.
+        sent = optional_text(self._values.pop("tried_for", None))
+        forgotten = [PromptForgotten(sent)] if sent is not None else []
+        return [*forgotten, SessionLost(wanted), *self._ask_for_session()]
 
     def _settled(self, name: str, error: Object | None) -> Events:
         if error is not None:
@@ -365,6 +373,7 @@ class AcpDriver(AcpTurns):
         return events or [jsonlines.unparsed(failure.message)]
 
     def _begin_again(self, message_id: str) -> list[Write]:
+        self._values["tried_for"] = message_id
         if self._values.get("failed_step") == "initialize":
             self._values["phase"] = "initialize"
             again = self.open()[0]

@@ -232,6 +232,9 @@ class CodexDriver(CodexTurns):
                 return [hello, self._open_thread(text_of(self._values.get("resume")))]
             case "resume" if failed and _LOST.search(error):
                 self._values.pop("resume", None)
+                # What waits is not said as it stands to a thread that knows nothing: it has to be handed over anew.
+                self._held.clear()
+                self._known.clear()
                 return [SessionLost(message_id), self._open_thread("")]
             case "resume" | "thread" if failed:
                 return self._break(error)
