@@ -3,7 +3,7 @@
 `inspect` what a repository is · `clone` folders for agents and gates · `collect` taking over an agent's work ·
 `diff` reading · `merge` merges made aside · `land` moving the target · `attic` keeping before removing.
 Under them: `run` the hardened runner · `names` allow-lists · `places` where repositories lie · `settings` the
-person's configuration · `private`, `nofollow` an agent's clone as data · `plant`, `snapshot`, `transport`, `head`,
+person's configuration · `private`, `nofollow` an agent's clone as data · `include` ignored files that go along · `plant`, `snapshot`, `transport`, `head`,
 `refs`, `checkout`, `landing_record`, `locks`, `child`, `together` the steps of the above.
 """
 

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from at_daemon.git import nofollow
 from at_daemon.git.errors import FolderInTheWay, GitFailed
+from at_daemon.git.include import carry_included
 from at_daemon.git.inspect import commit_of
 from at_daemon.git.locks import held
 from at_daemon.git.names import HIDDEN, checked_branch, checked_sha
@@ -60,7 +61,8 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
 
     async def fill() -> None:
         nonlocal notes
-        notes = await plant(place, scratch, found, f"refs/heads/{branch}")
+        planted = await plant(place, scratch, found, f"refs/heads/{branch}")
+        notes = (*planted, *await carry_included(place, scratch))
 
     try:
         await together(hold_base, fill)

@@ -1,0 +1,95 @@
+"""Files that git ignores and a new folder needs all the same: those of the person's checkout that `.worktreeinclude` names.
+
+The file has the syntax of `.gitignore`. What it names is copied if git ignores it (so that it can be in no commit)
+and the folder has nothing of that name. Where the file system can, a copy shares its blocks with the original.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from anyio import to_thread
+
+from at_daemon.git import nofollow
+from at_daemon.git.names import is_inside
+from at_daemon.git.places import Place
+from at_daemon.git.run import LONG
+
+FILE = ".worktreeinclude"
+MOST_NAMED = 3
+"""Files that could not be copied and are named."""
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+async def carry_included(place: Place, folder: Path) -> tuple[str, ...]:
+    """Copy them from the checkout into `folder`, which nobody else writes yet. Gives sentences about what was done."""
+    if not (place.top / FILE).is_file():
+        return ()
+    paths = await included(place)
+    copied, missed = await to_thread.run_sync(_copy_all, place.top, folder, paths)
+    notes = [f"{FILE}: {copied} ignored {'file' if copied == 1 else 'files'} copied"] if copied else []
+    notes += [f"{FILE}: {path!r} was not copied: {why}" for path, why in missed[:MOST_NAMED]]
+    if len(missed) > MOST_NAMED:
+        notes.append(f"{FILE}: {len(missed) - MOST_NAMED} more were not copied")
+    return tuple(notes)
+
+
+async def included(place: Place) -> list[str]:
+    """Paths of the checkout that its `.worktreeinclude` names and that git ignores."""
+    git = place.git.having(work_tree=place.top, cwd=place.top)
+    listing = ("ls-files", "-z", "--others", "--ignored", f"--exclude-from={place.top / FILE}")
+    named = (await git.run(*listing, limit=LONG)).stdout
+    if not named:
+        return []
+    # Exit code 1: it ignores none of them.
+    ignored = await git.run("check-ignore", "-z", "--stdin", stdin=named, accept=(0, 1), limit=LONG)
+    paths = (os.fsdecode(path) for path in ignored.stdout.split(b"\0") if path)
+    return [path for path in paths if is_inside(path) and not path.endswith("/")]
+
+
+def _copy_all(top: Path, folder: Path, paths: list[str]) -> tuple[int, list[tuple[str, str]]]:
+    copied = 0
+    missed: list[tuple[str, str]] = []
+    for path in paths:
+        try:
+            copied += _copy(top, folder, path)
+        except OSError as error:
+            missed.append((path, error.strerror or str(error)))
+    return copied, missed
+
+
+def _copy(top: Path, folder: Path, path: str) -> bool:
+    """Whether it was copied; not where the folder has something of that name. Raises `OSError`."""
+    *parents, name = path.split("/")
+    with nofollow.opened(top, tuple(parents)) as there:
+        status = os.stat(name, dir_fd=there, follow_symlinks=False)
+        with nofollow.opened(folder, tuple(parents), make=True) as here, suppress(FileExistsError):
+            if stat.S_ISLNK(status.st_mode):
+                os.symlink(os.readlink(name, dir_fd=there), name, dir_fd=here)
+            else:
+                _copy_file(there, here, name)
+            return True
+    return False
+
+
+def _copy_file(there: int, here: int, name: str) -> None:
+    with os.fdopen(os.open(name, _READ, dir_fd=there), "rb") as source:
+        status = os.fstat(source.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is no regular file")
+        mode = stat.S_IMODE(status.st_mode)
+        with os.fdopen(os.open(name, _NEW, mode, dir_fd=here), "wb") as target:
+            try:
+                fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+            except OSError:  # another file system, or one that cannot
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+            os.fchmod(target.fileno(), mode)
+            os.utime(target.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
