@@ -206,6 +206,28 @@ def test_a_limit_tells_its_reset_also_where_the_cli_does_not_repeat_it() -> None
 
 
 @pytest.mark.parametrize(
+    ("overage", "limited"),
+    [
+        ({}, True),
+        ({"isUsingOverage": False, "overageStatus": "rejected"}, True),
+        ({"isUsingOverage": True}, False),
+        ({"overageStatus": "allowed"}, False),
+        ({"overageStatus": "allowed_warning", "isUsingOverage": False}, False),
+    ],
+)
+def test_a_limit_that_extra_usage_goes_beyond_is_none(overage: dict[str, object], limited: bool) -> None:
+    info = {"status": "rejected", "resetsAt": 1_900_000_000, **overage}
+    line = json.dumps({"type": "rate_limit_event", "rate_limit_info": info}).encode() + b"\n"
+    driver = ClaudeDriver()
+    told = of(feed(driver, "stdout", INIT + line), Limited)
+    assert [each.reset_at for each in told] == ["2030-03-17T17:46:40Z"] * limited
+    # What is refused nevertheless has another cause, whose end is not known.
+    refused = {"type": "result", "is_error": True, "api_error_status": 429, "result": "slow down"}
+    told += of(feed(driver, "stdout", json.dumps(refused).encode() + b"\n"), Limited)
+    assert [each.reset_at for each in told] == ["2030-03-17T17:46:40Z" if limited else None]
+
+
+@pytest.mark.parametrize(
     "case, refused",
     [
         ("login", LoginRefused("authentication_failed (401)", HOW)),

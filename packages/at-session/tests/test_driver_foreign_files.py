@@ -15,7 +15,6 @@ import pytest
 
 from at_session import foreign_files
 from at_session.drivers import (
-    claude_record,
     codex_record,
     gemini_record,
     opencode_permission,
@@ -331,7 +330,8 @@ def test_a_record_of_codex_that_cannot_be_read_is_told(tmp_path: Path, make: Mak
 def test_a_transcript_of_claude_that_cannot_be_read_is_told(tmp_path: Path, kind: str) -> None:
     placed(ODD[kind], tmp_path / ".claude" / "projects" / "-repo" / f"{SESSION}.jsonl")
     env = {"HOME": str(tmp_path)}
-    assert claude_record.has_conversation(env, SESSION) is None
+    launch = ClaudeDriver().launch(request(tmp_path, env=env, session_id=SESSION, resume=True))
+    assert launch.argv[launch.argv.index("--resume") + 1] == SESSION  # it is there: no other can have its id
     (event,) = ClaudeDriver(DriverState({"current": "u1", "session": [SESSION, "m"]})).reconcile(
         env, "/nowhere"
     )

@@ -25,6 +25,7 @@ from at_daemon.news import News
 from at_daemon.parts import Parts
 from at_daemon.sessions import Live, LiveSessions, write_of
 from at_daemon.testing import Desk
+from at_session.drivers.claude import ClaudeDriver
 from at_session.drivers.codex import CodexDriver
 from at_session.drivers.declared import DeclaredAcp
 from at_session.journal import Record, RecordKind
@@ -88,6 +89,24 @@ class LostCodex(LostAcp):
         ]
 
 
+class LostClaude(LostAcp):
+    """It keeps no transcript, and says nothing unless it is spoken to."""
+
+    driver = ClaudeDriver
+
+    def hear(self, line: Line) -> list[Line]:
+        """What it answers."""
+        if line["type"] == "control_request":
+            response = {"subtype": "success", "request_id": line["request_id"]}
+            return [{"type": "control_response", "response": response}]
+        self.texts.append(line["message"]["content"][0]["text"])
+        begin = {"type": "system", "subtype": "init", "session_id": "new", "model": "large"}
+        return [begin, {"type": "result", "subtype": "success", "result": "Done."}]
+
+
+EACH_CLI = pytest.mark.parametrize("cli", [LostAcp, LostCodex, LostClaude])
+
+
 class Wire:
     """In the place of a session: brings each write to the CLI once, and keeps what it answers."""
 
@@ -131,6 +150,7 @@ class Stage:
         change.put(self.bead.id, BeadFact.SESSION, {"id": LOST})
         for write in self.driver.open():
             change.intend(write_of(self.record.id, write), self.bead.id, self.agent.id)
+        change.touch(self.bead.id)
 
     def play(self) -> None:
         """All intents to speak are carried out, again and again, and all answers taken in, until there are none."""
@@ -173,7 +193,7 @@ def _parts(desk: Desk, home: Home) -> Parts:
     )
 
 
-@pytest.mark.parametrize("cli", [LostAcp, LostCodex])
+@EACH_CLI
 def test_a_session_that_is_lost_gets_each_text_once(desk: Desk, tmp_path: Path, cli: type[LostAcp]) -> None:
     stage = Stage(desk, tmp_path, cli())
     bead, first = stage.bead, derived_id(stage.bead.id, "prompt")
@@ -187,7 +207,7 @@ def test_a_session_that_is_lost_gets_each_text_once(desk: Desk, tmp_path: Path, 
     assert stage.cli.texts == ["\n\n".join(("the work", prompts.begun_before(), "and this"))]
 
 
-@pytest.mark.parametrize("cli", [LostAcp, LostCodex])
+@EACH_CLI
 def test_a_session_that_was_lost_before_it_was_told_anything_gets_its_prompt_once(
     desk: Desk, tmp_path: Path, cli: type[LostAcp]
 ) -> None:

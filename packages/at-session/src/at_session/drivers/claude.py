@@ -6,7 +6,7 @@ Source: the CLI's own help and lines of claude 2.1.197; what was found is kept i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -65,6 +65,9 @@ _MODES = {Allow.ASK: "default", Allow.EDITS: "acceptEdits", Allow.ALL: "bypassPe
 _NO_CONVERSATION = "No conversation found with session ID"
 _DELTA = b'{"type":"stream_event","event":{"type":"content_block_'
 _PROMPTS_KEPT = 100
+_ALLOWED = ("allowed", "allowed_warning")
+_OCCASION = "lost"
+"""The id of a request without effect, whose answer gives the occasion to tell that the session is lost."""
 
 Events = list[DriverEvent | Write]
 
@@ -102,8 +105,8 @@ class ClaudeDriver:
     def launch(self, request: LaunchRequest) -> Launch:
         """Say how to start the CLI and forget what belonged to an earlier process, prompts held back included.
 
-        Whether the session is resumed is decided by the CLI's own record of it, not by `resume`. The session may get
-        another id than the wanted one; SessionStarted tells it.
+        Whether the session is resumed is decided by the CLI's own record of it, not by `resume`; one that was to be
+        resumed and has no record is lost. The session may get another id than the wanted one; SessionStarted tells it.
 
         Raises LaunchRefused where the CLI is known to refuse: everything allowed, as root, outside a sandbox.
         """
@@ -113,27 +116,37 @@ class ClaudeDriver:
                 self.cli, reason, "allow `edits`, or set IS_SANDBOX=1 inside a sandbox of yours"
             )
         argv = [request.binary or self.cli, *_PROTOCOL, "--permission-mode", _MODES[request.allow]]
+        kept = {"not_found": self._values["not_found"]} if "not_found" in self._values else {}
         if request.session_id is not None:
-            argv += _session_options(request.env, request.session_id)
+            conversation = claude_record.has_conversation(request.env, request.session_id)
+            if request.resume and not conversation:
+                kept["lost"] = request.session_id
+            argv += _session_options(request.env, request.session_id, set(kept.values()))
         if request.model is not None:
             argv += ["--model", request.model]
         if request.instructions:
             argv += ["--append-system-prompt", request.instructions]
-        self.state.values.clear()
+        self._values.clear()
+        self._values.update(kept)
         # A CLI that replaces itself while agents run would be another program at the next resume.
         env = {"DISABLE_AUTOUPDATER": "1", **request.env}
         return Launch(argv=(*argv, *request.args), env=env, cwd=request.cwd, transport=Transport.PIPE)
 
     def open(self) -> list[Write]:
-        """No handshake: the CLI takes prompts at once."""
-        return []
+        """No handshake: the CLI takes prompts at once. It says nothing before, so where there is news it is asked."""
+        if "lost" not in self._values:
+            return []
+        return [replace(write, id=f"open:{_OCCASION}") for write in self.interrupt(_OCCASION)]
 
     def prompt(self, message_id: str, text: str) -> list[Write]:
         """One user line; its uuid is the message id, or is derived from it.
 
         The CLI merges prompts that wait together into one, and keeps the id of the last. So one waits there at most;
-        a further one is held back, nothing is to be written for it yet, and `feed` gives its write in time.
+        a further one is held back, nothing is to be written for it yet, and `feed` gives its write in time. None is
+        kept for a session that is lost: it has to be handed over anew once that was told.
         """
+        if "lost" in self._values:
+            return []
         held: list[list[str]] = self._values.setdefault("held", [])
         if self._values.get("waiting") and _uuid(message_id) not in self._names:
             if [message_id, text] not in held:
@@ -193,8 +206,10 @@ class ClaudeDriver:
         for line in jsonlines.split_lines(self.state, stream, data):
             if stream == "stdout" and line.startswith(_DELTA):
                 continue
+            if (lost := self._values.pop("lost", None)) is not None:
+                events.append(SessionLost(lost))
             if _NO_CONVERSATION.encode() in line and not line.startswith(b"{"):
-                events.append(SessionLost(line.decode("utf-8", "replace").rpartition(" ")[2]))
+                events += self._not_found(line.decode("utf-8", "replace").rpartition(" ")[2])
             elif stream == "stderr":
                 events.append(jsonlines.unparsed(line.decode("utf-8", "replace"), stream))
             else:
@@ -202,6 +217,13 @@ class ClaudeDriver:
                 events += [parsed] if isinstance(parsed, Unparsed) else self._line(parsed or {})
                 events += self._held_back()
         return events
+
+    def _not_found(self, session_id: str) -> Events:
+        """The process ends now. What it was given has to be handed over anew, after what the next one must know first."""
+        self._values["not_found"] = session_id
+        self._values.pop("held", None)
+        waiting: list[str] = self._values.pop("waiting", [])
+        return [*(PromptForgotten(self._name(uuid)) for uuid in waiting), SessionLost(session_id)]
 
     def _line(self, line: Object) -> Events:
         match line.get("type"):
@@ -356,7 +378,9 @@ class ClaudeDriver:
         return events
 
     def _rate_limit(self, info: Object) -> Events:
-        if info.get("status") != "rejected":
+        # A limit that the account's extra usage goes beyond stops nothing.
+        beyond = info.get("isUsingOverage") is True or info.get("overageStatus") in _ALLOWED
+        if info.get("status") != "rejected" or beyond:
             self._values["reset_at"] = None
             return []
         window = text_of(info.get("rateLimitType"))
@@ -418,11 +442,14 @@ class ClaudeDriver:
         return self._names.get(uuid, uuid)
 
 
-def _session_options(env: Mapping[str, str], session_id: str) -> list[str]:
+def _session_options(env: Mapping[str, str], session_id: str, useless: Collection[str]) -> list[str]:
     # A CLI that was killed before its first turn leaves nothing, or a transcript without a prompt. The latter can be
-    # neither resumed nor begun again, so a further id is taken; it follows from the first one.
-    while (conversation := claude_record.has_conversation(env, session_id)) is False:
+    # neither resumed nor begun again, so a further id is taken; it follows from the first one. The same goes for an id
+    # whose session is lost; its transcript may lie where the CLI does not look.
+    conversation = claude_record.has_conversation(env, session_id)
+    while conversation is False or session_id in useless:
         session_id = str(uuid5(NAMESPACE_OID, session_id))
+        conversation = claude_record.has_conversation(env, session_id)
     return ["--resume" if conversation else "--session-id", session_id]
 
 

@@ -35,13 +35,19 @@ def transcripts(env: Mapping[str, str], session_id: str) -> list[Path]:
 
 
 def has_conversation(env: Mapping[str, str], session_id: str) -> bool | None:
-    """Whether the CLI's transcript of a session holds a prompt; None if there is none that can be read."""
-    for transcript in transcripts(env, session_id):
-        try:
-            return any(b'"type":"user"' in line for line in foreign_files.lines(transcript))
-        except OSError:
-            continue
-    return None
+    """Whether the CLI's transcript of a session holds a prompt; None if there is no transcript.
+
+    One that cannot be read is taken to hold one: the CLI refuses to begin a session whose transcript is there.
+    """
+    found = transcripts(env, session_id)
+    return any(map(_may_hold_a_prompt, found)) if found else None
+
+
+def _may_hold_a_prompt(transcript: Path) -> bool:
+    try:
+        return any(b'"type":"user"' in line for line in foreign_files.lines(transcript))
+    except OSError:
+        return True
 
 
 def cut_turn(env: Mapping[str, str], session_id: str, uuid: str) -> CutTurn:
