@@ -11,6 +11,7 @@ def test_exported_names() -> None:
         "Counts",
         "LandedTotals",
         "Lease",
+        "Slot",
         "Spent",
         "Store",
         "Tx",
