@@ -143,6 +143,7 @@ def test_a_prompt_that_the_cli_never_took_is_given_to_the_next_process(stage: Ge
     agent.driver.prompt("m1", marker)
     assert stage.record(agent) == []
     again = stage.start(resume=session, state=agent.driver.state)
+    assert session_of(again) != session
     assert stage.turn(again, "m1", marker).text == "Heard."
     assert again.of(SessionLost) == [SessionLost(session)]
     assert again.of(PromptAccepted) == [PromptAccepted("m1")]
@@ -151,6 +152,7 @@ def test_a_prompt_that_the_cli_never_took_is_given_to_the_next_process(stage: Ge
 def test_a_lost_session_is_told_and_followed_by_a_new_one(stage: GeminiStage) -> None:
     stage.turn(stage.start(), "m0", stage.endpoint.script("other", Say("Of another session.")))
     agent = stage.start(resume="3f0c1d2e-0000-4000-8000-000000000001")
+    assert session_of(agent) != "3f0c1d2e-0000-4000-8000-000000000001"
     end = stage.turn(agent, "m1", stage.endpoint.script("hello", Say("Hello.")))
     assert end.text == "Hello."
     assert agent.of(SessionLost) == [SessionLost("3f0c1d2e-0000-4000-8000-000000000001")]
