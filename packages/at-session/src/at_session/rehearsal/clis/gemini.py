@@ -11,8 +11,7 @@ from at_session.rehearsal.replies import Cut, Refuse, ToolUse
 
 _SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
-    # Ten attempts, as many as there are without this, take four minutes.
-    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 3},
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     "privacy": {"usageStatisticsEnabled": False},
 }
 
