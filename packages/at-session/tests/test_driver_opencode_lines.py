@@ -339,6 +339,18 @@ def test_a_launch_keeps_only_what_outlives_a_process() -> None:
     assert not {"held", "handed", "session", "partial", "turn"} & (set(driver.state.values) - kept)
 
 
+def test_a_new_session_has_taken_nothing() -> None:
+    driver = running()
+    assert driver.state.values["accepted"]
+    driver.launch(request("ses_1"))
+    assert driver.state.values["accepted"]
+    driver.launch(request())
+    assert not {"accepted", "names", "children"} & set(driver.state.values)
+    driver.prompt("m1", "Hello")
+    (_, post) = [each for each in driver.feed("stdout", READY) if isinstance(each, Write)]
+    assert json.loads(post.data)["method"] == "POST"
+
+
 @pytest.mark.parametrize("allow, asked", [(Allow.ASK, True), (Allow.EDITS, True), (Allow.ALL, False)])
 def test_the_bridge_is_started_with_the_modes_rules(allow: Allow, asked: bool) -> None:
     launch = OpenCodeDriver().launch(request(allow=allow))

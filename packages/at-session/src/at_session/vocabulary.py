@@ -110,7 +110,8 @@ class PromptAccepted:
 class PromptForgotten:
     """A process that had acknowledged a prompt is gone, and the CLI's own record does not have it.
 
-    A resumed session would not know of it, so it is to be handed over again under the same id.
+    A resumed session would not know of it, so it is to be handed over again under the same id. Also told of a prompt
+    that was handed over to a session which turns out to be lost.
     """
 
     message_id: str
@@ -363,7 +364,8 @@ class Driver(Protocol):
         """Hand a prompt over; every write id is derived from `message_id`.
 
         Nothing comes back where the CLI cannot take it yet: the driver holds it in its state and `feed` gives the
-        write in time. What was not accepted when a process ended is handed over again to the next one.
+        write in time. What was not accepted when a process ended is handed over again to the next one. What is held when
+        a session is lost is dropped: who hands prompts over says anew what the next session must know.
         """
 
     def decide(self, request_id: str, decision: Decision) -> list[Write]:

@@ -20,16 +20,16 @@ from at_session.vocabulary import Decision
 async def send(parts: Parts, intent: Intent) -> Effect:
     """Hand a message to the agent. Proof that it was taken comes from the agent's own events."""
     message_id = UUID(intent.payload["message"])
-    message = await parts.ledger.read(lambda tx: tx.message(message_id))
-    if message is None:
-        raise NotFound("message", str(message_id))
-    if message.failed or message.answered_at:
-        return Effect()  # what it says was said in another way meanwhile
     live = await _live(parts, intent)
     if live is None:
         return Effect()
     failpoint("send.before-write")
     async with live.lock:
+        message = await parts.ledger.read(lambda tx: tx.message(message_id))
+        if message is None:
+            raise NotFound("message", str(message_id))
+        if message.failed or message.answered_at:
+            return Effect()  # what it says was said in another way meanwhile
         writes = live.driver.prompt(str(message.id), message.body)
         await parts.sessions.keep_state(live)
     if not writes:

@@ -48,8 +48,10 @@ from at_session.vocabulary import (
 BRIDGE = Path(__file__).with_name("opencode_bridge.py")
 _SERVE = ("serve", "--hostname", "127.0.0.1", "--port", "0")
 _NO_UPDATE = {"OPENCODE_DISABLE_AUTOUPDATE": "1"}
-_KEPT = ("counted", "accepted", "names", "children")
-"""What outlives a process in the state."""
+_COUNTED = ("counted",)
+"""What outlives a session in the state: figures are counted once."""
+_KEPT = (*_COUNTED, "accepted", "names", "children")
+"""What outlives a process."""
 _UNFINISHED = ("", "tool-calls", "unknown")
 _MOST_LOOKS = 3
 """So often is a prompt looked up whose look-up fails."""
@@ -83,7 +85,8 @@ class OpenCodeDriver(OpenCodeTurns):
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Say how to start the bridge with the CLI's server; the session is made or resumed once that answers."""
-        kept = {name: self._values[name] for name in _KEPT if name in self._values}
+        outlive = _KEPT if request.resume else _COUNTED  # a new session has taken nothing yet
+        kept = {name: self._values[name] for name in outlive if name in self._values}
         self._values.clear()
         self._values.update(
             kept,
