@@ -58,6 +58,18 @@ def test_beads_and_gates_never_share_a_port_and_a_slot_is_given_again(product: P
     assert product.run("write c.txt c")["slot"]["number"] == 1
 
 
+def test_a_person_runs_a_command_where_and_as_the_agent_does(product: Product) -> None:
+    document = product.run("write a.txt a")
+    bead = document["bead"]["id"]
+    ran = product.at(
+        "exec", bead, "--", "sh", "-c", 'cat a.txt; echo "$AT_SLOT $AT_PORT $AT_AGENT"; pwd; exit 9'
+    )
+    path = product.at("open", bead).stdout.strip()
+    slot, agent = document["slot"], document["agent"]["name"]
+    assert ran.code == 9
+    assert ran.stdout.splitlines() == ["a", f"{slot['number']} {slot['first_port']} {agent}", path]
+
+
 def test_a_slot_outlives_the_daemon(product: Product) -> None:
     document = product.run("write a.txt a")
     product.kill_daemon()

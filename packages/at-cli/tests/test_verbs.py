@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "up": (["up"], "health"),
 }
 LOCAL = {"doctor", "config", "completion", "uninstall"}
-APART = LOCAL | {"demo", "down", "prove"}
+APART = LOCAL | {"demo", "down", "exec", "prove"}
 STREAMS = {"events", "logs", "attach"}
 
 

@@ -102,6 +102,16 @@ class NotRemoved(AtError):
         )
 
 
+class CannotExecute(AtError):
+    """A command that is not there, or that cannot be executed. The exit codes are those of a shell."""
+
+    code = "cannot_execute"
+
+    def __init__(self, name: str, reason: str, *, found: bool) -> None:
+        super().__init__(f"cannot execute {name!r}: {reason}", "at exec BEAD -- COMMAND")
+        self.exit_code = 126 if found else 127
+
+
 class TerminalTaken(Refused):
     """Somebody else has the keyboard of the agent."""
 

@@ -129,7 +129,11 @@ ANSWERS: dict[str, Any] = {
     "beads": {"beads": [BEAD]},
     "diff": b"diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\n",
     "remove": {"removed": BEAD_ID, "attic": "refs/at/attic/3f2a9c1e"},
-    "folder": {"path": "/home/me/.auto-tundra/worktrees/3f2a", "branch": "at/3f2a"},
+    "folder": {
+        "path": "/home/me/.auto-tundra/worktrees/3f2a",
+        "branch": "at/3f2a",
+        "environment": {"AT_BEAD": BEAD_ID, "AT_AGENT": "furiosa", "AT_SLOT": "2", "AT_PORT": "21010"},
+    },
     "agents": {"agents": [AGENT]},
     "nudge": {"message": {"id": "m1", "receipt": "accepted", "times": {}}},
     "stop": {"agent": {**AGENT, "status": "stopped", "label": "stopped"}},

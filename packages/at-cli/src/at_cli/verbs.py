@@ -39,6 +39,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("logs", "logs", "transcript of an agent"),
             Verb("events", "events", "everything that happened"),
             Verb("open", "open", "path of a work item's folder"),
+            Verb("exec", "execute", "run a command in a work item's folder, with its slot and ports"),
             Verb("attach", "attach", "an agent's terminal, or its live transcript"),
         ),
     ),

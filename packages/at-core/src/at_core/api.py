@@ -196,7 +196,12 @@ ROUTES: tuple[Route, ...] = (
         "BudgetRequest",
     ),
     Route("remove", "DELETE", "/v1/beads/{bead}", "{removed, attic}; the work is on a hidden ref."),
-    Route("folder", "GET", "/v1/beads/{bead}/folder", "{path, branch}."),
+    Route(
+        "folder",
+        "GET",
+        "/v1/beads/{bead}/folder",
+        "{path, branch, environment}; `environment` are the marks of its slot.",
+    ),
     Route(
         "agents", "GET", "/v1/agents", "{agents: [agent], not_shown}.", query=(("path", str), ("all", int))
     ),

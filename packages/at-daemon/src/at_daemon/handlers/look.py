@@ -25,6 +25,7 @@ from at_daemon.documents import (
 from at_daemon.edge import Call
 from at_daemon.handlers.named import agent_called, bead_called, rig_at
 from at_daemon.parts import Parts
+from at_daemon.slots import slot_marks
 from at_daemon.status_text import status_text as render_status
 from at_daemon.terminals import PtyFeed
 from at_daemon.transcript import TRANSCRIPT_TYPES, line_of
@@ -191,7 +192,7 @@ async def logs(parts: Parts, call: Call) -> Json:
 
 
 async def folder(parts: Parts, call: Call) -> Json:
-    """Where the bead's clone is."""
+    """Where the bead's clone is, and what its agent is told of its slot."""
 
     def look(tx: Tx) -> Json:
         bead = bead_called(tx, call.path["bead"])
@@ -200,7 +201,13 @@ async def folder(parts: Parts, call: Call) -> Json:
             raise Refused(
                 "it has no folder: it was not started yet, or has landed", f"at show {str(bead.id)[:8]}"
             )
-        return {"path": fact.value["path"], "branch": fact.value["branch"]}
+        agent, slot = tx.agent(bead.agent_id) if bead.agent_id else None, tx.slot(str(bead.id))
+        environment = {"AT_BEAD": str(bead.id)}
+        if agent is not None:
+            environment["AT_AGENT"] = agent.name
+        if slot is not None:
+            environment |= slot_marks(slot, parts.config.general.first_port)
+        return {"path": fact.value["path"], "branch": fact.value["branch"], "environment": environment}
 
     return await parts.ledger.read(look)
 
