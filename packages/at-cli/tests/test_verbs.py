@@ -28,6 +28,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "events": (["events"], "events"),
     "open": (["open", "3f2a"], "folder"),
     "attach": (["attach", "furiosa"], "session"),
+    "next": (["next"], "needs"),
     "approvals": (["approvals"], "approvals"),
     "approve": (["approve", "8c11"], "decide"),
     "deny": (["deny", "8c11"], "decide"),

@@ -1,11 +1,11 @@
-"""The page of one work item."""
+"""The page of one work item, and of what needs a person."""
 
 from __future__ import annotations
 
 import pytest
 
 from at_cli.style import Look
-from at_cli.testing import DOCUMENT
+from at_cli.testing import BEAD_ID, DOCUMENT, At, FakeDaemon
 from at_cli.views.bead import bead_lines
 
 
@@ -19,3 +19,24 @@ from at_cli.views.bead import bead_lines
 def test_show_says_which_slot_and_ports_are_its_own(slot: dict[str, int | None], line: str) -> None:
     assert line in bead_lines({**DOCUMENT, "slot": slot}, Look())
     assert not any("slot" in each for each in bead_lines({**DOCUMENT, "slot": None}, Look()))
+
+
+def test_next_shows_the_first_need_whole_and_counts_the_others(at: At, daemon: FakeDaemon) -> None:
+    daemon.answers["needs"]["needs"][0]["reason"] = "make test\nmake lint"
+    lines = at("next").out.splitlines()
+    assert lines[0].startswith(f"{BEAD_ID[:8]} Fix the parser (furiosa) asks for approval since ")
+    assert lines[0].endswith(", 2 stand still")
+    assert lines[1:3] == ["    make test", "    make lint"]
+    assert lines[3].startswith("  at approve ")
+    assert lines[-1] == "(1 more decision: at next --all)"
+    every = at("next", "--all").out
+    assert "Write the docs (wren) is proved" in every and "more decision" not in every
+    daemon.answers["needs"] = {"needs": []}
+    assert at("next").out == "Nothing needs you.\n"
+
+
+def test_next_waits_only_when_told_to(at: At, daemon: FakeDaemon) -> None:
+    at("next")
+    assert "seconds" not in daemon.last("needs").query
+    at("next", "--wait")
+    assert float(daemon.last("needs").query["seconds"]) == 30.0

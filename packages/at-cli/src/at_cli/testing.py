@@ -171,6 +171,32 @@ ANSWERS: dict[str, Any] = {
     },
     "session": {"session": "s1", "run_dir": "/r", "journal_dir": "/j", "transport": "pipe", "live": False},
     "approvals": {"approvals": [ASK]},
+    "needs": {
+        "needs": [
+            {
+                "kind": "approval",
+                "bead": BEAD_ID,
+                "title": "Fix the parser",
+                "agent": "furiosa",
+                "reason": "make test",
+                "acts": [f"at approve {ASK_ID[:8]}", f"at deny {ASK_ID[:8]} -m TEXT"],
+                "ask": ASK_ID,
+                "blocks": 2,
+                "since": WHEN,
+            },
+            {
+                "kind": "review",
+                "bead": BEAD_ID,
+                "title": "Write the docs",
+                "agent": "wren",
+                "reason": "proved, and nobody has let it land",
+                "acts": [f"at land {BEAD_ID[:8]}"],
+                "ask": None,
+                "blocks": 0,
+                "since": WHEN,
+            },
+        ]
+    },
     "decide": {"approval": ASK},
     "explain": {
         "label": "working",

@@ -46,6 +46,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "Decide",
         (
+            Verb("next", "next", "what needs you most, and the commands that decide it"),
             Verb("approvals", "approvals", "what agents ask you for"),
             Verb("approve", "approve", "allow what was asked"),
             Verb("deny", "deny", "refuse what was asked"),

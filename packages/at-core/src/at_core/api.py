@@ -235,6 +235,14 @@ ROUTES: tuple[Route, ...] = (
         query=(("by", str), ("since", str)),
     ),
     Route("approvals", "GET", "/v1/approvals", "{approvals: [ask]}."),
+    Route(
+        "needs",
+        "GET",
+        "/v1/needs",
+        "{needs: [{kind, bead, title, agent, reason, acts, ask, blocks, since}]}: what only a person can decide, in "
+        "the order in which it keeps others from going on; with `seconds` it waits so long (at most 30) for the first.",
+        query=(("path", str), ("seconds", float)),
+    ),
     Route("decide", "POST", "/v1/approvals/{ask}", "{approval: ask}.", "DecideRequest"),
     Route(
         "explain",

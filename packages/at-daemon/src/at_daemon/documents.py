@@ -11,6 +11,7 @@ from at_agents.attention import Attention, attention, reasons, settled
 from at_agents.decisions import Budget, Unit, World
 from at_agents.label import AgentLabel, Label, label
 from at_agents.landing import evidence_gates, is_proved
+from at_agents.needs import Need, needs, ordered
 from at_core.record import format_time
 from at_core.store import Tx
 from at_core.types import (
@@ -152,6 +153,54 @@ def wants_of(parts: Parts, world: World) -> list[Attention]:
 def attention_document(entry: Attention) -> Json:
     """One thing for a person."""
     return dataclasses.asdict(entry)
+
+
+def needs_document(parts: Parts, tx: Tx, rig: Rig | None) -> Json:
+    """What only a person can decide, in the order in which it keeps others from going on."""
+    rig_id = str(rig.id) if rig else None
+    ended = tx.beads(status={BeadStatus.FAILED, BeadStatus.ESCALATED}, rig=rig_id, limit=MOST_ENDED)
+    waiting = _waiting_for(tx, rig_id)
+    found = [
+        need
+        for bead in [*tx.beads(status=AT_WORK, rig=rig_id), *ended]
+        if bead.agent_id is not None
+        for need in needs(parts.ledger.worlds.of(tx, bead), len(_followers(bead.id, waiting)))
+    ]
+    return {"needs": [_need(each) for each in ordered(found)]}
+
+
+def _waiting_for(tx: Tx, rig: str | None) -> dict[UUID, list[UUID]]:
+    """The beads that wait for each bead to land, directly."""
+    found: dict[UUID, list[UUID]] = {}
+    for bead in tx.beads(status={BeadStatus.BACKLOG, *AT_WORK}, rig=rig):
+        if first := (bead.metadata or {}).get("after"):
+            found.setdefault(UUID(first), []).append(bead.id)
+    return found
+
+
+def _followers(bead: UUID, waiting: Mapping[UUID, Sequence[UUID]]) -> set[UUID]:
+    """All that wait for it, and for those that do."""
+    found: set[UUID] = set()
+    left = [bead]
+    while left:
+        fresh = [each for each in waiting.get(left.pop(), ()) if each not in found]
+        found.update(fresh)
+        left += fresh
+    return found
+
+
+def _need(need: Need) -> Json:
+    return {
+        "kind": need.kind,
+        "bead": str(need.bead.id),
+        "title": need.bead.title,
+        "agent": need.agent,
+        "reason": need.reason,
+        "acts": list(need.acts),
+        "ask": need.ask,
+        "blocks": need.blocks,
+        "since": format_time(need.since),
+    }
 
 
 def explain_document(parts: Parts, tx: Tx, world: World, subject: UUID) -> Json:

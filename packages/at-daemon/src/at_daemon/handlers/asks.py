@@ -6,19 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
+import anyio
+
 from at_core.api import DecideRequest
 from at_core.errors import NotFound, Refused, UsageError
+from at_core.store import Tx
 from at_core.text import one_line
 from at_core.types import Rule
 from at_core.vocabulary import EventType
-from at_daemon.documents import ask_document
+from at_daemon.documents import ask_document, needs_document
 from at_daemon.edge import Call
-from at_daemon.handlers.named import ask_called
+from at_daemon.handlers.named import ask_called, rig_at
 from at_daemon.ingest import decide as decide_ask
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
 
 Json = dict[str, Any]
+MOST_WAIT_SECONDS = 30.0
 SHOWN = 80
 """Characters of what is asked that an error repeats."""
 
@@ -28,6 +32,19 @@ async def approvals(parts: Parts, call: Call) -> Json:
     return {
         "approvals": await parts.ledger.read(lambda tx: [ask_document(tx, ask) for ask in tx.open_asks()])
     }
+
+
+async def needs(parts: Parts, call: Call) -> Json:
+    """What only a person can decide; it may wait for the first of it."""
+    rig = await rig_at(parts, call.query["path"])
+
+    def look(tx: Tx) -> Json | None:
+        found = needs_document(parts, tx, rig)
+        return found if found["needs"] else None
+
+    with anyio.move_on_after(min(call.query["seconds"] or 0.0, MOST_WAIT_SECONDS)):
+        return await parts.until(look)
+    return await parts.ledger.read(lambda tx: needs_document(parts, tx, rig))
 
 
 async def decide(parts: Parts, call: Call) -> Json:
@@ -76,4 +93,8 @@ async def decide(parts: Parts, call: Call) -> Json:
     return await parts.ledger.read(show)
 
 
-HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"approvals": approvals, "decide": decide}
+HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {
+    "approvals": approvals,
+    "needs": needs,
+    "decide": decide,
+}
