@@ -26,6 +26,7 @@ def test_whoever_obeys_it_lands_everything_and_is_asked_for_nothing_else(product
     product.start("ask Which colour?; write three.txt three", "--title", "Third")
     product.start("limit 3; write four.txt four", "--title", "Fourth")
     done: list[str] = []
+    beads: dict[str, str] = {}
     for _ in range(MOST_DECISIONS):
         beads = {bead["title"]: bead["status"] for bead in product.json("ls")["beads"]}
         if set(beads.values()) == {"done"}:

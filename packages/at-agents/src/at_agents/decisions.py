@@ -209,9 +209,10 @@ class World:
 
     @property
     def waiting_messages(self) -> tuple[Message, ...]:
-        """Messages that are to be sent, in the order in which they are: a word to go on comes before all others."""
+        """Messages that are to be sent, in the order in which they are: a word to go on first, then the work itself."""
         waiting = (m for m in self.open_messages if m.sent_at is None)
-        return tuple(sorted(waiting, key=lambda m: m.kind is not MessageKind.GO_ON))
+        first = (MessageKind.GO_ON, MessageKind.PROMPT)
+        return tuple(sorted(waiting, key=lambda m: first.index(m.kind) if m.kind in first else len(first)))
 
     @property
     def speaking(self) -> bool:
@@ -261,8 +262,22 @@ class World:
 
     @property
     def turn(self) -> Mapping[str, Any]:
-        """The agent's newest turn; empty before its first."""
-        return self.agent_facts.get(AgentFact.TURN) or {}
+        """The agent's newest turn, if it was about this bead; empty before its first."""
+        newest: Mapping[str, Any] = self.agent_facts.get(AgentFact.TURN) or {}
+        return newest if newest.get("bead") in (None, str(self.bead.id)) else {}
+
+    @property
+    def limit(self) -> Mapping[str, Any] | None:
+        """The usage limit that the agent has met, if a turn of this bead met it."""
+        met: Mapping[str, Any] | None = self.agent_facts.get(AgentFact.LIMIT)
+        return met if met and met.get("bead") in (None, str(self.bead.id)) else None
+
+    @property
+    def broken_turn(self) -> bool:
+        """Whether the newest turn failed and nothing was made of that yet."""
+        turn = self.turn
+        failed = turn.get("state") == "ended" and turn.get("outcome") == "failed"
+        return failed and not turn.get("dealt_with")
 
 
 def derived_id(*parts: object) -> UUID:

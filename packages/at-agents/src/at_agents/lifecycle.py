@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -51,7 +50,10 @@ def reconcile_work(world: World) -> list[Action]:
     if world.agent_facts.get(AgentFact.STOPPED):
         return _stopped(world)
     if (limit := world.agent_facts.get(AgentFact.LIMIT)) and not world.speaking:
-        return _limited(world, limit)
+        if world.now < (try_at := parse_time(limit["try_at"])):
+            return [WakeAt(try_at)]
+        if world.limit is not None:
+            return [Put(AgentFact.LIMIT, None), *_limit_over(world)]
     return _with_process(world) if world.running else _without_process(world)
 
 
@@ -83,7 +85,11 @@ def after_exit(
     actions: list[Action] = []
     if turn.get("state") == "working" or any(m.sent_at for m in world.open_messages) or _ended_with_it(world):
         begun = turn.get("begun", False) or turn.get("state") == "working" or _ended_with_it(world)
-        actions.append(Put(AgentFact.TURN, turn | {"state": "cut", "begun": begun}, "holder"))
+        # A prompt that was taken gets no answer, be its turn begun or not.
+        begun = begun or any(m.accepted_at for m in world.open_messages)
+        number = (world.agent_facts.get(AgentFact.TURN) or {}).get("number", 0)
+        cut = {"state": "cut", "begun": begun, "bead": str(world.bead.id), "dealt_with": False}
+        actions.append(Put(AgentFact.TURN, {"number": number} | turn | cut, "holder"))
         if not asked:
             actions.append(Put(AgentFact.CRASHES, _one_more_crash(world, code, signal, cause), "holder"))
     elif not asked and world.bead.status is BeadStatus.SLUNG and world.open_messages:
@@ -125,16 +131,21 @@ def _stopped(world: World) -> list[Action]:
     return []
 
 
-def _limited(world: World, limit: Mapping[str, Any]) -> list[Action]:
-    try_at = parse_time(limit["try_at"])
-    if world.now < try_at:
-        return [WakeAt(try_at)]
-    # With the turn's number: a second limit may name the same moment.
-    identity = derived_id(world.bead.id, "limit", limit["try_at"], world.turn.get("number"))
-    return [
-        Put(AgentFact.LIMIT, None),
-        QueueMessage(identity, MessageKind.GO_ON, prompts.limit_over(world.lost_prompt)),
-    ]
+def _limit_over(world: World) -> list[Action]:
+    return _once(world, MessageKind.GO_ON, prompts.limit_over(world.lost_prompt), "limit", *_this_turn(world))
+
+
+def _this_turn(world: World) -> tuple[object, ...]:
+    """What tells the newest turn from all others of the bead; turns are counted anew with each try."""
+    return world.generation, world.turn.get("session"), world.turn.get("number")
+
+
+def _once(world: World, kind: MessageKind, body: str, *cause: object) -> list[Action]:
+    """A message for a cause, unless it was said: what was said for it must not bar the way of anything else."""
+    identity = derived_id(world.bead.id, *cause)
+    if any(message.id == identity for message in world.messages):
+        return []
+    return [QueueMessage(identity, kind, body)]
 
 
 def _with_process(world: World) -> list[Action]:
@@ -204,12 +215,11 @@ def _broken_off(world: World, attempt: int) -> list[Action]:
     What a person says meanwhile must not pass for the whole of the work.
     """
     turn = world.turn
-    if world.told_to_go_on:
+    if world.told_to_go_on or turn.get("dealt_with"):
         return []
     if turn.get("state") == "cut" and (turn.get("begun") or not world.open_messages):
-        identity = derived_id(world.bead.id, "go-on", attempt, turn.get("number"))
-        return [QueueMessage(identity, MessageKind.GO_ON, prompts.go_on())]
-    return _verdict(world) if turn.get("state") == "ended" and turn.get("outcome") == "failed" else []
+        return _once(world, MessageKind.GO_ON, prompts.go_on(), "go-on", attempt, turn.get("number"))
+    return _verdict(world) if world.broken_turn else []
 
 
 def _verdict(world: World) -> list[Action]:
@@ -221,9 +231,15 @@ def _verdict(world: World) -> list[Action]:
     if turn.get("outcome") == "interrupted":
         left = ends_now(world)
         return [WakeAt(world.now + timedelta(seconds=left))] if left else []
+    if not world.broken_turn:
+        return []
     failure = turn.get("failure") or "other"
     if failure == "limit":
-        return []
+        return _limit_over(world)  # the limit itself was another bead's meanwhile
+    if turn.get("go_on"):
+        return _once(
+            world, MessageKind.GO_ON, prompts.trouble_over(world.lost_prompt), "again", *_this_turn(world)
+        )
     if again := trouble.go_on(world):
         return again
     error = turn.get("error") or "the turn failed"
@@ -234,7 +250,9 @@ def _verdict(world: World) -> list[Action]:
 def hand_in(world: World, by: str) -> list[Action]:
     """Take the bead to review, one round further."""
     number = int((world.facts.get(BeadFact.HANDED_IN) or {}).get("round", 0)) + 1
+    dealt_with = dict(world.turn) | {"dealt_with": True}
     return [
+        *([Put(AgentFact.TURN, dealt_with)] if world.broken_turn else []),
         Put(BeadFact.HANDED_IN, {"by": by, "round": number}, by),
         Put(BeadFact.OUTCOME, None),
         Transition(BeadStatus.REVIEW, EventType.BEAD_HANDED_IN),

@@ -33,15 +33,16 @@ def trouble_over(lost: str = "") -> str:
         "Your last turn was broken off by an error on the way to the model. "
         "Look at what is already done and go on with the work where you left off."
     )
-    return _with_lost(told, lost)
+    return with_lost(told, lost)
 
 
 def limit_over(lost: str = "") -> str:
     """After a usage limit; `lost` is the prompt that met it if the CLI does not keep that."""
-    return _with_lost("The usage limit is over. Go on with the work where you left off.", lost)
+    return with_lost("The usage limit is over. Go on with the work where you left off.", lost)
 
 
-def _with_lost(told: str, lost: str) -> str:
+def with_lost(told: str, lost: str) -> str:
+    """The words, and behind them what was asked if the CLI did not keep that."""
     return f"{told} You were asked:\n\n{lost}" if lost else told
 
 

@@ -21,19 +21,28 @@ TRANSIENT = frozenset({"connection", "overloaded", "api"})
 
 
 def noted(
-    before: Mapping[str, Any] | None, error: str, now: datetime, since: float, awake: Awake, policy: Policy
+    before: Mapping[str, Any] | None,
+    error: str,
+    now: datetime,
+    since: float,
+    awake: Awake,
+    policy: Policy,
+    delay: float = 0.0,
 ) -> dict[str, Any]:
     """What is kept of errors in a row: how many turns, since which awake second of which boot, when to try again.
 
-    `since` is when the errors of this turn began.
+    `since` is when the errors of this turn began, `delay` after how many seconds the endpoint asked to be tried again.
     """
     kept = before if before and before.get("boot") == awake.boot else {}
     count = int(kept.get("count", 0)) + 1
     waits = policy.trouble_backoff_seconds
-    try_at = now + timedelta(seconds=waits[min(count, len(waits)) - 1])
+    wait = max(waits[min(count, len(waits)) - 1], min(delay, policy.api_patience_seconds))
+    try_at = now + timedelta(seconds=wait)
     return {
         "count": count,
         "awake": kept.get("awake", since),
+        "ended": awake.seconds,
+        "wait": wait,
         "boot": awake.boot,
         "message": error,
         "try_at": try_at.isoformat(),
@@ -60,5 +69,6 @@ def go_on(world: World) -> list[Action]:
     try_at = parse_time(trouble["try_at"])
     if world.now < try_at:
         return [WakeAt(try_at)]
-    identity = derived_id(world.bead.id, "trouble", world.turn.get("number"))
+    turn = world.turn
+    identity = derived_id(world.bead.id, "trouble", world.generation, turn.get("session"), turn.get("number"))
     return [QueueMessage(identity, MessageKind.GO_ON, prompts.trouble_over(world.lost_prompt))]

@@ -120,15 +120,19 @@ class AgentFact(StrEnum):
     """{state: running|exited|lost, session, pid, exit_code, exit_signal, attempt, asked, bead, cause}; asked: we ended it,
     cause: what the machine tells of why it ended."""
     TURN = "turn"
-    """{state: working|ended|cut, message_id, outcome, failure, error, number, denied, text}; cut: the process ended in it."""
+    """{state: working|ended|cut, bead, message_id, outcome, failure, error, number, denied, text}.
+
+    cut: the process ended in it; begun: and the agent had taken what it is about. dealt_with: something was made of how
+    it ended. go_on: a person wants it gone on with.
+    """
     SIGN_OF_LIFE = "sign_of_life"
     """{awake: seconds of awake time, boot: boot id} when the agent or a child of it last did something."""
     RETRYING = "retrying"
     """{kind, attempt, delay_seconds, message} or null."""
     TROUBLE = "trouble"
-    """{count, awake, boot, message, try_at}: turns in a row that an error of the endpoint broke off, or null."""
+    """{count, awake, ended, wait, boot, message, try_at}: turns in a row that an error of the endpoint broke off, or null."""
     LIMIT = "limit"
-    """{message, reset_at, try_at} or null."""
+    """{message, reset_at, try_at, bead} or null."""
     ERRORS = "errors"
     """{awake, until, boot}: errors in a row that words followed, until the turn gets on or ends, or null."""
     LIMITS = "limits"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
-from at_agents import prompts, trouble
-from at_agents.decisions import Action, Awake, Do, IntentKind, Policy, Put, World, derived_id
+from at_agents import prompts
+from at_agents.decisions import Action, Do, IntentKind, Put, World, derived_id
 from at_agents.lifecycle import after_exit, lost_message
 from at_core.record import parse_time
 from at_core.text import one_line
-from at_core.types import Agent, Ask, Bead, Message, MessageKind, SessionRecord, TokenMetric
+from at_core.types import Agent, Ask, Bead, BeadStatus, Message, MessageKind, SessionRecord, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon.error_row import ErrorRow
 from at_daemon.ledger import Change
 from at_daemon.prices import cost_of
 from at_session import vocabulary as seen
@@ -24,8 +24,6 @@ TOOL_WORDS = 160
 MOST_FAILED_TOOLS = 3
 SOONEST_RETRY_SECONDS = 1.0
 PAST_RESET_SECONDS = 30.0
-SAME_TROUBLE_SECONDS = 30.0
-"""Errors that come so soon after words belong to the errors before them: answers that break off again and again."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,11 +57,10 @@ class Intake:
             case seen.TurnStarted():
                 self._turn_started(event)
             case seen.Text():
-                self._answered()
+                self._row.answered()
                 self._tell(EventType.TEXT_SPOKEN, text=event.text[:MOST_TEXT])
             case seen.ToolStarted():
-                self._put(AgentFact.RETRYING, None)
-                self._put(AgentFact.ERRORS, None)
+                self._row.got_on()
                 self._tools(event.tool_id, event.name)
                 self._tell(
                     EventType.TOOL_STARTED,
@@ -83,19 +80,15 @@ class Intake:
             case seen.UsageReported():
                 self._usage(event)
             case seen.Retrying():
-                value = {
-                    "kind": event.kind.value,
-                    "attempt": event.attempt,
-                    "delay_seconds": event.delay_seconds,
-                    "message": event.message,
-                }
-                newest = self._at_awake()["awake"]
-                self._put(
-                    AgentFact.RETRYING, value | {"awake": self._errors_since(event.kind), "newest": newest}
+                self._row.retried(event)
+                told = ("attempt", "delay_seconds", "message")
+                self._tell(
+                    EventType.CALL_RETRIED,
+                    kind=event.kind.value,
+                    **{name: getattr(event, name) for name in told},
                 )
-                self._tell(EventType.CALL_RETRIED, **value)
             case seen.CallAnswered():
-                self._answered()
+                self._row.answered()
             case seen.Limited():
                 self._limited(event.message, event.reset_at or self._time_in(event.reset_in_seconds))
             case seen.LoginRefused():
@@ -112,35 +105,6 @@ class Intake:
 
     def _put(self, name: AgentFact, value: object) -> None:
         self.change.put(self.agent.id, name, value, self.session.cli)
-
-    def _answered(self) -> None:
-        """Words came after errors. Whether they come to an end is not known yet, so the errors are remembered a while."""
-        before = self.change.fact(self.agent.id, AgentFact.RETRYING)
-        if before:
-            if before.get("kind") != seen.FailureKind.LIMIT.value:
-                self._remember_errors(before.get("awake"))
-            self._put(AgentFact.RETRYING, None)
-
-    def _remember_errors(self, since: float | None) -> None:
-        heard = self._at_awake()
-        value = {"awake": since, "until": heard["awake"], "boot": heard["boot"]}
-        self._put(AgentFact.ERRORS, value)
-
-    def _errors_since(self, kind: seen.FailureKind) -> float | None:
-        """The awake time of the first of the errors in a row, answers that broke off between them included.
-
-        Limits are waited for and begin no such row.
-        """
-        before = self.change.fact(self.agent.id, AgentFact.RETRYING) or {}
-        heard = self._at_awake()
-        if before.get("kind") == seen.FailureKind.LIMIT.value and kind is not seen.FailureKind.LIMIT:
-            before = {}
-        ended = self.change.fact(self.agent.id, AgentFact.ERRORS) or {}
-        known = None not in (heard["awake"], ended.get("until"))
-        if not before and known and ended.get("boot") == heard["boot"]:
-            before = ended if heard["awake"] - float(ended["until"]) < SAME_TROUBLE_SECONDS else {}
-        since: float | None = before.get("awake", heard["awake"])
-        return since
 
     def _session_lost(self, session_id: str) -> None:
         """The next session knows nothing of the work, so it is told what was asked before anything else.
@@ -159,8 +123,15 @@ class Intake:
         said = [message.body for message in waiting if message.kind is not MessageKind.GO_ON]
         body = "\n\n".join((asked, prompts.begun_before(), *said))
         if self.change.say(self.bead, identity, MessageKind.PROMPT, body):
+            self._turn_is_dealt_with()
             for message in waiting:
                 self.change.tx.mark_message(message.id, failed="it is said anew in another session")
+
+    def _turn_is_dealt_with(self) -> None:
+        """What follows from how the newest turn ended was done in another way."""
+        if turn := self.change.fact(self.agent.id, AgentFact.TURN):
+            self._put(AgentFact.TURN, turn | {"dealt_with": True, "begun": False})
+        self._put(AgentFact.TROUBLE, None)
 
     def _version(self, version: str | None) -> None:
         """An upgrade between two starts is a fact that a person may need to understand what follows."""
@@ -215,7 +186,8 @@ class Intake:
             self.change.tx.mark_message(message.id, failed=lost_message())
             self._tell(EventType.MESSAGE_FAILED, message=str(message.id), reason=lost_message())
             turn = self.change.fact(self.agent.id, AgentFact.TURN) or {}
-            self._put(AgentFact.TURN, turn | {"state": "cut", "begun": True})
+            of = {"bead": str(self.bead.id)} if self.bead else {}
+            self._put(AgentFact.TURN, turn | of | {"state": "cut", "begun": True, "dealt_with": False})
 
     def _forgotten(self, message_id: str) -> None:
         """The next process of the CLI knows nothing of it: it is delivered as if for the first time."""
@@ -236,18 +208,12 @@ class Intake:
                 "state": "working",
                 "number": number,
                 "session": self.session.id,
+                "bead": self._bead_id,
                 "message_id": str(message.id) if message else None,
             },
         )
-        self._put(AgentFact.RETRYING, None)
         self._put(AgentFact.TOOLS, None)
-        self._remember_trouble()
-
-    def _remember_trouble(self) -> None:
-        """Errors that go on at once in this turn count from the first one in the turns before."""
-        trouble_, awake = self.change.fact(self.agent.id, AgentFact.TROUBLE), self._at_awake()
-        if trouble_ and trouble_.get("boot") == awake["boot"]:
-            self._remember_errors(trouble_["awake"])
+        self._row.turn_began()
 
     def _turn_ended(self, event: seen.TurnEnded) -> None:
         message = self._mark(event.message_id, EventType.MESSAGE_ANSWERED)
@@ -259,18 +225,19 @@ class Intake:
             "state": "ended",
             "number": number,
             "session": self.session.id,
+            "bead": self._bead_id,
+            # One that a person handed in meanwhile is judged by its evidence.
+            "dealt_with": self.bead is not None and self.bead.status is not BeadStatus.SLUNG,
             "outcome": event.outcome.value,
             "message_id": str(message.id) if message else None,
             "text": event.text[:MOST_TEXT],
             "failure": event.failure.value if event.failure else None,
             "error": event.error,
             "denied": list(event.denied),
-            **self._at_awake(),
+            **self._row.heard(),
         }
         self._put(AgentFact.TURN, value)
-        self._put(AgentFact.TROUBLE, self._trouble(event))
-        self._put(AgentFact.RETRYING, None)
-        self._put(AgentFact.ERRORS, None)
+        self._row.turn_ended(event)
         if event.outcome is not seen.TurnOutcome.INTERRUPTED:  # a process that dies may say so first
             self._put(AgentFact.CRASHES, None)
         if event.failure is seen.FailureKind.LIMIT and not self.change.fact(self.agent.id, AgentFact.LIMIT):
@@ -285,10 +252,13 @@ class Intake:
         self._tell(EventType.TURN_ENDED, **told)
         self.change.touch_parked()
 
-    def _at_awake(self) -> dict[str, Any]:
-        """When the agent was last heard, on the clock that stands still while the machine sleeps."""
-        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
-        return {name: sign.get(name) for name in ("awake", "boot")}
+    @property
+    def _row(self) -> ErrorRow:
+        return ErrorRow(self.change, self.agent.id, self.session.cli)
+
+    @property
+    def _bead_id(self) -> str | None:
+        return str(self.bead.id) if self.bead else None
 
     def _tools(self, tool_id: str, name: str) -> None:
         tools = self.change.fact(self.agent.id, AgentFact.TOOLS) or {}
@@ -309,22 +279,10 @@ class Intake:
         if still or failed or tools:
             self._put(AgentFact.TOOLS, {"open": still, "failed": failed[-MOST_FAILED_TOOLS:]})
 
-    def _trouble(self, event: seen.TurnEnded) -> dict[str, Any] | None:
-        before = self.change.fact(self.agent.id, AgentFact.TROUBLE)
-        if event.outcome is not seen.TurnOutcome.FAILED or event.failure is None:
-            return before if event.outcome is seen.TurnOutcome.INTERRUPTED else None
-        if event.failure.value not in trouble.TRANSIENT:
-            return None
-        sign = self.change.fact(self.agent.id, AgentFact.SIGN_OF_LIFE) or {}
-        awake = Awake(float(sign.get("awake", 0.0)), str(sign.get("boot", "")))
-        since = self._errors_since(event.failure)
-        error = event.error or event.failure.value
-        begun = awake.seconds if since is None else since
-        return trouble.noted(before, error, self.change.now, begun, awake, Policy())
-
     def _limited(self, message: str, reset_at: str | None) -> None:
         try_at = self._try_at(reset_at, self._limits_in_a_row()).isoformat()
-        self._put(AgentFact.LIMIT, {"message": message, "reset_at": reset_at, "try_at": try_at})
+        limit = {"message": message, "reset_at": reset_at, "try_at": try_at, "bead": self._bead_id}
+        self._put(AgentFact.LIMIT, limit)
         self._tell(EventType.LIMIT_REACHED, message=message, reset_at=reset_at, try_at=try_at)
 
     def _time_in(self, seconds: float | None) -> str | None:
@@ -456,8 +414,7 @@ def process_ended(
             "cause": cause,
         }
         change.put(session.agent_id, AgentFact.PROCESS, process | ended, source)
-    change.put(session.agent_id, AgentFact.RETRYING, None)
-    change.put(session.agent_id, AgentFact.ERRORS, None)
+    ErrorRow(change, session.agent_id, source).process_ended()
     for ask in tx.asks(agent_id=session.agent_id):
         if ask.session == session.id and ask.closed_at is None:
             tx.close_ask(ask.id, change.now, True)

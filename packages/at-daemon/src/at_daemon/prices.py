@@ -29,7 +29,7 @@ def list_name() -> str:
 
 def price_key(cli: str, model: str | None) -> str | None:
     """`provider/model` in the price list; None where the provider is not known, whose price would be a guess."""
-    if not model:
+    if not model or not model.isprintable():
         return None
     if cli in PROVIDERS:
         return f"{PROVIDERS[cli]}/{model}"

@@ -125,7 +125,17 @@ def _waits_for(tx: Tx, bead: Bead) -> str | None:
     return f"{str(found.id)[:8]} ({found.title[:40]}, {found.status.value})"
 
 
+def _comes_up_elsewhere(tx: Tx, bead: Bead) -> bool:
+    """Whether a start of its agent on another bead is on record: there is one process of an agent at a time."""
+    return bead.agent_id is not None and any(
+        intent.kind == IntentKind.SPAWN and intent.agent_id == bead.agent_id and intent.bead_id != bead.id
+        for intent in tx.open_intents()
+    )
+
+
 def _busy_elsewhere(tx: Tx, bead: Bead, process: Mapping[str, Any]) -> bool:
+    if _comes_up_elsewhere(tx, bead):
+        return True
     other = process.get("bead")
     if process.get("state") != "running" or not other or other == str(bead.id):
         return False

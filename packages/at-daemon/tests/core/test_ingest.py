@@ -179,6 +179,14 @@ def end(desk: Desk, session: SessionRecord, turn: TurnEnded) -> None:
     hear(desk, session, TurnStarted(), turn)
 
 
+def begin(desk: Desk, session: SessionRecord) -> None:
+    """A turn about all that was said begins."""
+    be_heard(desk, session)
+    for message in desk.do(lambda change: change.tx.messages(bead_id=session.bead_id)):
+        desk.do(partial(send, message))
+    hear(desk, session, TurnStarted())
+
+
 def send(message: Message, change: Change) -> None:
     """Mark it as handed over, as carrying out its intent does."""
     change.tx.mark_message(message.id, sent_at=change.now)
@@ -206,9 +214,32 @@ def test_what_lasts_longer_than_patience_is_not_gone_on_from(desk: Desk) -> None
     bead, session = broken_off(desk)
     desk.clock.pass_time(Policy().trouble_backoff_seconds[0])
     desk.do(lambda change: change.touch(bead.id))
+    begin(desk, session)
     desk.clock.pass_time(Policy().api_patience_seconds)
-    fail(desk, session, FailureKind.API)
+    be_heard(desk, session)
+    hear(desk, session, TurnEnded(TurnOutcome.FAILED, None, "", FailureKind.API, "it broke"))
     assert state(desk, bead)[0] is BeadStatus.FAILED
+
+
+@pytest.mark.parametrize("meanwhile", ["tools", "rest"])
+def test_trouble_that_is_over_does_not_count_with_what_comes_hours_later(desk: Desk, meanwhile: str) -> None:
+    bead, session = broken_off(desk)
+    desk.clock.pass_time(Policy().trouble_backoff_seconds[0])
+    desk.do(lambda change: change.touch(bead.id))
+    begin(desk, session)
+    desk.clock.pass_time(3 * 3600)
+    be_heard(desk, session)
+    if meanwhile == "tools":
+        hear(desk, session, ToolStarted("c", "bash", "make"))
+    else:
+        hear(desk, session, TurnEnded(TurnOutcome.INTERRUPTED))
+        desk.do(lambda change: change.say(bead, derived_id("later"), MessageKind.NUDGE, "go on"))
+        begin(desk, session)
+    hear(desk, session, Retrying(FailureKind.API, 1, 1.0, "server_error (500)"))
+    assert retrying(desk, session)["awake"] == desk.clock.awake().seconds
+    hear(desk, session, TurnEnded(TurnOutcome.FAILED, None, "", FailureKind.API, "it broke"))
+    assert state(desk, bead)[0] is BeadStatus.SLUNG
+    assert desk.do(lambda change: change.fact(session.agent_id, AgentFact.TROUBLE))["count"] == 1
 
 
 @pytest.mark.parametrize("answered", [False, True])

@@ -67,10 +67,24 @@ async def test_what_the_base_has_is_not_replaced_and_no_link_is_followed(rig: Re
     rig.write("conf/.env", "mine")
     rig.write("linked/secret", "mine")
     rig.write(".worktreeinclude", ".env\nlinked/\n")
+    rig.write(".git/info/exclude", ".env\nlinked/\n")
     notes = await prepared(rig, folder)
     assert (folder / "conf/.env").read_text() == "of the base"
-    assert [note.partition(" was not")[0] for note in notes] == [".worktreeinclude: 'linked/secret'"]
+    assert notes == [
+        ".worktreeinclude: 'linked/secret' was not copied: a link of its base is in the way",
+    ]
     assert os.readlink(folder / "linked") == "/nonexistent"
+
+
+async def test_what_the_folder_would_not_ignore_stays_out_of_it(rig: Repo, folder: Path) -> None:
+    rig.commit("Begin", **{"a.txt": "a"})
+    rig.write(".gitignore", ".env\n")
+    rig.write(".env", "SECRET=1")
+    rig.write(".worktreeinclude", ".env\n")
+    assert await prepared(rig, folder) == [
+        ".worktreeinclude: '.env' was not copied: its base does not ignore it"
+    ]
+    assert not (folder / ".env").exists()
 
 
 async def test_what_cannot_be_copied_is_counted_and_the_rest_goes_along(rig: Repo, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Files that git ignores and a new folder needs all the same: those of the person's checkout that `.worktreeinclude` names.
 
-The file has the syntax of `.gitignore`. What it names is copied if git ignores it (so that it can be in no commit)
-and the folder has nothing of that name. Where the file system can, a copy shares its blocks with the original.
+The file has the syntax of `.gitignore`. What it names is copied if git ignores it, in the checkout and in the new
+folder too, so that it comes into no commit, and if the folder has nothing of that name. Where the file system can, a copy shares its blocks with the original.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from anyio import to_thread
 from at_daemon.git import nofollow
 from at_daemon.git.names import is_inside
 from at_daemon.git.places import Place
-from at_daemon.git.run import LONG
+from at_daemon.git.run import LONG, Git
 
 FILE = ".worktreeinclude"
 MOST_NAMED = 3
@@ -32,8 +32,16 @@ async def carry_included(place: Place, folder: Path) -> tuple[str, ...]:
     """Copy them from the checkout into `folder`, which nobody else writes yet. Gives sentences about what was done."""
     if not (place.top / FILE).is_file():
         return ()
-    paths = await included(place)
-    copied, missed = await to_thread.run_sync(_copy_all, place.top, folder, paths)
+    named = await _named(place)
+    paths = await _ignored(place.git.having(work_tree=place.top, cwd=place.top), named)
+    there = place.git.having(work_tree=folder, cwd=folder, index=folder / ".git/index")
+    linked = [path for path in paths if _is_behind_link(folder, path)]
+    reachable = [path for path in paths if path not in set(linked) and not os.path.lexists(folder / path)]
+    safe = await _ignored(there, reachable)
+    bare = [(path, "a link of its base is in the way") for path in linked]
+    bare += [(path, "its base does not ignore it") for path in reachable if path not in set(safe)]
+    copied, missed = await to_thread.run_sync(_copy_all, place.top, folder, safe)
+    missed = [*bare, *missed]
     notes = [f"{FILE}: {copied} ignored {'file' if copied == 1 else 'files'} copied"] if copied else []
     notes += [f"{FILE}: {path!r} was not copied: {why}" for path, why in missed[:MOST_NAMED]]
     if len(missed) > MOST_NAMED:
@@ -41,17 +49,27 @@ async def carry_included(place: Place, folder: Path) -> tuple[str, ...]:
     return tuple(notes)
 
 
-async def included(place: Place) -> list[str]:
-    """Paths of the checkout that its `.worktreeinclude` names and that git ignores."""
+async def _named(place: Place) -> list[str]:
+    """Untracked paths of the checkout that its `.worktreeinclude` names."""
     git = place.git.having(work_tree=place.top, cwd=place.top)
     listing = ("ls-files", "-z", "--others", "--ignored", f"--exclude-from={place.top / FILE}")
-    named = (await git.run(*listing, limit=LONG)).stdout
-    if not named:
-        return []
-    # Exit code 1: it ignores none of them.
-    ignored = await git.run("check-ignore", "-z", "--stdin", stdin=named, accept=(0, 1), limit=LONG)
-    paths = (os.fsdecode(path) for path in ignored.stdout.split(b"\0") if path)
+    paths = (os.fsdecode(path) for path in (await git.run(*listing, limit=LONG)).stdout.split(b"\0") if path)
     return [path for path in paths if is_inside(path) and not path.endswith("/")]
+
+
+async def _ignored(git: Git, paths: list[str]) -> list[str]:
+    """Those of the paths that git ignores there."""
+    if not paths:
+        return []
+    feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    # Exit code 1: it ignores none of them.
+    found = await git.run("check-ignore", "-z", "--stdin", stdin=feed, accept=(0, 1), limit=LONG)
+    return [os.fsdecode(path) for path in found.stdout.split(b"\0") if path]
+
+
+def _is_behind_link(folder: Path, path: str) -> bool:
+    """Whether a part of the path above its name is a link in the folder, beyond which git answers nothing."""
+    return any((folder / parent).is_symlink() for parent in Path(path).parents)
 
 
 def _copy_all(top: Path, folder: Path, paths: list[str]) -> tuple[int, list[tuple[str, str]]]:

@@ -102,6 +102,7 @@ async def _resume(parts: Parts, agents: list[Agent], request: ResumeRequest) -> 
     def allow(change: Change) -> None:
         for agent in agents:
             change.put(agent.id, AgentFact.STOPPED, None)
+            go_on_with_turn(change, agent.id)
             if limit := change.fact(agent.id, AgentFact.LIMIT):  # the person knows better than the CLI told
                 now = change.now.isoformat()
                 change.put(agent.id, AgentFact.LIMIT, {**limit, "try_at": now}, "person")
@@ -119,6 +120,7 @@ def _queue(change: Change, agent_id: UUID, identity: UUID, body: str) -> None:
     if bead.status is BeadStatus.REVIEW:
         return_to_agent(change, bead, identity, MessageKind.NUDGE, body)
     elif bead.status is BeadStatus.SLUNG:
+        go_on_with_turn(change, agent.id)
         change.say(bead, identity, MessageKind.NUDGE, body)
         change.touch(bead.id)
     else:
@@ -132,6 +134,13 @@ def _queue(change: Change, agent_id: UUID, identity: UUID, body: str) -> None:
             f"{agent.name} is not at work: its bead {word} is {bead.status.value}",
             hints.get(bead.status, f"at retry {word} -m TEXT"),
         )
+
+
+def go_on_with_turn(change: Change, agent_id: UUID) -> None:
+    """A person who lets an agent go on does not want its last failure to be the end."""
+    turn = change.fact(agent_id, AgentFact.TURN) or {}
+    if turn.get("state") == "ended" and turn.get("outcome") == "failed":
+        change.put(agent_id, AgentFact.TURN, turn | {"go_on": True})
 
 
 def _proved(message: Message | None) -> Message | None:

@@ -185,7 +185,9 @@ async def retry(parts: Parts, call: Call) -> Json:
         body = (
             fresh_body(change.tx, bead, request.text)
             if request.fresh
-            else retry_body(change.tx, bead, request.text)
+            else retry_body(
+                change.tx, bead, request.text, parts.ledger.worlds.of(change.tx, bead).lost_prompt
+            )
         )
         forget_outcome(change, bead, agent)
         order = change.fact(bead.id, BeadFact.ORDER) or {}
@@ -402,16 +404,20 @@ def fresh_body(tx: Tx, bead: Bead, added: str) -> str:
     return "\n\n".join(part for part in (prompt, added, prompts.begun_before()) if part)
 
 
-def retry_body(tx: Tx, bead: Bead, added: str) -> str:
-    """What is said at a new try; empty where the first prompt is on its way still and is delivered as it is."""
+def retry_body(tx: Tx, bead: Bead, added: str, lost: str = "") -> str:
+    """What is said at a new try; empty where the first prompt is on its way still and is delivered as it is.
+
+    `lost` is what the last turn was about if the CLI did not keep that.
+    """
     messages = tx.messages(bead_id=bead.id)
-    if any(message.receipt in (ReceiptState.QUEUED, ReceiptState.SENT) for message in messages):
+    of_work = [message for message in messages if message.kind is MessageKind.PROMPT]
+    if any(message.receipt in (ReceiptState.QUEUED, ReceiptState.SENT) for message in of_work):
         return added
     prompt = bead.description or bead.title
     if not any(message.accepted_at for message in messages):
         return f"{prompt}\n\n{added}" if added else prompt
     outcome = tx.fact(bead.id, BeadFact.OUTCOME.value)
-    return added or prompts.again(outcome.value["reason"] if outcome else "")
+    return prompts.with_lost(added or prompts.again(outcome.value["reason"] if outcome else ""), lost)
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {

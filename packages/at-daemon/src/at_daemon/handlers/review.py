@@ -123,6 +123,10 @@ def return_to_agent(change: Change, bead: Bead, message: UUID, kind: MessageKind
     change.put(bead.id, BeadFact.LAND_ALLOWED, None)
     if bead.agent_id is not None:
         change.put(bead.agent_id, AgentFact.STOPPED, None)
+        turn = change.fact(bead.agent_id, AgentFact.TURN) or {}
+        if turn.get("bead") == str(bead.id):  # what the person says now is what is made of how it ended
+            change.put(bead.agent_id, AgentFact.TURN, turn | {"dealt_with": True})
+            change.put(bead.agent_id, AgentFact.TROUBLE, None)
     moved = change.move(
         bead,
         BeadStatus.SLUNG,
