@@ -43,8 +43,8 @@ async def reopen(home: SessionHome, session_id: str) -> Session | EndedSession:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("connection", "blocking"):
-        monkeypatch.setattr(f"at_session.{module}.ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr("at_session.session.STARTING_SECONDS", 0.2)
+        monkeypatch.setattr(f"at_session.{module}.ANSWER_SECONDS", 0.6)
+    monkeypatch.setattr("at_session.session.STARTING_SECONDS", 0.6)
 
 
 @contextmanager
