@@ -276,7 +276,7 @@ async def test_a_request_on_an_open_connection_has_a_limit(
     session = await session_factory(["cat"])
     await session.status()
     with frozen(session):
-        with pytest.raises(HolderSilent, match=r"nothing for 0\.2 s"):
+        with pytest.raises(HolderSilent, match=r"nothing for 0\.6 s"):
             await REQUESTS[name](session)
         with pytest.raises(HolderSilent):
             await session.status()
@@ -455,9 +455,9 @@ async def test_a_blocking_client_takes_no_silent_holder_for_lost(
     (session.run_dir / f"{session.id}.sock").unlink()
     with BlockingClient(session.run_dir, session.id) as client:
         assert client.status["state"] == "running"
-        with frozen(session), pytest.raises(HolderSilent, match=r"nothing for 0\.2 s"):
+        with frozen(session), pytest.raises(HolderSilent, match=r"nothing for 0\.6 s"):
             client.request(wire.STATUS)
-        with frozen(session), pytest.raises(HolderSilent, match=r"it takes nothing for 0\.2 s"):
+        with frozen(session), pytest.raises(HolderSilent, match=r"it takes nothing for 0\.6 s"):
             client.post(wire.WRITE, b"x" * 4_000_000)
 
 
