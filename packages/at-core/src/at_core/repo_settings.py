@@ -13,6 +13,7 @@
     setup = ["make deps"]                # once in a new folder, before the agent starts
     run = []                             # each time before it starts
     teardown = []                        # before the folder is removed
+    timeout_seconds = 600                # for each of these commands
 
 It may say nothing else: agents, permissions and the environment are the person's own. Only what the person has
 trusted, known by `content_hash`, is acted upon.
@@ -34,6 +35,7 @@ from at_core.errors import ConfigError
 FILE_NAME = ".auto-tundra.toml"
 DEFAULT_TIMEOUT_SECONDS = 1800
 MAX_GATES = 32
+MAX_COMMANDS = 32
 
 _GATE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.IGNORECASE)
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}(?<![./])")
@@ -55,11 +57,12 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
-    """Command lines around the life of a bead's folder."""
+    """Command lines around the life of a bead's folder, each with the same time limit."""
 
     setup: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,20 @@ def _gates(reader: _Reader, table: dict[str, Any], timeout_seconds: int) -> tupl
 
 
 def _worktree(reader: _Reader, table: dict[str, Any]) -> Worktree:
-    reader.known(("worktree",), table, ("setup", "run", "teardown"))
+    reader.known(("worktree",), table, ("setup", "run", "teardown", "timeout_seconds"))
+    allowed = f"a command line or a list of them, at most {MAX_COMMANDS}"
     phases = {
-        phase: reader.value(("worktree", phase), table, (), _commands, "a command line or a list of them")
+        phase: reader.value(("worktree", phase), table, (), _commands, allowed)
         for phase in ("setup", "run", "teardown")
     }
-    return Worktree(**phases)
+    limit = reader.value(
+        ("worktree", "timeout_seconds"),
+        table,
+        DEFAULT_TIMEOUT_SECONDS,
+        _of(_TIMEOUT),
+        values.allowed(_TIMEOUT),
+    )
+    return Worktree(**phases, timeout_seconds=limit)
 
 
 class _Reader:
@@ -210,4 +221,7 @@ def _command(value: Any) -> str:
 
 
 def _commands(value: Any) -> tuple[str, ...]:
-    return tuple(map(_command, value)) if isinstance(value, list) else (_command(value),)
+    commands = value if isinstance(value, list) else [value]
+    if len(commands) > MAX_COMMANDS:
+        raise ValueError
+    return tuple(map(_command, commands))

@@ -26,7 +26,11 @@ RIGHT = {
     ),
     "worktree": (
         '[worktree]\nsetup = ["npm ci", "make deps"]\nrun = "true"\nteardown = []',
-        RepoSettings(worktree=Worktree(("npm ci", "make deps"), ("true",), ())),
+        RepoSettings(worktree=Worktree(("npm ci", "make deps"), ("true",), (), DEFAULT_TIMEOUT_SECONDS)),
+    ),
+    "worktree with a limit": (
+        '[worktree]\nsetup = "x"\ntimeout_seconds = 60',
+        RepoSettings(worktree=Worktree(("x",), timeout_seconds=60)),
     ),
     "shell characters": (
         "[gates]\na = 'x && y | z; \"q\"'",
@@ -66,6 +70,8 @@ WRONG = {
     "gate time": ('[gates.a]\nrun = "x"\ntimeout_seconds = 0', ":3: gates.a.timeout_seconds: 0 is not allowed; allowed: a whole number from 1 to 86400"),
     "too many gates": ("[gates]\n" + "".join(f"g{n} = 'x'\n" for n in range(33)), ":1: gates: there are 33 gates; allowed: at most 32"),
     "worktree key": ("[worktree]\nset_up = 'x'", ":2: worktree.set_up: there is no such key; nearest is setup"),
+    "worktree time": ('[worktree]\ntimeout_seconds = "5"', ':2: worktree.timeout_seconds: "5" is not allowed; allowed: a whole number from 1 to 86400'),
+    "too many commands": (f"[worktree]\nrun = {['x'] * 33}", ":2: worktree.run: "),
     "worktree value": ("[worktree]\nsetup = [1]", ":2: worktree.setup: [1] is not allowed; allowed: a command line or a list of them"),
     "several": ("landing = 1\ntarget = 2\nzzz = 3", ":1: landing: 1 is not allowed; allowed: \"manual\" | \"auto\" (and 2 more mistakes)"),
     "not TOML": ("[gates\n", ":1: column 7 is not TOML: "),
