@@ -57,7 +57,7 @@ def assert_done_once(product: Product, bead: str, lines: int) -> None:
 
 @pytest.mark.parametrize("place", NAMES)
 def test_killed_at_a_named_place_it_ends_as_if_nothing_had_happened(product: Product, place: str) -> None:
-    product.settings('[gates]\ncheck = "test -e made"\n')
+    product.settings('[gates]\ncheck = "test -e made"\n[worktree]\nsetup = "true"\nteardown = "true"\n')
     assert product.at("down").code == 0
     assert product.at("up", AT_FAILPOINT=f"{place}:{PASSAGE.get(place, 1)}").code == 0
     first = product.daemon_pid()

@@ -10,12 +10,13 @@ import pytest
 from at_cli.leftovers import entries, remove
 from at_cli.testing import At
 from at_daemon import environments
-from at_daemon.acts.proof import GATE_PREFIX
+from at_daemon.acts.commands import FOLDER_PREFIX, GATE_PREFIX
 from at_daemon.git.clone import scratch_folder
 from at_daemon.sessions import session_id_for
 
 AGENT = UUID("3f2a9c1e-0000-4000-8000-000000000001")
 GATE = f"{GATE_PREFIX}0123456789abcdef"
+SET_UP = f"{FOLDER_PREFIX}0123456789abcdef"
 
 OURS = (
     "run/at.sock",
@@ -23,10 +24,12 @@ OURS = (
     "run/h/3f2a9c1e0000-1.sock",
     "run/h/3f2a9c1e0000-12.launch",
     f"run/h/{GATE}.sock",
+    f"run/h/{SET_UP}.sock",
     "run/h/holder-cpython-311-6ec462f5.pyc",
     "run/h/holder-cpython-311-6ec462f5.4711",
     "journal/3f2a9c1e0000-1/",
     f"journal/{GATE}/",
+    f"journal/{SET_UP}/",
     "worktrees/3f2a9c1e0000/",
     "worktrees/.3f2a9c1e0000.at-k3_x9abz/",
     "worktrees/.3f2a9c1e0000.removed-4711-1234567/",
@@ -41,6 +44,7 @@ OURS = (
     "logs/daemon.out",
     "logs/daemon.out.1",
     "logs/gates/0123456789abcdef.log",
+    "logs/worktrees/3f2a9c1e0000-setup-1.log",
     "config.toml",
     ".config.toml.k3_x9abz",
 )
@@ -75,6 +79,7 @@ LOOK_ALIKES = (
     "logs/daemon.out.txt",
     "logs/gates/20261122-notes.log",
     "logs/gates/20260101/",
+    "logs/worktrees/3f2a9c1e0000-notes-1.log",
     "config.toml.bak",
     "config.toml.new",
     "cache.db.old",

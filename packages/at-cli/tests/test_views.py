@@ -40,3 +40,33 @@ def test_next_waits_only_when_told_to(at: At, daemon: FakeDaemon) -> None:
     assert "seconds" not in daemon.last("needs").query
     at("next", "--wait")
     assert float(daemon.last("needs").query["seconds"]) == 30.0
+
+
+OK = {
+    "phase": "setup",
+    "command": "npm ci",
+    "ok": True,
+    "how": "ended with exit code 0",
+    "log": "/logs/1.log",
+}
+FAILED = {**OK, "ok": False, "how": "ended with exit code 1"}
+
+
+@pytest.mark.parametrize(
+    ("commands", "under_way", "line"),
+    [
+        ([OK, OK], None, "  set-up    2 commands in 3.0 s"),
+        (
+            [OK, FAILED],
+            None,
+            "  set-up    failed: setup command `npm ci` ended with exit code 1, output in /logs/1.log",
+        ),
+        ([OK], "run: a\x1b[31m", "  set-up    under way, run: a\\x1b[31m"),
+    ],
+)
+def test_show_says_what_set_up_the_folder(
+    commands: list[dict[str, object]], under_way: str | None, line: str
+) -> None:
+    set_up = {"commands": commands, "seconds": 3.0, "under_way": under_way}
+    assert line in bead_lines({**DOCUMENT, "set_up": set_up}, Look())
+    assert not any("set-up" in each for each in bead_lines({**DOCUMENT, "set_up": None}, Look()))

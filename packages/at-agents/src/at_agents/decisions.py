@@ -33,6 +33,8 @@ class IntentKind(StrEnum):
     """Acts on the world outside the store."""
 
     PREPARE = "prepare"
+    READ_COMMANDS = "read_commands"
+    COMMAND = "command"
     SPAWN = "spawn"
     SEND = "send"
     ANSWER = "answer"

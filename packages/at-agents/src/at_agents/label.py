@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from at_agents import trouble
+from at_agents import set_up, trouble
 from at_agents.decisions import World
 from at_core.types import AgentStatus, BeadStatus
 from at_core.vocabulary import AgentFact
@@ -108,6 +108,8 @@ def _needs_person(world: World) -> tuple[str, ...] | None:
 
 def _before_first_start(world: World) -> tuple[str, ...]:
     if world.bead.status is BeadStatus.SLUNG and world.open_messages:
+        if command := set_up.under_way(world):
+            return (AgentLabel.STARTING, f"its folder is being set up, {command}")
         if not world.room:
             return (
                 AgentLabel.STARTING,
@@ -133,7 +135,12 @@ def _not_running(world: World, how: str) -> tuple[str, ...]:
     if world.bead.status is BeadStatus.ESCALATED:
         return (AgentLabel.CRASHED, how, "it was given up after too many crashes")
     if world.bead.status is BeadStatus.SLUNG and (world.open_messages or world.turn.get("state") == "cut"):
-        return (AgentLabel.STARTING, how, "it is to be started again")
+        command = set_up.under_way(world)
+        return (
+            AgentLabel.STARTING,
+            how,
+            f"before it is started again, {command}" if command else "it is to be started again",
+        )
     if world.turn.get("state") == "cut" and not world.process.get("asked"):
         return (AgentLabel.CRASHED, how, "its turn was not complete")
     if world.turn.get("outcome") == "failed":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from at_agents import prompts, trouble
+from at_agents import prompts, set_up, trouble
 from at_agents.budget import park, reached, unpark
 from at_agents.decisions import (
     Action,
@@ -201,9 +201,13 @@ def _without_process(world: World) -> list[Action]:
     if world.intent(key) is None and (full := reached(world)):
         return [*actions, *park(world, full)]
     actions += unpark(world)
+    if world.intent(key) is None and (before := set_up.missing(world, set_up.Phase.SETUP, attempt)):
+        return [*actions, *before]
     if not world.room and world.intent(key) is None:
         # An agent that waits for a review can be had back by its session; its place is worth more to work.
         return [*actions, stop(world.spare, "its place is needed")] if world.spare else actions
+    if world.intent(key) is None and (before := set_up.missing(world, set_up.Phase.RUN, attempt)):
+        return [*actions, *before]
     not_before = parse_time(crashes["try_at"]) if crashes.get("try_at") else None
     actions.append(Do(key, IntentKind.SPAWN, {"attempt": attempt}, not_before))
     return actions

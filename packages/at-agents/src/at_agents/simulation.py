@@ -32,6 +32,7 @@ from at_agents.decisions import (
 from at_agents.landing import is_proved
 from at_agents.lifecycle import after_exit
 from at_agents.reconcile import reconcile
+from at_agents.set_up import noted
 from at_core.types import (
     Agent,
     AgentRole,
@@ -86,6 +87,9 @@ class Simulation:
         self.sent: dict[UUID, int] = {}
         self.commits, self.target, self.conflict, self.gate_passes = 0, 0, False, True
         self.blocked_checkout = False
+        self.commands: dict[str, list[str]] = {"setup": [], "run": []}
+        self.ran: list[str] = []
+        self.command_fails: str | None = None
         self.wakes: list[datetime] = []
         self.starts = 0
         self.budget, self.day_budget = budget, day_budget
@@ -280,6 +284,22 @@ class Simulation:
             "base_sha": "base",
             "target": "main",
         }
+        self._see_commands(0)
+
+    def _see_commands(self, look: int) -> None:
+        generation = self.facts[BeadFact.ORDER]["generation"]
+        commands = {**self.commands, "timeout_seconds": 60, "generation": generation, "look": look}
+        self.facts[BeadFact.COMMANDS] = commands
+
+    def _do_read_commands(self, intent: Intent) -> None:
+        self._see_commands(intent.payload["look"])
+
+    def _do_command(self, intent: Intent) -> None:
+        line = intent.payload["run"]
+        self.ran.append(line)
+        result = {"phase": intent.payload["phase"], "command": line, "how": "ended with exit code 1"}
+        result |= {"ok": line != self.command_fails, "log": "/log"}
+        self.facts[BeadFact.SET_UP] = noted(self.facts.get(BeadFact.SET_UP), intent.payload, result)
 
     def _do_spawn(self, intent: Intent) -> None:
         self.starts += 1

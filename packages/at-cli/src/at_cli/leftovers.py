@@ -50,7 +50,8 @@ _DATE = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _BEAD = rf"(?!{_DATE}[0-9]{{4}})[0-9a-f]{{12}}"
 """Digits of an id, but no date with a time: of 380,000 ids one reads like that, and a folder that stays harms less."""
 _GATE = r"gate-[0-9a-f]{16}"
-_SESSION = rf"(?:{_BEAD}-[0-9]+|{_GATE})"
+_SET_UP = r"folder-[0-9a-f]{16}"
+_SESSION = rf"(?:{_BEAD}-[0-9]+|{_GATE}|{_SET_UP})"
 _LOG = r"at(?:-daemon)?\.jsonl(?:\.[0-9]+)?|daemon\.out(?:\.1)?"
 _HOLDER = r"holder-[a-z0-9_-]+-[0-9a-f]{8}\.(?:pyc|[0-9]+)"
 
@@ -88,7 +89,7 @@ def _folders(home: Home) -> dict[Path, _Folder]:
         home.gates: _Folder("folders in which gates ran", *_checkouts(_GATE)),
         home.private: _Folder("what agent programs keep for us", _UUID),
         home.environments: _Folder("environments of agents", files=rf"{_UUID}\.(?:json|new)"),
-        home.logs: _Folder("logs", "gates", _LOG),
+        home.logs: _Folder("logs", "gates|worktrees", _LOG),
     }
 
 
@@ -96,6 +97,9 @@ def _inner_folders(home: Home) -> dict[Path, _Folder]:
     """Those in which names matter too."""
     return {
         home.holders: _Folder("sockets of holders", files=rf"{_SESSION}\.(?:sock|launch)|{_HOLDER}"),
+        home.logs / "worktrees": _Folder(
+            "logs of set-ups", files=rf"{_BEAD}-(?:setup|run|teardown)-[0-9]+\.log"
+        ),
         home.logs / "gates": _Folder("logs of gates", files=r"[0-9a-f]{16}\.log"),
     }
 

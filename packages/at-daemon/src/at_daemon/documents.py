@@ -12,7 +12,9 @@ from at_agents.decisions import Budget, Unit, World
 from at_agents.label import AgentLabel, Label, label
 from at_agents.landing import evidence_gates, is_proved
 from at_agents.needs import Need, needs, ordered
+from at_agents.set_up import under_way
 from at_core.record import format_time
+from at_core.repo_settings import FILE_NAME
 from at_core.store import Tx
 from at_core.types import (
     Agent,
@@ -57,6 +59,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in wants_of(parts, world)],
         "slot": slot_document(tx.slot(str(bead.id)), parts.config.general.first_port),
+        "set_up": _set_up(world),
         "notes": [*_notes(world), *_uncounted(tx, bead, left)],
         "messages": [message_document(message) for message in world.messages],
         "settled": verdict.settled,
@@ -246,7 +249,28 @@ def agent_only(agent: Agent, named: Label, bead: Bead | None) -> Json:
 def _notes(world: World) -> list[str]:
     """What a person should know about how the folder was made and the work was collected."""
     of = (world.facts.get(fact) or {} for fact in (BeadFact.FOLDER, BeadFact.BRANCH))
-    return [str(note) for fact in of for note in fact.get("notes", ())]
+    return [*(str(note) for fact in of for note in fact.get("notes", ())), *_held_back(world)]
+
+
+def _held_back(world: World) -> Iterator[str]:
+    """Why the commands around its folder did not run."""
+    commands = world.facts.get(BeadFact.COMMANDS) or {}
+    target = (world.facts.get(BeadFact.FOLDER) or {}).get("target", "the target branch")
+    if commands.get("state") == "untrusted" and commands["held_back"]:
+        yield f"{FILE_NAME} on {target} is not trusted, so its set-up did not run: at trust"
+    if commands.get("state") == "broken":
+        yield f"no set-up ran: {commands['error']}"
+
+
+def _set_up(world: World) -> Json | None:
+    """The commands that ran in the folder, those of the newest start, and the one that runs; None if there are none."""
+    phases = (world.facts.get(BeadFact.SET_UP) or {}).values()
+    commands = [result for phase in phases for result in phase["results"]]
+    running = under_way(world) if world.bead.status is BeadStatus.SLUNG and not world.running else None
+    if not commands and running is None:
+        return None
+    seconds = round(sum(result["seconds"] for result in commands), 3)
+    return {"commands": commands, "seconds": seconds, "under_way": running}
 
 
 def _evidence(world: World) -> Json:

@@ -22,11 +22,15 @@ NAMES = (
     "ingest.before-commit",
     "ingest.after-commit",
     "collect.after-git",
+    "setup.after-start",
+    "setup.after-exit",
     "gate.after-start",
     "gate.after-exit",
     "land.before-merge",
     "land.after-merge",
     "remove.after-keep",
+    "teardown.after-start",
+    "teardown.after-exit",
 )
 
 _wanted, _, _count = os.environ.get("AT_FAILPOINT", "").partition(":")

@@ -7,7 +7,10 @@ from uuid import UUID
 
 from at_agents.decisions import IntentKind
 from at_core.store import Tx
-from at_daemon.acts.proof import GATE_PREFIX, gate_session_id
+from at_core.vocabulary import BeadFact
+from at_daemon.acts.commands import GATE_PREFIX
+from at_daemon.acts.proof import gate_session_id
+from at_daemon.acts.set_up import session_of, teardown_sessions
 from at_daemon.parts import Parts
 from at_daemon.sessions import let_go, session_id_for
 from at_session.errors import SessionError
@@ -46,6 +49,11 @@ def sessions_awaited(tx: Tx) -> set[str]:
             names.add(session_id_for(intent.agent_id, int(intent.payload["attempt"])))
         if intent.kind == IntentKind.GATE:
             names.add(gate_session_id(intent))
+        if intent.kind == IntentKind.COMMAND:
+            names.add(session_of(intent))
+        if intent.kind == IntentKind.REMOVE and intent.bead_id is not None:
+            plan = tx.fact(intent.bead_id, BeadFact.TEARDOWN.value)
+            names.update(teardown_sessions(intent, plan.value if plan else None))
     return names
 
 

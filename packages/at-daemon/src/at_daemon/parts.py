@@ -24,6 +24,7 @@ from at_daemon.news import News
 from at_daemon.sessions import LiveSessions
 
 T = TypeVar("T")
+SET_UPS_AT_ONCE = 4
 
 
 class Starts:
@@ -75,6 +76,8 @@ class Parts:
     stopping: anyio.Event
     started_at: datetime
     starts: Starts = field(default_factory=Starts)
+    set_ups: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SET_UPS_AT_ONCE))
+    """Commands around folders: no gate waits for one, nor one for a gate."""
     rig_locks: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
     """Git acts that write to a person's repository are done one at a time for each repository."""
 

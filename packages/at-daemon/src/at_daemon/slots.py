@@ -1,6 +1,6 @@
 """Slots of what runs at the same time, with ten ports each, so that no two beads or gates meet on one.
 
-A bead has its slot from its first start until its folder is removed, a gate while it runs. A slot on whose ports
+A bead has its slot from its set-up, else its first start, until its folder is removed, a gate while it runs. A slot on whose ports
 somebody else listens just now is passed over.
 """
 

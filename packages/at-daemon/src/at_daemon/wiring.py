@@ -18,7 +18,7 @@ from at_core.store import Store
 from at_core.types import Agent, BeadStatus
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon.__about__ import __version__
-from at_daemon.acts import folder, landing, price, process, proof, speech
+from at_daemon.acts import folder, landing, price, process, proof, set_up, speech
 from at_daemon.budgets import Budgets
 from at_daemon.clis import Clis, LiveConfig
 from at_daemon.clock import Clock, SystemClock
@@ -37,6 +37,8 @@ from at_daemon.world import Worlds
 ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.PREPARE: folder.prepare,
     IntentKind.REMOVE: folder.remove,
+    IntentKind.READ_COMMANDS: set_up.read_commands,
+    IntentKind.COMMAND: set_up.command,
     IntentKind.SPAWN: process.spawn,
     IntentKind.STOP: process.stop,
     IntentKind.SEND: speech.send,

@@ -75,6 +75,7 @@ def _fields(document: Document, style: Look) -> Iterator[tuple[str, str]]:
     yield "agent", _agent_words(document.get("agent"), style)
     yield "branch", style.plain(bead.get("git_branch") or "")
     yield "slot", _slot_words(document.get("slot") or {})
+    yield "set-up", _set_up_words(document.get("set_up") or {}, style)
     yield "commits", _commit_words(evidence.get("commits") or [])
     yield "change", _diff_words(evidence.get("diff") or {})
     for gate in evidence.get("gates") or []:
@@ -100,6 +101,18 @@ def _slot_words(slot: Document) -> str:
         return ""
     first = slot["first_port"]
     return f"{slot['number']}, ports {first} to {first + slot['ports'] - 1}" if first else str(slot["number"])
+
+
+def _set_up_words(set_up: Document, style: Look) -> str:
+    if not set_up:
+        return ""
+    if running := set_up.get("under_way"):
+        return f"under way, {style.plain(running)}"
+    last = set_up["commands"][-1]
+    if not last["ok"]:
+        line = style.plain(f"{last['phase']} command `{last['command']}` {last['how']}")
+        return f"{style.paint('red', 'failed')}: {line}, output in {style.plain(last['log'])}"
+    return f"{count(len(set_up['commands']), 'command')} in {duration(set_up['seconds'])}"
 
 
 def _commit_words(commits: list[str]) -> str:

@@ -10,6 +10,8 @@ from at_core.store import Tx
 from at_core.types import AgentRole, Bead, Intent
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments, git
+from at_daemon.acts.commands import forget
+from at_daemon.acts.set_up import commands_fact, rules_on_target, tear_down
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
@@ -26,8 +28,10 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
     )
     folder = parts.folder(bead)
     branch = git.branch_name(str(bead.id), bead.title)
-    base = (order.value.get("base") if order else None) or f"refs/heads/{rig.target}"
+    asked = order.value if order else {}
+    base = asked.get("base") or f"refs/heads/{rig.target}"
     made = await git.prepare(Path(rig.path), folder, branch, base)
+    commands = commands_fact(await rules_on_target(parts, rig), int(asked.get("generation", 0)), 0)
     value = {
         "path": str(folder),
         "branch": branch,
@@ -39,6 +43,8 @@ async def prepare(parts: Parts, intent: Intent) -> Effect:
 
     def note(change: Change) -> None:
         change.put(bead.id, BeadFact.FOLDER, value, "git")
+        change.put(bead.id, BeadFact.COMMANDS, commands, "git")
+        change.put(bead.id, BeadFact.SET_UP, None)  # what was done in a folder before this one
         current = change.tx.bead(bead.id)
         if current is not None and current.git_branch != branch:
             change.set_branch(current, branch)
@@ -54,14 +60,18 @@ def _in_use(tx: Tx, bead: Bead) -> bool:
     """
     coming = any(
         intent.bead_id == bead.id
-        and (intent.kind == IntentKind.PREPARE or intent.kind == IntentKind.SPAWN and not intent.attempts)
+        and (
+            intent.kind in (IntentKind.PREPARE, IntentKind.COMMAND)
+            or (intent.kind == IntentKind.SPAWN and not intent.attempts)
+        )
         for intent in tx.open_intents()
     )
     return coming or any(record.bead_id == bead.id for record in tx.sessions(live=True))
 
 
 async def remove(parts: Parts, intent: Intent) -> Effect:
-    """Put everything that is in the folder on a hidden ref, then remove it; with `forget`, the bead's record too."""
+    """Put everything that is in the folder on a hidden ref, tear it down, remove it; with `forget`, the bead's
+    record too."""
     bead, rig, fact = await parts.ledger.read(
         lambda tx: (
             (b := bead_named(tx, intent.bead_id)),
@@ -76,17 +86,21 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
     if folder.exists():
         async with parts.rig_locks[rig.path]:
             entry = await git.keep(Path(rig.path), folder, str(bead.id), intent.payload["reason"])
-            kept = entry.ref
             failpoint("remove.after-keep")
+            kept = entry.ref
+    teardown = await tear_down(parts, intent, bead, rig, folder, kept)
+    if folder.exists():
+        async with parts.rig_locks[rig.path]:
             await git.remove_folder(folder, parts.home.worktrees)
 
     def note(change: Change) -> None:
         change.put(bead.id, BeadFact.FOLDER, None)
+        teardown.note(change, bead)
         change.tx.free_slot(str(bead.id))
-        change.tell(EventType.FOLDER_REMOVED, bead, attic=kept, reason=intent.payload["reason"])
+        change.tell(EventType.FOLDER_REMOVED, bead, attic=teardown.attic, reason=intent.payload["reason"])
         if intent.payload.get("forget"):
             change.tx.remove_bead(bead.id)
-            change.tell(EventType.BEAD_REMOVED, bead, actor="person", attic=kept, title=bead.title)
+            change.tell(EventType.BEAD_REMOVED, bead, actor="person", attic=teardown.attic, title=bead.title)
             if bead.agent_id is not None:
                 stopped = change.fact(bead.agent_id, AgentFact.STOPPED) or {}
                 if stopped.get("reason") == REMOVED:
@@ -94,6 +108,8 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
                 change.touch_waiting(bead.agent_id)
 
     async def tidy() -> None:
+        for session in teardown.sessions:
+            await forget(parts, session)
         if intent.payload.get("forget") and bead.agent_id is not None:
             agent = await parts.ledger.read(lambda tx: agent_named(tx, bead.agent_id))
             if (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,33 +10,23 @@ from typing import Any
 
 import anyio
 
-from at_core.errors import AtError
-from at_core.repo_settings import FILE_NAME, content_hash, parse
+from at_core.repo_settings import FILE_NAME
 from at_core.text import MAX_TITLE, one_line
 from at_core.types import Bead, BeadStatus, GateResult, Intent, Rig
 from at_core.vocabulary import BeadFact, EventType
 from at_daemon import environments, git
+from at_daemon.acts.commands import GATE_PREFIX, CommandRun, carry_out, forget, session_name, spec_of
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
-from at_daemon.sessions import let_go
+from at_daemon.rules import read_rules
 from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
-from at_session.errors import HolderSilent, JournalDamaged, RequestRefused, SessionError, SessionOver
-from at_session.journal import ExitStatus, Record, RecordKind, read_records
-from at_session.processes import kill_session
-from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
-from at_session.vocabulary import Transport
+from at_session.errors import JournalDamaged
+from at_session.session import SessionSpec
 
 Json = dict[str, Any]
-MOST_OUTPUT = 20_000
-MOST_LOG = 1 << 30
-LOG_SEGMENT = 4 << 20
-STOP_GRACE_SECONDS = 2.0
-REACH_SECONDS = 8.0
-"""A gate beyond its limit whose holder does not end it for so long is ended by force."""
-GATE_PREFIX = "gate-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,61 +102,32 @@ async def forecast(parts: Parts, intent: Intent) -> Effect:
     return Effect(lambda change: _note_look(change, work.bead, seen))
 
 
-def rules_of(rig: Rig, raw: bytes | None, gate_seconds: int) -> Json:
-    """What the settings file says that the target branch has, if it has one: {state, gates, landing, hash, error}.
-
-    `gate_seconds` is the time limit of a gate that sets none of its own.
-    """
-    if raw is None:
-        return {"state": "absent", "gates": [], "landing": "manual", "hash": None, "error": None}
-    found = content_hash(raw)
-    try:
-        where = f"{rig.path}/{FILE_NAME}"
-        settings = parse(raw.decode("utf-8", "strict"), where, timeout_seconds=gate_seconds)
-    except (AtError, UnicodeDecodeError) as error:
-        return {"state": "broken", "gates": [], "landing": "manual", "hash": found, "error": str(error)}
-    gates = [{"name": g.name, "run": g.run, "timeout_seconds": g.timeout_seconds} for g in settings.gates]
-    state = "trusted" if rig.trusted == found else "untrusted"
-    return {"state": state, "gates": gates, "landing": settings.landing, "hash": found, "error": None}
-
-
 async def gate(parts: Parts, intent: Intent) -> Effect:
-    """Run one gate on exactly one tree, in a checkout of its own; the run outlives the daemon and is found again."""
+    """Run one gate on exactly one tree, in a checkout of its own."""
     work = await _work(parts, intent)
     session_id = gate_session_id(intent)
-    log = parts.home.logs / "gates" / f"{session_id.removeprefix(GATE_PREFIX)}.log"
-    limit = intent.payload["timeout_seconds"]
-    async with parts.gate_slots:
-        began = parts.awake_seconds()
-        async with parts.starts.one():
-            session = await _gate_session(parts, work, intent, session_id)
-        failpoint("gate.after-start")
-        try:
-            status, timed_out = await _exit_of(parts, session, float(limit))
-        except (
-            JournalDamaged
-        ):  # what it said cannot be read any more, so nothing that it does proves anything
-            await _give_up(session)
-            await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
-            raise
-        if parts.starts.closed:
-            await anyio.sleep_forever()  # we ended it: it proves nothing, and is run again by the next daemon
-        seconds = parts.awake_seconds() - began
-        failpoint("gate.after-exit")
-        if isinstance(session, Session):
-            await let_go(session)
-    output = await anyio.to_thread.run_sync(_write_log, session, parts, log)
-    if timed_out:
-        output += f"\n(ended after {limit} s, its time limit)\n"
+    run = CommandRun(
+        session_id,
+        "gate",
+        parts.home.logs / "gates" / f"{session_id.removeprefix(GATE_PREFIX)}.log",
+        float(intent.payload["timeout_seconds"]),
+        lambda: _gate_spec(parts, work, intent, session_id),
+    )
+    try:
+        async with parts.gate_slots:
+            finished = await carry_out(parts, run)
+    except JournalDamaged:
+        await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
+        raise
     result = GateResult(
         name=intent.payload["name"],
         command=intent.payload["run"],
         tree=intent.payload["tree"],
-        ok=status is not None and status.code == 0 and not timed_out,
-        exit_code=status.code if status and not timed_out else None,
-        seconds=round(seconds, 3),
-        log=str(log),
-        output=output[-MOST_OUTPUT:],
+        ok=finished.ok,
+        exit_code=finished.exit_code,
+        seconds=finished.seconds,
+        log=str(run.log),
+        output=finished.output,
         rig=str(work.rig.id),
         at=parts.now(),
     )
@@ -192,13 +150,14 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
 
     async def tidy() -> None:
         await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
+        await forget(parts, session_id)
 
     return Effect(note, tidy)
 
 
 def gate_session_id(intent: Intent) -> str:
     """The session in which the gate of this intent runs, the same whenever it is carried out again."""
-    return GATE_PREFIX + hashlib.sha256(intent.key.encode()).hexdigest()[:16]
+    return session_name(GATE_PREFIX, intent.key)
 
 
 async def _work(parts: Parts, intent: Intent) -> Work:
@@ -210,7 +169,7 @@ async def _work(parts: Parts, intent: Intent) -> Work:
 async def _look(parts: Parts, work: Work, head: str) -> tuple[Json, Json]:
     number = int((work.facts.get(BeadFact.LOOK) or {}).get("number", 0))
     found = await git.try_merge(Path(work.rig.path), head, f"refs/heads/{work.target}", FILE_NAME)
-    rules = rules_of(work.rig, found.file, parts.config.gates.timeout_seconds)
+    rules = read_rules(work.rig, found.file, parts.config.gates.timeout_seconds).to_json()
     conflicts: Sequence[str] = found.conflicts or (
         ("(the histories are unrelated)",) if found.unrelated else ()
     )
@@ -240,23 +199,7 @@ def _note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:
         change.put(bead.id, BeadFact.LOOK, {**look, "given": given})
 
 
-async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: str) -> Session | EndedSession:
-    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
-    try:
-        held = await open_session(session_id, **folders)
-    except FileNotFoundError:
-        pass
-    else:
-        if isinstance(held, Session):
-            with contextlib.suppress(
-                SessionOver, RequestRefused
-            ):  # its input is closed already, or it is over
-                await held.close_input()
-            return held
-        if held.exit is not None:
-            return held
-        held.kill_processes()
-        held.discard()
+async def _gate_spec(parts: Parts, work: Work, intent: Intent, session_id: str) -> SessionSpec:
     folder = _gate_folder(parts, session_id)
     async with parts.rig_locks[work.rig.path]:
         await git.checkout_tree(Path(work.rig.path), folder, await _commit_of(work, intent))
@@ -268,22 +211,7 @@ async def _gate_session(parts: Parts, work: Work, intent: Intent, session_id: st
         "AT_GATE": intent.payload["name"],
         **slot_marks(slot, first_port),
     }
-    argv = ("/bin/sh", "-c", intent.payload["run"])
-    # A gate's journal becomes its log, so it is not trimmed while it grows; beyond the bound the gate is held back.
-    spec = SessionSpec(
-        session_id,
-        argv,
-        environment | marks,
-        str(folder),
-        Transport.PIPE,
-        polite=15,
-        journal_bytes=MOST_LOG,
-        segment_bytes=LOG_SEGMENT,
-    )
-    session = await start_session(spec, **folders)
-    with contextlib.suppress(SessionOver, RequestRefused):  # a quick gate is over already
-        await session.close_input()
-    return session
+    return spec_of(session_id, intent.payload["run"], environment | marks, folder)
 
 
 async def _commit_of(work: Work, intent: Intent) -> str:
@@ -300,59 +228,6 @@ async def _commit_of(work: Work, intent: Intent) -> str:
     )
 
 
-async def _exit_of(
-    parts: Parts, session: Session | EndedSession, limit: float
-) -> tuple[ExitStatus | None, bool]:
-    if isinstance(session, EndedSession):
-        return session.exit, False
-    with anyio.move_on_after(limit):
-        return await _followed(session), False
-    with anyio.move_on_after(STOP_GRACE_SECONDS + REACH_SECONDS):
-        with contextlib.suppress(SessionOver, RequestRefused, HolderSilent):  # it may end at that very moment
-            await session.stop(STOP_GRACE_SECONDS)
-        return await _followed(session), True
-    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
-    await anyio.to_thread.run_sync(functools.partial(kill_session, session.id, **folders))
-    return None, True
-
-
-async def _give_up(session: Session | EndedSession) -> None:
-    if isinstance(session, Session):
-        with contextlib.suppress(SessionError):  # it may have ended at that very moment
-            await session.stop(STOP_GRACE_SECONDS)
-            await session.wait()
-        await let_go(session)
-
-
-async def _followed(session: Session) -> ExitStatus | None:
-    """Wait for the end and its exit status."""
-    status: ExitStatus | None = None
-    async with session.follow(0) as follower:
-        while batch := await follower.batch():
-            status = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), status)
-    return status
-
-
-def _write_log(session: Session | EndedSession, parts: Parts, log: Path) -> str:
-    log.parent.mkdir(mode=0o700, exist_ok=True)
-    tail = b""
-    with log.open("wb") as file:
-        for record in read_records(parts.home.journal / session.id):
-            data = _shown(record)
-            file.write(data)
-            tail = (tail + data)[-MOST_OUTPUT * 4 :]
-    return tail.decode("utf-8", "replace")
-
-
-def _shown(record: Record) -> bytes:
-    if record.kind in (RecordKind.OUTPUT, RecordKind.STDERR):
-        return record.data
-    if record.kind is RecordKind.GAP:
-        start, stop = record.gap()
-        return b"\n(%d bytes are not kept)\n" % (stop - start)
-    return b""
-
-
 def _gate_folder(parts: Parts, session_id: str) -> Path:
     return parts.home.gates / session_id
 
@@ -360,4 +235,3 @@ def _gate_folder(parts: Parts, session_id: str) -> Path:
 def _remove_gate(parts: Parts, session_id: str) -> None:
     shutil.rmtree(_gate_folder(parts, session_id), ignore_errors=True)
     (parts.home.gates / f".{session_id}.index").unlink(missing_ok=True)
-    shutil.rmtree(parts.home.journal / session_id, ignore_errors=True)

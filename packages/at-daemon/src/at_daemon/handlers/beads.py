@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import anyio
+
 from at_agents import prompts
 from at_agents.decisions import Do, IntentKind, derived_id
 from at_agents.lifecycle import stop as stop_session
 from at_agents.names import fresh_name
 from at_core import text
 from at_core.api import AddRequest, HookRequest, Order, RetryRequest, RunRequest, SlingRequest
-from at_core.errors import AtError, NotFound, Refused, UsageError
+from at_core.errors import AtError, NotFound, Refused, TryLater, UsageError
 from at_core.store import Tx
 from at_core.types import (
     Agent,
@@ -53,6 +55,8 @@ OF_LAST_TRY = (
     AgentFact.ERRORS,
 )
 """What an agent was seen to do on other work, or before, says nothing about what it is given now."""
+MOST_REMOVE_SECONDS = 45.0
+"""The call is answered within so long; the removal goes on."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -217,6 +221,7 @@ async def remove(parts: Parts, call: Call) -> Json:
             bead.id,
             bead.agent_id,
         )
+        change.tell(EventType.BEAD_REMOVAL_ASKED, bead, actor="person")
         if (
             bead.agent_id
             and process
@@ -233,9 +238,13 @@ async def remove(parts: Parts, call: Call) -> Json:
         return None
 
     await parts.ledger.change(intend)
-    intent = await parts.until(
-        lambda tx: i if (i := tx.intent(key)) and i.state is not IntentState.OPEN else None
-    )
+    intent = None
+    with anyio.move_on_after(MOST_REMOVE_SECONDS):
+        intent = await parts.until(
+            lambda tx: i if (i := tx.intent(key)) and i.state is not IntentState.OPEN else None
+        )
+    if intent is None:
+        raise TryLater("its teardown takes long; its folder is removed once that ends", "at ls")
     if intent.state is not IntentState.DONE:
         raise Refused(f"it was not removed: {intent.error}", f"at rm {str(bead.id)[:8]}")
     attic = await parts.ledger.read(

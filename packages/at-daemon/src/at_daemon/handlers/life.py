@@ -13,7 +13,7 @@ import anyio
 
 from at_core.api import DownRequest
 from at_core.vocabulary import EventType
-from at_daemon.acts.proof import GATE_PREFIX
+from at_daemon.acts.commands import is_command
 from at_daemon.edge import Call
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
@@ -59,7 +59,7 @@ async def down(parts: Parts, call: Call) -> Json:
 
 
 async def _stop_the_rest(parts: Parts) -> None:
-    """Sessions that belong to no agent: gates, and anything that a crash left behind."""
+    """Sessions that belong to no agent: gates, commands around folders, and anything that a crash left behind."""
     for session_id in list_sessions(parts.home.holders):
         try:
             held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)
@@ -75,8 +75,8 @@ async def _stop_the_rest(parts: Parts) -> None:
             await held.stop(1.0)
             await held.wait()
         await let_go(held)
-        if session_id.startswith(GATE_PREFIX):
-            # What we ended is no result: without a journal the gate is run again.
+        if is_command(session_id):
+            # What we ended is no result: without a journal the command is run again.
             shutil.rmtree(held.journal, ignore_errors=True)
 
 
@@ -88,7 +88,7 @@ async def _end_by_force(parts: Parts) -> None:
         killed = await anyio.to_thread.run_sync(functools.partial(kill_session, session_id, **folders))
         if killed:
             log.warning("session %s was ended by force: %s", session_id, killed)
-        if killed and session_id.startswith(GATE_PREFIX):
+        if killed and is_command(session_id):
             shutil.rmtree(parts.home.journal / session_id, ignore_errors=True)  # it proves nothing
         with anyio.move_on_after(GONE_SECONDS):
             for pid in killed:
