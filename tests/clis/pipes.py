@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import IO, TypeVar
 
@@ -16,9 +17,25 @@ from at_session.vocabulary import Decision, Driver, DriverEvent, LaunchRequest, 
 Found = TypeVar("Found", bound=DriverEvent)
 
 
+GROUP_SECONDS = 30.0
+
+
 def plain_environment(home: Path) -> dict[str, str]:
     """What any CLI is given."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of the group runs still; one that is dead and not collected yet writes nothing any more."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                state, _, of = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            except OSError:
+                continue
+            if int(of) == group and state not in "ZX":
+                return True
+    return False
 
 
 class PipedAgent:
@@ -128,11 +145,20 @@ class PipedAgent:
             thread.join(seconds)
         return code
 
+    def _wait_for_group(self) -> None:
+        """Until the last process of the group is gone: a CLI behind a wrapper may write its record a little longer."""
+        pause, end = threading.Event(), monotonic() + GROUP_SECONDS
+        while _lives(self.process.pid):
+            if monotonic() > end:
+                raise AssertionError(f"the group {self.process.pid} does not end")
+            pause.wait(0.01)
+
     def kill(self) -> None:
         """SIGKILL to the whole group, as a power of nature would do it."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._wait_for_group()
         for thread in self._threads:
             thread.join(5)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):

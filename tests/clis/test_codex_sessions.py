@@ -120,6 +120,9 @@ def test_wherever_a_process_is_killed_a_prompt_is_delivered_once(
     told = driver.reconcile(environment(ground), str(ground.repository))
     taken = PromptAccepted("m1") in [*agent.events, *told] and PromptForgotten("m1") not in told
     resumed = start(resume=session, before=driver.state)
+    session_of(
+        resumed
+    )  # another one, where it was killed before a word was on record: nothing is held for it
     if not taken:
         resumed.prompt("m1", endpoint.script("once", Say("Heard.")))
         resumed.wait_for(TurnEnded)

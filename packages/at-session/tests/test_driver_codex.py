@@ -307,6 +307,7 @@ def test_a_prompt_that_waited_for_a_lost_session_is_not_said_unless_it_is_handed
         (f"no rollout found for thread id {LOST}", True),
         ("invalid session id: no UUID", True),
         (f"thread not found: {LOST}", True),
+        (f"failed to read thread: rollout at /home/me/.codex/sessions/rollout-{LOST}.jsonl is empty", True),
         ("model provider `mine` not found", False),
         ("profile not found", False),
         ("no rollout could be read", False),

@@ -45,7 +45,7 @@ _NOISE = (
 _VERSION = re.compile(r"^[^/]*/(\S+)")
 # Words about the thread itself. "Not found" alone is also said of a model, a profile or a folder.
 _LOST = re.compile(
-    r"no rollout found for (thread|conversation) id|invalid (session|thread) id|thread not found"
+    r"no rollout found for (thread|conversation) id|invalid (session|thread) id|thread not found|rollout at .* is empty"
 )
 
 Events = list[DriverEvent | Write]
