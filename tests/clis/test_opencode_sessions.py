@@ -178,6 +178,7 @@ def test_a_lost_session_is_told_and_the_process_ends(stage: OpenCodeStage) -> No
 
 def test_a_model_without_a_login_fails_the_turn(stage: OpenCodeStage) -> None:
     stage.configure(model="anthropic/claude-sonnet-4-5", enabled_providers=["anthropic"])
+    del stage.env["OPENCODE_MODELS_PATH"]  # its own catalogue knows the model
     agent = stage.start()
     turn = Turn(stage, agent, "Hello")
     assert (turn.end().outcome, turn.end().failure) == (TurnOutcome.FAILED, FailureKind.LOGIN)
