@@ -73,6 +73,18 @@ def test_a_settings_file_that_nobody_trusted_proves_nothing(product: Product) ->
     product.wait(document["bead"]["id"], "bead.landed")
 
 
+def test_settings_that_another_base_brings_wait_for_a_person(product: Product) -> None:
+    product.settings(GATE)
+    product.git("switch", "-q", "-c", "other")
+    product.write(".auto-tundra.toml", 'landing = "auto"\n')
+    product.commit("Land everything")
+    product.git("switch", "-q", "main")
+    document = product.run("write a.txt b", "--base", "other", "--land", code=3)
+    assert "changes .auto-tundra.toml" in document["reasons"][0]
+    assert product.git("show", "main:.auto-tundra.toml") == GATE.strip()
+    assert product.run("write c.txt d", "--land")["bead"]["status"] == "done"
+
+
 def test_a_dirty_checkout_is_untouched_and_the_bead_says_what_it_waits_for(product: Product) -> None:
     product.write("song.txt", "mine, not committed\n")
     document = product.run("write song.txt theirs", "--land", code=3)

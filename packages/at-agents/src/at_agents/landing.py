@@ -261,7 +261,8 @@ def _announce(world: World, branch: Mapping[str, Any], forecast: Mapping[str, An
 
 def _land(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> list[Action]:
     by = may_land(world)
-    if branch["settings_changed"] and by in ("order", "rule"):
+    changed = branch["settings_changed"] or forecast.get("settings_brought")
+    if changed and by in ("order", "rule"):
         reason = "it changes .auto-tundra.toml, so a person must look at it and let it land"
         return _blocked(world, {"kind": "settings", "reason": reason, "hint": f"at land {short(world)}"})
     if by is None:

@@ -96,7 +96,8 @@ class BeadFact(StrEnum):
     RULES = "rules"
     """Settings of the repository as they stand on the target: {state, gates, landing, hash, error}."""
     FORECAST = "forecast"
-    """A merge onto the target, tried aside: {head, target, clean, tree, contained, conflicts, look}."""
+    """A merge onto the target, tried aside: {head, target, clean, tree, contained, conflicts, look,
+    settings_brought}; settings_brought: from a base other than the target."""
     LOOK = "look"
     """How often the target was to be looked at anew: {number, why}."""
     LAND_ALLOWED = "land_allowed"

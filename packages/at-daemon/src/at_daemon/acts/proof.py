@@ -182,11 +182,19 @@ async def _look(parts: Parts, work: Work, head: str) -> tuple[Json, Json]:
         "contained": found.contained,
         "conflicts": list(conflicts),
         "look": number,
+        "settings_brought": await _brings_settings(work, found),
     }
     folder = Path(work.facts[BeadFact.FOLDER]["path"])
     if not found.clean and folder.is_dir():
         await git.update_branch(Path(work.rig.path), folder, found.target_sha)
     return rules, seen
+
+
+async def _brings_settings(work: Work, found: git.Forecast) -> bool:
+    """Whether the merge brings another settings file than the target has, from a base that is not the target."""
+    if work.facts[BeadFact.FOLDER].get("base_ref") == f"refs/heads/{work.target}" or not found.clean:
+        return False
+    return await git.read_file_in(Path(work.rig.path), found.tree, FILE_NAME) != found.file
 
 
 def _note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:

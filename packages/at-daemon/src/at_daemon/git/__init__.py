@@ -10,7 +10,7 @@ person's configuration · `private`, `nofollow` an agent's clone as data · `inc
 from at_daemon.git.attic import AtticEntry, attic_entries, keep, restore
 from at_daemon.git.clone import Prepared, base_ref, checkout_tree, prepare
 from at_daemon.git.collect import Collected, collect
-from at_daemon.git.diff import DiffStat, changed_between, diff, diffstat, read_file_at
+from at_daemon.git.diff import DiffStat, changed_between, diff, diffstat, read_file_at, read_file_in
 from at_daemon.git.folders import remove_folder
 from at_daemon.git.inspect import RepositoryFacts, inspect, resolve
 from at_daemon.git.land import Landed, WaitReason, Waits, land
@@ -43,6 +43,7 @@ __all__ = [
     "make_merge",
     "prepare",
     "read_file_at",
+    "read_file_in",
     "remove_folder",
     "resolve",
     "restore",

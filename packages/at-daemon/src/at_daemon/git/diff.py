@@ -95,6 +95,13 @@ async def read_file_at(rig: Path, ref: str, path: str) -> bytes | None:
     return content if found == "blob" else None
 
 
+async def read_file_in(rig: Path, tree: str, path: str) -> bytes | None:
+    """The file as a tree has it; None if it has no such file."""
+    name = f"{checked_sha(tree)}:{checked_path(path)}"
+    ((found, _, content),) = await read_objects(locate(rig).git, name)
+    return content if found == "blob" else None
+
+
 async def read_objects(git: Git, *names: str) -> list[tuple[str, str, bytes]]:
     """Type, sha and content of each object by one process; the type is "" where there is none. No name is an option."""
     asked = os.fsencode("".join(f"{name}\0" for name in names))
