@@ -123,7 +123,7 @@ def test_outside_of_any_repository_the_configured_one_is_meant(product: Product)
 
 def test_a_daemon_that_an_agents_own_call_started_outlives_the_agent(product: Product) -> None:
     first = product.json("status")["daemon"]["pid"]
-    steps = f"shell kill -9 {first}\nshell {AT} status\nwrite a.txt x"
+    steps = f"shell kill -9 {first}\nshell AT_HOME={product.home} {AT} status\nwrite a.txt x"
     document = product.run_to_rest(product.start(steps, "--allow", "all"))
     assert document["proved"], document["reasons"]
     second = product.json("status")["daemon"]["pid"]
