@@ -8,6 +8,8 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 PACKAGES := $(sort $(wildcard packages/*/pyproject.toml))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+# How many tests run at once: a number, or auto for one per core.
+WORKERS := $(or $(AT_TEST_WORKERS),auto)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -24,7 +26,7 @@ demo: $(RUN)
 	@$(BIN)/at demo
 
 test: $(DEV) lint
-	@$(BIN)/python -m pytest -q --hypothesis-profile=ci -m "not crash and not clis" packages tests/workshop
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --hypothesis-profile=ci -m "not crash and not clis" packages tests/workshop
 
 lint: $(DEV)
 	@$(BIN)/ruff check --quiet .

@@ -17,7 +17,9 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).parent
 LOCK = ROOT / "requirements" / "dev.txt"
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
-TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis")
+TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis")
+WORKERS = ("-n", os.environ.get("AT_TEST_WORKERS", "auto"))
+"""As in the Makefile: how many tests run at once."""
 FAST = "not crash and not clis"
 
 nox.needs_version = ">=2024.4"
@@ -86,11 +88,24 @@ def workspace(session: nox.Session) -> None:
 @nox.parametrize("package", [nox.param(package, id=package) for package in PACKAGES])
 def tests(session: nox.Session, package: str) -> None:
     """Tests of one package beside only its declared dependencies and siblings."""
+    install_alone(session, package)
+    session.run("pytest", "-m", FAST, *WORKERS, *(session.posargs or [f"packages/{package}/tests"]))
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(package, id=package) for package in PACKAGES])
+def alone(session: nox.Session, package: str) -> None:
+    """All modules of one package, and of its tests, can be loaded beside only its declared dependencies and siblings."""
+    install_alone(session, package)
+    session.run("python", "tools/load_all.py", package.replace("-", "_"))
+    session.run("pytest", "-q", "--collect-only", "--no-summary", f"packages/{package}/tests", silent=True)
+
+
+def install_alone(session: nox.Session, package: str) -> None:
+    """One package with its extras, its siblings and the tools of its tests, nothing else."""
     paths = [part for name in siblings(package) for part in ("-e", f"packages/{name}")]
     own = ("-e", f"packages/{package}{tested_extras(package)}")
-    limits = ("-c", constraints(session))
-    session.install(*limits, *TEST_TOOLS, *test_requirements(package), *paths, *own)
-    session.run("pytest", "-m", FAST, *(session.posargs or [f"packages/{package}/tests"]))
+    session.install("-c", constraints(session), *TEST_TOOLS, *test_requirements(package), *paths, *own)
 
 
 @nox.session
@@ -169,14 +184,16 @@ def wheels(session: nox.Session) -> None:
 def clis(session: nox.Session) -> None:
     """The suite on the real CLIs: npm lock, scripted model endpoint, network namespace with only loopback."""
     workspace(session)
-    session.run("pytest", "-m", "clis", *(session.posargs or ["tests/clis"]))
+    session.run("pytest", "-m", "clis", *WORKERS, "--dist", "loadgroup", *(session.posargs or ["tests/clis"]))
 
 
 @nox.session
 def acceptance(session: nox.Session) -> None:
     """The product as a whole, as a person uses it, with the demo agent."""
     workspace(session)
-    session.run("pytest", "-m", "not crash and not clis", *(session.posargs or ["tests/acceptance"]))
+    session.run(
+        "pytest", "-m", "not crash and not clis", *WORKERS, *(session.posargs or ["tests/acceptance"])
+    )
 
 
 @nox.session

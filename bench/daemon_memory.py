@@ -69,7 +69,7 @@ def main(clis: Sequence[str]) -> None:
     commands = sealed_commands()
     for cli in clis:
         more = MORE.get(cli, OTHERWISE)
-        with place(commands, "codex" if cli == "demo" else cli, agents=more + 1) as site:
+        with place(commands, "codex" if cli == "demo" else cli, max_agents=more + 1, keep_free_mb=0) as site:
             measure(site, cli, more)
 
 

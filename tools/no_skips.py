@@ -1,7 +1,7 @@
 """pytest plugin for CI: a skipped test is a failure, because there a missing part must be seen.
 
 Loaded by `PYTHONPATH=tools PYTEST_ADDOPTS="-p no_skips"`. Only a test for another system may be skipped, with a reason
-that begins "needs macOS".
+that begins "needs macOS", and what `time_limit` did not begin, which that plugin counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 ELSEWHERE: Final = "needs macOS"
+NO_TIME: Final = "no time left"
 _skipped: Final[list[str]] = []
 
 
@@ -23,7 +24,11 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
-    if report.skipped and not hasattr(report, "wasxfail") and not _reason(report).startswith(ELSEWHERE):
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and not _reason(report).startswith((ELSEWHERE, NO_TIME))
+    ):
         _skipped.append(f"{report.nodeid}: {_reason(report)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def sealed_commands() -> Path:
 
 
 @contextmanager
-def place(commands: Path, cli: str, agents: int | None = None) -> Iterator[Site]:
-    """A site with one CLI and a scripted model; `agents` is how many may run at once, if not as many as by default.
+def place(commands: Path, cli: str, **general: int) -> Iterator[Site]:
+    """A site with one CLI and a scripted model; `general` are settings of that section that are not as by default.
 
     Raises RuntimeError if anything is left running at its end.
     """
@@ -43,8 +43,8 @@ def place(commands: Path, cli: str, agents: int | None = None) -> Iterator[Site]
             site = Site(folder / "site", program, endpoint, base)
             site.prepare()
             try:
-                if agents is not None:
-                    allow(site, agents)
+                if general:
+                    change(site, general)
                 yield site
             finally:
                 troubles = site.end()
@@ -54,9 +54,9 @@ def place(commands: Path, cli: str, agents: int | None = None) -> Iterator[Site]
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def allow(site: Site, agents: int) -> None:
-    """Set how many agents may run at once, and start the daemon anew."""
+def change(site: Site, general: Mapping[str, int]) -> None:
+    """Set them, and start the daemon anew."""
     site.down()
     with (site.folder / "at" / "config.toml").open("a", encoding="utf-8") as settings:
-        settings.write(f"[general]\nmax_agents = {agents}\n")
+        settings.write("\n".join(["[general]", *(f"{key} = {value}" for key, value in general.items()), ""]))
     site.daemon.start()

@@ -53,6 +53,14 @@ class Ours:
         return self.later_lines + self.until_proof
 
 
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Seconds from a word to an agent that holds no process to the accepted prompt, and our own part of them."""
+
+    whole: float
+    own: float
+
+
 def prompt_of(scene: Scene) -> str:
     """A prompt upon which the model has one file written and says that it is done."""
     return f"Please write it. {scene.script(scene.write(), DONE)}"
@@ -95,7 +103,7 @@ def ours(site: Site, name: str) -> Ours:
     scene = Scene(site, name)
     before = site.daemon.call("events", limit=1)["last_seq"]
     bead = scene.run(prompt_of(scene), land=False)
-    events = list(_until_proved(site, bead, before))
+    events = list(_events(site, bead, before, "bead.proved"))
     at = {event["type"]: moment(event) for event in reversed(events)}
     (session,) = (event["payload"]["session"] for event in events if event["type"] == "agent.started")
     records = list(read_records(site.daemon.home.journal / session))
@@ -113,18 +121,38 @@ def ours(site: Site, name: str) -> Ours:
     return found
 
 
+def woken(site: Site, name: str) -> Woken:
+    """Have an agent finish its work and hibernate, then say something to it: it must answer in the same session."""
+    scene = Scene(site, name)
+    before = site.daemon.call("events", limit=1)["last_seq"]
+    bead = scene.run(prompt_of(scene), land=False)
+    first = list(_events(site, bead, before, "agent.exited"))
+    again = scene.script(scene.write(path=f"{name}-again.txt"), DONE)
+    scene.call("send_back", bead=bead, text=f"And once more. {again}")
+    events = list(_events(site, bead, first[-1]["seq"], "bead.proved"))
+    at = {event["type"]: moment(event) for event in reversed(events)}
+    (session,) = (event["payload"]["session"] for event in events if event["type"] == "agent.started")
+    named = {each["payload"]["session_id"] for each in first + events if each["type"] == "session.named"}
+    assert len(named) == 1, f"{site.cli} went on in another session: {named}"
+    records = list(read_records(site.daemon.home.journal / session))
+    asked, accepted = at["message.queued"], at["message.accepted"]
+    scene.call("remove", bead=bead)
+    return Woken(accepted - asked, stamp(records[0]) - asked + sum(_waits(records, 0.0, accepted)))
+
+
 def moment(event: Document) -> float:
     """When an event was noted, in seconds since the epoch."""
     return datetime.fromisoformat(event["at"]).timestamp()
 
 
-def _until_proved(site: Site, bead: str, after: int) -> Iterator[Document]:
+def _events(site: Site, bead: str, after: int, last: str) -> Iterator[Document]:
+    """The bead's events until one of that type."""
     for event in site.daemon.stream_events(after):
         if event["bead_id"] == bead:
             yield event
             if event["type"] in ("bead.failed", "bead.escalated"):
                 raise RuntimeError(f"{site.cli}: {event}")
-            if event["type"] == "bead.proved":
+            if event["type"] == last:
                 return
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from at_cli.daemon import Daemon
+from at_cli.main import run
+from at_cli.streams import Streams
+from at_core import start
+from at_core.paths import Home
+
 AT = str(Path(sys.executable).with_name("at"))
 PATIENCE_SECONDS = 100
+START_SECONDS = 40.0
+PROGRAMS = frozenset({"up", "down", "exec", "diff", "pr", "status"})
+"""Verbs that are called as programs of their own: they begin and end processes, or have a fast path. Others only speak
+with the daemon, and an interpreter for each call is most of what a test costs; `AT_TEST_PROGRAMS=1` has it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +61,22 @@ class Product:
 
     def at(self, *words: str, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Ran:
         """Call `at` and wait for it."""
+        beside_others = (
+            threading.current_thread() is not threading.main_thread()
+        )  # a process has one working folder
+        if beside_others or not PROGRAMS.isdisjoint(words[:1]) or os.environ.get("AT_TEST_PROGRAMS"):
+            return self._program(words, cwd or self.repo, stdin, env)
+        out, error = io.BytesIO(), io.BytesIO()
+        streams = Streams(stdin=io.BytesIO((stdin or "").encode()), stdout=out, stderr=error)
+        with contextlib.chdir(cwd or self.repo):
+            code = run(words, streams, self.env | env)
+        return Ran(code, out.getvalue().decode(), error.getvalue().decode())
+
+    def _program(self, words: Sequence[str], cwd: Path, stdin: str | None, env: Mapping[str, str]) -> Ran:
         done = subprocess.run(
             [AT, *words],
-            cwd=cwd or self.repo,
-            env=self.env | env,
+            cwd=cwd,
+            env={**self.env, **env},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -60,6 +85,18 @@ class Product:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Call `at` and do not wait for it."""
+        return subprocess.Popen(
+            [AT, *words],
+            cwd=self.repo,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def json(self, *words: str, code: int = 0) -> dict[str, Any]:
         """Call `at … --json`, insist on the exit code, give the document."""
@@ -90,7 +127,7 @@ class Product:
 
     def run_to_rest(self, bead: str) -> dict[str, Any]:
         """The bead document once nothing more happens by itself."""
-        for event in self._follow(0):
+        for event in self.happenings(0):
             if event["bead_id"] == bead:
                 document = self.json("show", bead)
                 if document["settled"]:
@@ -99,29 +136,31 @@ class Product:
 
     def wait(self, bead: str, event: str, after: int = 0) -> dict[str, Any]:
         """Follow the events of a bead until one of this type comes."""
-        for found in self._follow(after):
+        for found in self.happenings(after):
             if found["type"] == event and found["bead_id"] == bead:
                 return found
         raise AssertionError(f"the events ended before {event}")
 
-    def _follow(self, after: int) -> Iterator[dict[str, Any]]:
-        follow = subprocess.Popen(
-            [AT, "events", "-f", "--after", str(after), "--json"],
-            cwd=self.repo,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert follow.stdout is not None
-            for line in follow.stdout:
-                yield json.loads(line)
-        finally:
-            follow.kill()
-            follow.wait()
-            if follow.stdout is not None:
-                follow.stdout.close()
+    def wait_for_all(self, beads: list[str], event: str) -> None:
+        """Follow the events until each of the beads had one of this type."""
+        left = set(beads)
+        for found in self.happenings(0):
+            if found["type"] == event:
+                left.discard(found["bead_id"])
+            if not left:
+                return
+        raise AssertionError(f"the events ended before {event} of {left}")
+
+    def happened(self) -> list[dict[str, Any]]:
+        """All events so far."""
+        found: list[dict[str, Any]] = []
+        while page := self.json_lines("events", "--after", str(found[-1]["seq"] if found else 0)):
+            found += page
+        return found
+
+    def happenings(self, after: int) -> Iterator[dict[str, Any]]:
+        """Events after that one, as they come, without end."""
+        return Daemon(Home(self.home), self.env).stream_events(after)
 
     def git(self, *words: str) -> str:
         """Plain git in the repository."""
@@ -142,10 +181,12 @@ class Product:
         self.git("commit", "-q", "-m", message)
         return self.git("rev-parse", "HEAD")
 
-    def settings(self, text: str) -> None:
-        """Commit a settings file and trust it."""
+    def settings(self, text: str, *, trust: bool = True) -> None:
+        """Commit a settings file, and trust it unless told not to."""
         self.write(".auto-tundra.toml", text)
         self.commit("Set the gates")
+        if not trust:
+            return
         ran = self.at("trust", "--yes", "--json")
         assert ran.code == 0, ran.stderr
 
@@ -175,6 +216,7 @@ class Product:
 
 def make_product(folder: Path) -> Product:
     """A fresh home, a person, and a repository with one commit on `main`, below `folder`."""
+    start.START_SECONDS = START_SECONDS
     person, repo = folder / "person", folder / "repo"
     person.mkdir(parents=True)
     repo.mkdir()
@@ -184,7 +226,7 @@ def make_product(folder: Path) -> Product:
     env = kept | {
         "HOME": str(person),
         "AT_HOME": str(folder / "at"),
-        "AT_START_SECONDS": "40",
+        "AT_START_SECONDS": str(START_SECONDS),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "Ada Example",
         "GIT_AUTHOR_EMAIL": "ada@example.com",

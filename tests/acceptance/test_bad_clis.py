@@ -30,7 +30,7 @@ say(type="result", subtype="success", is_error=False, result="done", modelUsage=
 sys.stdin.read()
 """
 PROMPT = "é" * 1_000_000
-ENDED = "the agent ended 4 times in its turn without being asked to, last with "
+ENDED = "the agent ended 4 times without finishing its turn, last with "
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             made.git("init", "-q", "-b", "feature", str(folder))
             made.git("-C", str(folder), "commit", "-q", "--allow-empty", "-m", "Begin")
         made.git("-C", str(top / "odd"), "checkout", "-q", "--detach")
+        assert made.at("up").code == 0, "a case must not be the one that starts it, in its own environment"
         yield made
 
 

@@ -27,12 +27,7 @@ PASSAGE = {
 
 def events_of(product: Product, bead: str) -> list[dict[str, Any]]:
     """All events of one bead, in order."""
-    found: list[dict[str, Any]] = []
-    after = 0
-    while page := product.json_lines("events", "--after", str(after)):
-        found += [event for event in page if event["bead_id"] == bead]
-        after = page[-1]["seq"]
-    return found
+    return [event for event in product.happened() if event["bead_id"] == bead]
 
 
 def lines_spoken(events: list[dict[str, Any]]) -> list[str]:
@@ -101,3 +96,17 @@ def lines_for(seconds: float) -> int:
     from at_session.demo.steps import LINES_PER_SECOND
 
     return round(seconds * LINES_PER_SECOND)
+
+
+def test_a_daemon_that_dies_in_a_stream_of_words_tells_each_line_once(product: Product) -> None:
+    bead = product.start("stream 6; write a.txt a")
+    for lines in (2, 12):
+        while len(said(product, bead)) < lines:
+            pass
+        product.kill_daemon()
+    product.run_to_rest(bead)
+    assert said(product, bead) == [f"line {number}" for number in range(1, 31)]
+
+
+def said(product: Product, bead: str) -> list[str]:
+    return [row["text"] for row in product.json_lines("logs", bead) if row["text"].startswith("line ")]

@@ -80,7 +80,11 @@ def test_settings_that_another_base_brings_wait_for_a_person(product: Product) -
     product.commit("Land everything")
     product.git("switch", "-q", "main")
     document = product.run("write a.txt b", "--base", "other", "--land", code=3)
-    assert "changes .auto-tundra.toml" in document["reasons"][0]
+    (wanted,) = document["attention"]
+    assert wanted["reason"].startswith("the merge brings .auto-tundra.toml of other to main")
+    see, _, land = wanted["hint"].partition(", then ")
+    assert land == f"at land {document['bead']['id'][:8]}"
+    assert '+landing = "auto"' in product.git(*see.split()[1:]).splitlines()
     assert product.git("show", "main:.auto-tundra.toml") == GATE.strip()
     assert product.run("write c.txt d", "--land")["bead"]["status"] == "done"
 

@@ -18,6 +18,16 @@ def labels(product: Product) -> dict[str, str]:
     return {agent["bead_id"]: agent["label"] for agent in product.json("agents", "--all")["agents"]}
 
 
+def begun(product: Product, bead: str) -> bool:
+    """Whether its turn was begun, once that is decided and the turn, if any, is over."""
+    for event in product.happenings(0):
+        if event["bead_id"] == bead:
+            document = product.json("show", bead)
+            if document["settled"] or document["agent"]["label"] == "budget reached":
+                return bool(document["settled"])
+    raise AssertionError("the events ended before it was decided")
+
+
 def test_a_bead_stops_before_the_turn_that_would_cross_its_budget_and_goes_on_with_a_higher_one(
     product: Product,
 ) -> None:
@@ -54,13 +64,7 @@ def test_agents_that_race_at_the_border_of_a_day_s_budget_do_not_cross_it(
     prompts = [f"write file-{number}.txt x; usage 100 0 1.0" for number in range(10)]
     with ThreadPoolExecutor(len(prompts)) as at_once:
         beads = list(at_once.map(product.start, prompts))
-    begun = 0
-    for bead in beads:
-        document = product.json("show", bead)
-        if document["agent"]["label"] != "budget reached":
-            product.run_to_rest(bead)
-            begun += 1
-    assert begun == 3
+    assert sum(begun(product, bead) for bead in beads) == 3
     waiting = [bead for bead in beads if labels(product)[bead] == "budget reached"]
     assert len(waiting) == 7
     costs = product.json("costs")

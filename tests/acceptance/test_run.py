@@ -90,6 +90,7 @@ def test_a_bead_that_comes_after_another_starts_when_that_one_has_landed(product
 
 def test_more_beads_than_places_are_done_all_the_same(product: Product) -> None:
     assert product.at("config", "general.max_agents", "2").code == 0
+    product.at("config", "daemon.patrol_interval_seconds", "3600")  # nobody needs one for a place
     beads = [product.start(f"write file-{number}.txt x") for number in range(5)]
     for bead in beads:
         product.wait(bead, "bead.proved")
@@ -148,3 +149,40 @@ def test_what_is_said_during_a_limit_waits_until_the_work_is_done(product: Produ
     ]
     kinds = {message["id"]: message["kind"] for message in document["messages"]}
     assert [kinds[identity] for identity in order] == ["prompt", "go_on", "nudge"]
+
+
+def test_a_new_title_is_in_lists_and_in_the_merge_and_the_branch_stays(product: Product) -> None:
+    bead = product.run("write a.txt a", "--title", "Old words", "--no-land")["bead"]
+    renamed = product.json("rename", "Old words", "New words: a file")["bead"]
+    assert (renamed["id"], renamed["title"]) == (bead["id"], "New words: a file")
+    assert renamed["git_branch"] == bead["git_branch"]
+    refused = product.at("rename", bead["id"], "x" * 1000, "--json")
+    assert (refused.code, "title" in refused.error["message"]) == (2, True)
+    product.json("land", "New words: a file")
+    assert (
+        product.git("log", "-1", "--format=%s", "main") == f"Merge bead {bead['id'][:8]}: New words: a file"
+    )
+
+
+def test_without_memory_to_spare_one_agent_runs_after_the_other(product: Product) -> None:
+    assert product.at("config", "general.keep_free_mb", "9999999").code == 0
+    first = product.start("stream 2; write a.txt x")
+    product.wait(first, "message.started")
+    second = product.start("write b.txt x")
+    reasons = product.json("show", second)["agent"]["reasons"]
+    assert any("it waits for a place" in each and "keep_free_mb" in each for each in reasons), reasons
+    for bead in (first, second):
+        product.wait(bead, "bead.proved")
+    told = [each["type"] for each in product.happened() if each["type"] in ("agent.started", "agent.exited")]
+    assert told[:3] == ["agent.started", "agent.exited", "agent.started"], told
+
+
+def test_a_new_title_between_two_tries_at_its_folder_is_no_new_branch(product: Product) -> None:
+    product.json("init")
+    product.at("down")
+    product.at("run", "write a.txt a", "--cli", "demo", "--title", "Old", AT_FAILPOINT="intent.after-act")
+    (bead,) = product.json("ls")["beads"]
+    branch = product.json("rename", bead["id"], "New")["bead"]["git_branch"]
+    document = product.run_to_rest(bead["id"])
+    assert document["proved"] and document["bead"]["git_branch"] == branch
+    assert branch.endswith("old"), branch

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from acceptance.product import Product
@@ -11,6 +15,38 @@ from acceptance.product import Product
 FILE = ".auto-tundra.toml"
 COUNTS = 'echo x >> "$HOME/{}"'
 """A line for each time that it ran."""
+
+
+BEGUN = "folder.command_begun"
+WAITS = 'read line < "$HOME/held"'
+"""Stands still until the test lets it go."""
+
+
+@dataclass
+class Held:
+    """A command that stands still at `WAITS`."""
+
+    product: Product
+    end: IO[str] | None = None
+
+    def __post_init__(self) -> None:
+        os.mkfifo(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.product.env["HOME"]) / "held"
+
+    def begun(self) -> None:
+        """Wait until it stands there."""
+        self.end = self._path.open("w")
+
+    def let_go(self) -> None:
+        """Let it go on, and any later one pass."""
+        assert self.end is not None
+        with contextlib.suppress(BrokenPipeError), self.end:
+            self.end.write("go\n")
+        self._path.unlink()
+        self._path.write_text("go\n")
 
 
 def settings(product: Product, **commands: str) -> None:
@@ -68,7 +104,7 @@ def test_the_agent_finds_what_the_set_up_made_in_its_own_environment(product: Pr
         (
             "setup",
             "echo no such package; exec sleep 600",
-            "did not end within 1 s, its time limit, and was ended",
+            "did not end within 1 s, its time limit",
         ),
     ],
 )
@@ -82,6 +118,7 @@ def test_a_command_that_fails_is_told_in_one_line_and_run_again_by_retry(
     bead = document["bead"]["id"]
     (wanted,) = document["attention"]
     log = Path(document["set_up"]["commands"][-1]["log"])
+    assert f"{how}; output in {log}" in product.at("logs", bead).stdout
     assert wanted["kind"] == "failed" and wanted["hint"] == f"at retry {bead[:8]}"
     assert wanted["reason"].startswith(f"its {phase} command `[ -e")
     assert wanted["reason"].endswith(f" {how}; its output is in {log}")
@@ -102,6 +139,20 @@ def test_a_file_that_nobody_trusted_sets_nothing_up(product: Product) -> None:
     assert product.at("trust", "--yes").code == 0
     document = product.run("write b.txt b")
     assert times(product, "setup") == 1 and document["notes"] == []
+
+
+def test_the_note_on_trust_is_there_while_it_is_true(product: Product) -> None:
+    settings(product, setup="true")
+    bead = product.start("hang")
+    product.wait(bead, "agent.started")
+    product.settings("[worktree]\nsetup = 'true'\nrun = 'true'\n", trust=False)
+    product.json("done", bead, "--fail")
+    product.json("retry", bead)
+    product.wait(bead, "agent.started", product.wait(bead, "bead.retried")["seq"])
+    (note,) = product.json("show", bead)["notes"]
+    assert note.endswith("is not trusted as it is now, so no more of its set-up runs: at trust")
+    assert product.at("trust", "--yes").code == 0
+    assert product.json("show", bead)["notes"] == [], "it runs before the next start"
 
 
 def test_what_the_branch_says_counts_for_nothing(product: Product) -> None:
@@ -160,19 +211,143 @@ def test_a_daemon_that_is_killed_finds_the_command_again(product: Product, place
 
 
 def test_rm_ends_a_set_up_that_is_under_way(product: Product) -> None:
-    settings(product, setup="touch begun; exec sleep 600")
+    settings(product, setup="exec sleep 600")
     bead = product.start("write a.txt a")
-    product.wait(bead, "folder.prepared")
+    product.wait(bead, BEGUN)
     product.json("rm", bead)
     assert not folder_of(product, bead).exists()
+    assert [each["ok"] for each in commands_of(product, bead)] == [False]
+
+
+def test_what_waits_behind_other_set_ups_says_so_and_is_removed_at_once(product: Product) -> None:
+    settings(product, setup="exec sleep 600", teardown=COUNTS.format("teardown"))
+    at_work = [product.start(f"write {number}.txt a") for number in range(4)]
+    for bead in at_work:
+        product.wait(bead, BEGUN)
+    last = product.start("write last.txt a")
+    product.wait(last, "folder.prepared")
+    document = product.json("show", last)
+    assert (document["set_up"]["under_way"], document["set_up"]["waits"]) == (None, "setup: exec sleep 600")
+    assert "its folder is to be set up" in document["agent"]["reasons"][0]
+    assert "set-up    waits for a place, setup: exec sleep 600" in product.at("show", last).stdout
+    product.json("rm", last)
+    assert times(product, "teardown") == 1
+    assert [each["phase"] for each in commands_of(product, last)] == ["teardown"]
+    assert product.json("show", at_work[0])["set_up"]["under_way"] == "setup: exec sleep 600"
+
+
+def test_stop_ends_a_set_up_and_resume_runs_it_again(product: Product) -> None:
+    settings(product, setup=f'{COUNTS.format("setup")}; [ -e "$HOME/go" ] || exec sleep 600')
+    bead = product.start("write a.txt a")
+    product.wait(bead, BEGUN)
+    agent = product.json("show", bead)["agent"]["name"]
+    product.json("stop", agent)
+    product.wait(bead, "folder.command_finished")
+    document = product.json("show", bead)
+    assert (document["agent"]["label"], document["set_up"]) == ("stopped", None)
+    assert "waits for a place" not in product.at("show", bead).stdout
+    (Path(product.env["HOME"]) / "go").touch()
+    product.json("resume", agent)
+    assert product.run_to_rest(bead)["proved"]
+    assert times(product, "setup") == 2
+
+
+def test_a_removal_that_fails_lets_the_set_up_begin_anew(product: Product) -> None:
+    settings(product, setup=f'{COUNTS.format("setup")}; [ -e "$HOME/go" ] || exec sleep 600')
+    bead = product.start("write a.txt a")
+    product.wait(bead, BEGUN)
+    (Path(product.env["HOME"]) / "go").touch()
+    elsewhere = product.repo.rename(product.repo.with_name("elsewhere"))
+    refused = product.at("rm", bead, "--json", cwd=elsewhere)
+    elsewhere.rename(product.repo)
+    assert refused.code == 1 and "was not removed" in refused.error["message"]
+    assert product.run_to_rest(bead)["proved"]
+    assert times(product, "setup") == 2
+
+
+def test_a_try_that_was_ended_does_not_meddle_with_the_next_one(product: Product) -> None:
+    first = '[ -e "$HOME/go" ] || exec sleep 600'
+    settings(product, setup=f"{COUNTS.format('setup')}; {first}", run=COUNTS.format("run"))
+    bead = product.start("write a.txt a")
+    product.wait(bead, BEGUN)
+    (Path(product.env["HOME"]) / "go").touch()
+    product.json("done", bead, "--fail")
+    product.json("retry", bead)
+    document = product.run_to_rest(bead)
+    assert document["proved"], document["reasons"]
+    assert (times(product, "setup"), times(product, "run")) == (2, 1)
+    assert results(document) == [("setup", True), ("run", True)]
+
+
+def test_a_set_up_goes_on_while_agents_are_kept_without_a_daemon(product: Product) -> None:
+    settings(product, setup=f"{COUNTS.format('setup')}; {WAITS}")
+    held = Held(product)
+    bead = product.start("write a.txt a")
+    held.begun()
+    assert product.at("down", "--keep-agents").code == 0
+    assert product.at("up").code == 0
+    held.let_go()
+    assert product.run_to_rest(bead)["proved"]
+    assert times(product, "setup") == 1
+
+
+def test_down_ends_commands_that_take_no_word_and_all_of_them_run_again(product: Product) -> None:
+    go = Path(product.env["HOME"]) / "go"
+    product.settings(
+        f"""[worktree]\nsetup = '[ -e "$HOME/go" ] || {{ trap "" TERM; sleep 600; }}'\n"""
+        f"""[gates]\ncheck = 'trap "" TERM; {WAITS}'\n"""
+    )
+    held = Held(product)
+    go.touch()
+    beads = [product.start("write gated.txt a")]
+    held.begun()
+    go.unlink()
+    beads += [product.start(f"write {number}.txt a") for number in range(4)]
+    for bead in beads:
+        product.wait(bead, BEGUN)
+    assert product.at("down").code == 0
+    held.let_go()
+    go.touch()
+    product.json("resume", "--all")
+    assert [(d["proved"], d["reasons"]) for d in map(product.run_to_rest, beads) if not d["proved"]] == []
+
+
+def test_a_second_rm_joins_the_first_one(product: Product) -> None:
+    settings(product, teardown=f"{COUNTS.format('teardown')}; {WAITS}")
+    held = Held(product)
+    bead = product.run("write a.txt a")["bead"]["id"]
+    first = product.begin("rm", bead, "--json")
+    held.begun()
+    asked = product.wait(bead, "bead.removal_asked")["seq"]
+    second = product.begin("rm", bead, "--json")
+    product.wait(bead, "bead.removal_asked", asked)
+    held.let_go()
+    ended = [each.communicate() for each in (first, second)]
+    assert [each.returncode for each in (first, second)] == [0, 0], ended
+    assert ended[0] == ended[1] and json.loads(ended[0][0])["attic"]
+    assert times(product, "teardown") == 1
+    assert [each["phase"] for each in commands_of(product, bead)] == ["teardown"]
+    assert product.json("ls")["beads"] == []
+
+
+def test_rm_twice_in_a_set_up_removes_it_once(product: Product) -> None:
+    settings(product, setup=f"trap : TERM; {WAITS}; {WAITS}")
+    held = Held(product)
+    bead = product.start("write a.txt a")
+    held.begun()
+    both = [product.begin("rm", bead, "--json") for _ in range(2)]
+    ended = [each.communicate() for each in both]
+    assert [each.returncode for each in both] == [0, 0], ended
+    assert not folder_of(product, bead).exists()
+    held.let_go()
 
 
 def test_a_set_up_that_down_ended_runs_again(product: Product) -> None:
     settings(product, setup=f'{COUNTS.format("setup")}; [ -e "$HOME/go" ] || exec sleep 600')
     bead = product.start("write a.txt a")
-    product.wait(bead, "folder.prepared")
+    product.wait(bead, BEGUN)
     assert product.at("down").code == 0
     (Path(product.env["HOME"]) / "go").touch()
     product.json("resume", "--all")
     assert product.run_to_rest(bead)["proved"]
-    assert times(product, "setup") in (1, 2), "it was begun before the end, or not yet"
+    assert times(product, "setup") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -24,12 +25,12 @@ def session_of(product: Product, bead: str) -> str:
 
 def holder_of(product: Product, session: str) -> int:
     """The process that holds a session."""
-    wanted = os.fsencode(f"{session}.launch")
-    (pid,) = (
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and wanted in (entry / "cmdline").read_bytes()
-    )
+    wanted, found = os.fsencode(f"{session}.launch"), []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            if entry.name.isdigit() and wanted in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    (pid,) = found
     return pid
 
 

@@ -21,6 +21,10 @@ from at_session.rehearsal.endpoint import Endpoint
 from at_session.rehearsal.sealed import CannotSeal, is_sealed, seal
 
 FOLDER = Path(__file__).parent
+OF_ONE_DRIVER = ("_driver", "_failures", "_sessions", "_wire")
+"""Files that try one driver without the product around it, in all that it does."""
+TIMEOUT_SECONDS = 600
+"""A CLI of 240 MB starts slowly on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.clis)
-            item.add_marker(pytest.mark.timeout(240))  # a CLI of 240 MB starts slowly on a busy machine
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+            if item.path.stem.endswith(OF_ONE_DRIVER):
+                item.add_marker(pytest.mark.thorough)
+            item.add_marker(pytest.mark.xdist_group(item.path.name))  # a table is played once, by one worker
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from at_session.rehearsal.endpoint import Endpoint, Exchange
 from at_session.vocabulary import Usage, UsageReported
 
@@ -32,9 +30,3 @@ def total(events: list[UsageReported]) -> Figures:
         sum(each.cached_tokens for each in usages),
         sum(each.output_tokens for each in usages),
     )
-
-
-def shown(document: dict[str, Any]) -> Figures:
-    """What a document of `at` says of its bead's usage."""
-    usage = document["usage"]
-    return usage["input_tokens"], usage["cached_tokens"], usage["output_tokens"]

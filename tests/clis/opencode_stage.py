@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clis.figures import Figures
 from clis.install import new_home
-from clis.pipes import Found, PipedAgent, plain_environment
+from clis.pipes import PATIENCE_SECONDS, Found, PipedAgent, plain_environment
 
 from at_session.drivers.opencode import OpenCodeDriver
 from at_session.rehearsal.clis.opencode import OpenCodeRehearsal
@@ -92,14 +92,14 @@ class Turn:
     def of(self, kind: type[Found]) -> list[Found]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    def wait_for(self, kind: type[Found], seconds: float = 60) -> Found:
+    def wait_for(self, kind: type[Found], seconds: float = PATIENCE_SECONDS) -> Found:
         before = self.agent.events[: self._from]
         return self.agent.wait_for(
             kind, lambda event: not any(event is each for each in before), seconds=seconds
         )
 
     def end(self) -> TurnEnded:
-        return self.agent.wait_for(TurnEnded, lambda event: event.message_id == self.message, seconds=60)
+        return self.agent.wait_for(TurnEnded, lambda event: event.message_id == self.message)
 
 
 def bash(command: str) -> UseTools:

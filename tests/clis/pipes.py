@@ -18,6 +18,8 @@ Found = TypeVar("Found", bound=DriverEvent)
 
 
 GROUP_SECONDS = 30.0
+PATIENCE_SECONDS = 200.0
+"""For what a CLI is to do: on a busy machine its start alone takes a minute."""
 
 
 def plain_environment(home: Path) -> dict[str, str]:
@@ -117,7 +119,7 @@ class PipedAgent:
         matches: Callable[[Found], bool] = lambda event: True,
         *,
         count: int = 1,
-        seconds: float = 90,
+        seconds: float = PATIENCE_SECONDS,
     ) -> Found:
         """The `count`-th event of a kind. Fails with the events so far if it does not come."""
 
@@ -136,7 +138,7 @@ class PipedAgent:
         with self._changed:
             return [event for event in self.events if isinstance(event, kind)]
 
-    def close(self, seconds: float = 20) -> int:
+    def close(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Close standard input and wait for the exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()

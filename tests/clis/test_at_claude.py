@@ -1,4 +1,4 @@
-"""The product with Claude Code itself: run, prove, land; approvals; no change; the daemon killed while it works."""
+"""The product with Claude Code itself: the daemon killed while it works and while it asks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 from acceptance.product import Product, product_in
 from clis.claude_stage import CLAUDE, bash
 from clis.conftest import Ground
-from clis.figures import figures, shown
 from clis.kills import land_through_kills
 
 from at_session.rehearsal.endpoint import Endpoint
-from at_session.rehearsal.replies import Say, Stream, UseTools
+from at_session.rehearsal.replies import Stream, UseTools
 
 KILLS = 10
 
@@ -34,69 +33,7 @@ def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Prod
         yield made
 
 
-def test_a_run_is_proved_then_landed_with_both_trailers_and_exact_tokens(
-    product: Product, endpoint: Endpoint
-) -> None:
-    marker = endpoint.script("first", write("hello.txt"), Say("Done."))
-    document = product.json("run", f"Please write. {marker}", "--cli", "claude", "--wait", "--timeout", "50")
-    bead = document["bead"]
-    assert (bead["status"], document["proved"]) == ("review", True)
-    assert shown(document) == figures(endpoint, endpoint.exchanges())
-    assert document["usage"]["cost_usd"] > 0
-    assert "+hi" in product.at("diff", bead["id"]).stdout
-    landed = product.json("land", bead["id"])
-    assert landed["bead"]["status"] == "done"
-    message = product.git("log", "-1", "--format=%B", "main")
-    assert f"Bead: {bead['id']}" in message
-    assert f"Agent: {document['agent']['name']}" in message
-    assert (product.repo / "hello.txt").read_text() == "hi\n"
-    assert endpoint.deliveries("first") == 1
-
-
-def test_with_land_it_is_done_by_itself(product: Product, endpoint: Endpoint) -> None:
-    marker = endpoint.script("land", write("a.txt"), Say("Done."))
-    document = product.json("run", marker, "--cli", "claude", "--wait", "--land", "--timeout", "50")
-    assert document["bead"]["status"] == "done"
-    assert (product.repo / "a.txt").exists()
-
-
-@pytest.mark.parametrize("verdict", ["approve", "deny"])
-def test_a_command_is_asked_for_exactly_and_the_decision_is_obeyed(
-    product: Product, endpoint: Endpoint, verdict: str
-) -> None:
-    marker = endpoint.script(
-        "ask", write("a.txt"), bash("curl --version; echo made > by-command.txt"), Say("Done.")
-    )
-    bead = str(product.json("run", marker, "--cli", "claude")["bead"]["id"])
-    product.wait(bead, "ask.opened")
-    (ask,) = product.json("approvals")["approvals"]
-    assert (ask["kind"], ask["what"]) == ("command", "curl --version; echo made > by-command.txt")
-    product.json(verdict, ask["id"])
-    product.wait(bead, "bead.proved")
-    document = product.json("land", bead)
-    assert document["bead"]["status"] == "done"
-    assert (product.repo / "a.txt").exists()
-    assert (product.repo / "by-command.txt").exists() is (verdict == "approve")
-
-
-def test_no_change_fails_and_says_so(product: Product, endpoint: Endpoint) -> None:
-    marker = endpoint.script("idle", Say("All done, everything works."))
-    document = product.json("run", marker, "--cli", "claude", "--wait", "--timeout", "50", code=1)
-    assert document["bead"]["status"] == "failed"
-    assert "no change was made" in document["reasons"][0]
-
-
-def test_a_refused_login_fails_within_a_minute_and_says_how_to_log_in(
-    product: Product, endpoint: Endpoint
-) -> None:
-    marker = endpoint.script("login", *[CLAUDE.login_refused()] * 20)
-    document = product.json("run", marker, "--cli", "claude", "--wait", "--timeout", "55", code=3)
-    assert document["bead"]["status"] == "failed"
-    assert "login" in document["reasons"][0] or "401" in document["reasons"][0]
-    assert any("claude" in entry["hint"] for entry in document["attention"])
-
-
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_killed_ten_times_while_it_streams_and_while_it_waits_nothing_is_lost_or_repeated(
     product: Product, endpoint: Endpoint
 ) -> None:

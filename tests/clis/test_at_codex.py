@@ -1,4 +1,4 @@
-"""The product with Codex itself: run, prove, land; approvals; a usage limit; the daemon killed while it works."""
+"""The product with Codex itself: a nudge in mid-turn; the daemon killed while it works and while it asks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from acceptance.product import Product, product_in
-from clis.codex_stage import CODEX, escalated, shell
+from clis.codex_stage import CODEX, escalated
 from clis.conftest import Ground
-from clis.figures import figures, shown
 from clis.kills import land_through_kills
 
 from at_session.rehearsal.endpoint import Endpoint
@@ -33,56 +32,6 @@ def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Prod
             **CODEX.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
         }
         yield made
-
-
-def test_a_run_that_commits_by_itself_is_proved_then_landed_with_exact_tokens(
-    product: Product, endpoint: Endpoint
-) -> None:
-    commit = shell("git add -A && git commit -q -m 'Say hi'")
-    marker = endpoint.script("first", write("hello.txt"), commit, Say("Done."))
-    document = product.json("run", f"Please write. {marker}", "--cli", "codex", "--wait", "--timeout", "50")
-    bead = document["bead"]
-    assert (bead["status"], document["proved"]) == ("review", True)
-    assert shown(document) == figures(endpoint, endpoint.exchanges())
-    assert product.json("land", bead["id"])["bead"]["status"] == "done"
-    assert (product.repo / "hello.txt").read_text() == "hi\n"
-    assert "Say hi" in product.git("log", "--format=%s", "main")
-    assert endpoint.deliveries("first") == 1
-
-
-@pytest.mark.parametrize("verdict", ["approve", "deny"])
-def test_a_command_is_asked_for_exactly_and_the_decision_is_obeyed(
-    product: Product, endpoint: Endpoint, verdict: str
-) -> None:
-    command = "curl --version; echo made > by-command.txt"
-    marker = endpoint.script("ask", write("a.txt"), escalated(command), Say("Done."))
-    bead = str(product.json("run", marker, "--cli", "codex")["bead"]["id"])
-    product.wait(bead, "ask.opened")
-    (ask,) = product.json("approvals")["approvals"]
-    assert (ask["kind"], ask["what"]) == ("command", command)
-    product.json(verdict, ask["id"])
-    product.wait(bead, "bead.proved")
-    assert product.json("land", bead)["bead"]["status"] == "done"
-    assert (product.repo / "by-command.txt").exists() is (verdict == "approve")
-
-
-def test_a_refused_login_fails_and_says_how_to_log_in(product: Product, endpoint: Endpoint) -> None:
-    marker = endpoint.script("login", CODEX.login_refused())
-    document = product.json("run", marker, "--cli", "codex", "--wait", "--timeout", "55", code=3)
-    assert document["bead"]["status"] == "failed"
-    assert any("codex login" in entry["hint"] for entry in document["attention"])
-
-
-def test_a_usage_limit_is_parked_until_the_reset_that_the_cli_gave(
-    product: Product, endpoint: Endpoint
-) -> None:
-    marker = endpoint.script("quota", CODEX.quota(1_900_000_000))
-    bead = str(product.json("run", marker, "--cli", "codex")["bead"]["id"])
-    product.wait(bead, "limit.reached")
-    document = product.json("show", bead)
-    assert document["bead"]["status"] == "slung"
-    (entry,) = [each for each in document["attention"] if each["kind"] == "limit"]
-    assert entry["reset_at"] == "2030-03-17T17:46:40Z"
 
 
 def test_a_nudge_in_mid_turn_waits_for_a_turn_of_its_own(product: Product, endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""The product with OpenCode itself: run, prove, land; a limit; the daemon killed while it works and while it asks."""
+"""The product with OpenCode itself: the daemon killed while it works and while it asks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from acceptance.product import Product, product_in
 from clis.conftest import Ground
-from clis.figures import figures, shown
 from clis.kills import land_through_kills
 from clis.opencode_stage import CLI, bash
 
 from at_session.rehearsal.endpoint import Endpoint
-from at_session.rehearsal.replies import Refuse, Say, Stream, UseTools
+from at_session.rehearsal.replies import Stream, UseTools
 
 KILLS = 6
 
@@ -32,32 +31,6 @@ def product(endpoint: Endpoint, ground: Ground, commands: Path) -> Iterator[Prod
             **CLI.settle(Path(made.env["HOME"]), ground.home, endpoint.url),
         }
         yield made
-
-
-def test_a_run_is_proved_then_landed_with_exact_tokens(product: Product, endpoint: Endpoint) -> None:
-    marker = endpoint.script("first", write("hello.txt"), Say("Done."))
-    document = product.json(
-        "run", f"Please write. {marker}", "--cli", "opencode", "--wait", "--timeout", "80"
-    )
-    bead = document["bead"]
-    assert (bead["status"], document["proved"]) == ("review", True)
-    assert shown(document) == figures(endpoint, endpoint.exchanges())
-    assert document["usage"]["cost_usd"] > 0
-    assert product.json("land", bead["id"])["bead"]["status"] == "done"
-    assert (product.repo / "hello.txt").read_text() == "hi\n"
-    assert endpoint.deliveries("first") == 1
-
-
-def test_a_limit_parks_the_bead_until_the_time_that_the_cli_gives(
-    product: Product, endpoint: Endpoint
-) -> None:
-    limit = Refuse(429, "requests:rate_limit_exceeded", "Slow down.", retry_after=3600)
-    bead = str(product.json("run", endpoint.script("limit", limit), "--cli", "opencode")["bead"]["id"])
-    product.wait(bead, "turn.ended")
-    (attention,) = product.json("status")["attention"]
-    assert (attention["kind"], attention["reason"]) == ("limit", "Slow down.")
-    assert attention["reset_at"] is not None
-    assert product.json("show", bead)["bead"]["status"] == "slung"
 
 
 def test_killed_while_it_asks_and_while_it_streams_nothing_is_lost_or_repeated(

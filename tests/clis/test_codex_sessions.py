@@ -128,7 +128,8 @@ def test_wherever_a_process_is_killed_a_prompt_is_delivered_once(
         resumed.wait_for(TurnEnded)
     resumed.prompt("m2", endpoint.script("after", Say("After.")))
     assert resumed.wait_for(TurnEnded, lambda end: end.message_id == "m2").text == "After."
-    assert endpoint.deliveries("once") == 1
+    seen = endpoint.exchanges()[-1].request.texts
+    assert endpoint.deliveries("once") == 1, (taken, agent.events, told, resumed.events, seen)
 
 
 @pytest.mark.parametrize("first, second", [(Allow.ASK, Allow.EDITS), (Allow.EDITS, Allow.ASK)])

@@ -1,8 +1,8 @@
-"""Two hundred prompts in a row under load, and ten agents of all CLIs on one repository."""
+"""Prompts in a row under load, and ten agents of all CLIs on one repository."""
 
 from __future__ import annotations
 
-import shutil
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from clis.conftest import newcomer
-from clis.install import cache
+from clis.install import new_home
 
 from at_cli.clock import monotonic
 from at_cli.prove.ground import Installed
@@ -21,7 +21,7 @@ from at_session.rehearsal.clis import CLIS
 from at_session.rehearsal.endpoint import Endpoint, Span
 from at_session.rehearsal.replies import Held, Reply, Say, Stream
 
-PROMPTS = 200
+PROMPTS = int(os.environ.get("AT_PROMPTS", "200"))
 LOAD = 10
 SETTLE_SECONDS = 1.0
 """From a request to the label that tells it."""
@@ -39,27 +39,30 @@ OpenSite = Callable[..., Site]
 @pytest.fixture
 def open_site(commands: Path, endpoint: Endpoint, tmp_path: Path) -> Iterator[OpenSite]:
     """A home, a repository and a daemon for these CLIs, outside the system's temp folder."""
-    folder = cache() / "homes" / f"site-{tmp_path.name}"
+    with new_home() as folder:
+        yield from _sites(commands, endpoint, tmp_path, folder)
+
+
+def _sites(commands: Path, endpoint: Endpoint, tmp_path: Path, folder: Path) -> Iterator[OpenSite]:
     opened: list[Site] = []
 
     def begin(*clis: str) -> Site:
         first, *others = (Installed(cli, str(commands / cli), "") for cli in clis)
-        site = Site(folder, first, endpoint, newcomer(tmp_path, commands), others=tuple(others))
+        site = Site(
+            folder / str(len(opened)), first, endpoint, newcomer(tmp_path, commands), others=tuple(others)
+        )
         site.prepare()
         opened.append(site)
         return site
 
     yield begin
-    troubles = [trouble for site in opened for trouble in site.end()]
-    shutil.rmtree(folder, ignore_errors=True)
-    assert troubles == []
+    assert [trouble for site in opened for trouble in site.end()] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("cli", CLIS)
-def test_two_hundred_prompts_in_a_row_are_each_answered_once(
-    open_site: OpenSite, endpoint: Endpoint, cli: str
-) -> None:
+def test_prompts_in_a_row_are_each_answered_once(open_site: OpenSite, endpoint: Endpoint, cli: str) -> None:
     site = open_site(cli)
     for number in range(LOAD):
         order = {"cli": "demo", "env": site.environ}
@@ -225,6 +228,7 @@ class Worker:
             self.reasons.append(Reason(RETRYING, surely, at_most))
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_ten_agents_of_all_clis_land_and_the_status_is_true_all_the_time(open_site: OpenSite) -> None:
     site = open_site(*CLIS)

@@ -120,7 +120,7 @@ def test_the_row_of_prompts_has_each_that_a_cli_may_interpret() -> None:
     assert words.LARGE == 200_000
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("cli", CLIS)
 @pytest.mark.parametrize("case", ROWS)
 def test_cell(table: Callable[[str], Around], cli: str, case: str) -> None:
@@ -131,7 +131,7 @@ def test_cell(table: Callable[[str], Around], cli: str, case: str) -> None:
     assert ("told nothing of a retry" in cell["fact"]) == ((cli, case) in UNTOLD), cell["fact"]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("cli", CLIS)
 def test_nothing_is_left_behind(table: Callable[[str], Around], cli: str) -> None:
     around = table(cli)

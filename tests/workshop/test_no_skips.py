@@ -37,3 +37,37 @@ def test_a_skip_fails(text: str, code: int, tmp_path: Path) -> None:
     )
     assert done.returncode == code, done.stdout
     assert ("no node here" in done.stdout) is ("no node here" in text)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("until", "code"), [("0", 1), ("9999999999", 0)])
+def test_what_was_mostly_not_begun_has_not_passed(tmp_path: Path, until: str, code: int) -> None:
+    (tmp_path / "test_planted.py").write_text(
+        "def test_one(): assert True\ndef test_another(): assert True\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no_skips",
+            "-p",
+            "time_limit",
+            "--rootdir",
+            str(tmp_path),
+        ]
+        + [str(tmp_path)],
+        env={
+            **os.environ,
+            "AT_TESTS_UNTIL": until,
+            "PYTHONPATH": str(TOOLS),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout
+    assert ("2 tests NOT RUN" in done.stdout) is bool(code)

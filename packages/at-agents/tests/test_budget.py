@@ -12,7 +12,8 @@ from at_agents.attention import attention, reasons, settled
 from at_agents.budget import amount, fits, park, reached
 from at_agents.decisions import Budget, Scope, Unit
 from at_agents.label import AgentLabel, label
-from at_agents.simulation import Simulation, Violation
+from at_agents.simulated_store import Violation
+from at_agents.simulation import Simulation
 from at_core.types import AgentStatus, BeadStatus
 from at_core.vocabulary import BeadFact
 

@@ -178,7 +178,7 @@ def test_a_backlog_is_hooked_and_slung(place: Place) -> None:
         (["nudge", "nobody", "-m", "x"], 4),
         (["approve", "00000000"], 4),
         (["explain", "nothing"], 4),
-        (["run", "P", "--cli", "gemini"], 2),
+        (["run", "P", "--cli", "no-such-cli"], 2),
         (["config", "nonsense"], 2),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import anyio
 import pytest
 
-from at_cli.testing import At, FakeDaemon
+from at_cli.testing import BEAD_ID, At, FakeDaemon
 from at_session.pytest_plugin import SessionFactory
 from at_session.session import Session
 from at_session.vocabulary import Transport
@@ -35,6 +35,9 @@ def session(daemon: FakeDaemon, session_factory: SessionFactory) -> str:
         "journal_dir": str(session_factory.home.journal_dir),
         "transport": "pty",
         "live": True,
+        "agent": "furiosa",
+        "bead": BEAD_ID,
+        "title": "Fix the \x1b]2;clock\x07",
     }
     return made.id
 
@@ -81,8 +84,9 @@ def test_what_is_typed_reaches_the_agent_and_its_end_ends_it(
 
 def test_the_detach_key_leaves_the_agent_at_work(attached: tuple[subprocess.Popen[bytes], Talk]) -> None:
     process, talk = attached
-    talk("attached to furiosa", b"hello\r")
+    talk(f"\x1b[22;0t\x1b]2;furiosa: Fix the \\x1b]2;clock\\x07 ({BEAD_ID[:8]})\x1b\\", b"hello\r")
     talk("got hello", b"\x1c")
+    talk("\x1b[23;0t", b"")
     talk("left furiosa, it goes on", b"")
     assert process.wait(40) == 0
 

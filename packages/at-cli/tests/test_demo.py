@@ -40,6 +40,7 @@ def test_the_person_s_settings_are_not_those_of_the_demo(tmp_path: Path, environ
         "PATH": environ["PATH"],
         "AT_LOG": "debug",
         "AT_HOME": str(stage.home.root),
+        "AT_UI__NOTIFY": "off",
     }
     assert Config.load(given).cache.sqlite_path == str(stage.home.store_file)
 

@@ -152,9 +152,9 @@ def test_what_a_turn_draws_on(
 
 
 def test_the_environment_is_told_by_name_only() -> None:
-    check = judge.environment({"ANTHROPIC_API_KEY": "secret", "AT_HOME": "/h", "A": "b"}, ("AT_HOME",))
+    check = judge.environment({"ANTHROPIC_API_KEY": "secret", "GIT_DIR": "/h", "A": "b"}, ("GIT_DIR",))
     assert "ANTHROPIC_API_KEY" in check.says and "secret" not in check.says
-    assert "2 variables of the call, without AT_HOME" in check.says
+    assert "2 variables of the call, without GIT_DIR" in check.says
 
 
 def test_doctor_starts_nothing_and_makes_nothing(at: At, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def call(at: At, *arguments: str, **settings: Any) -> subprocess.CompletedProces
         (["status"], "status_text"),
         (["status", "--json"], "status"),
         (["--json"], "status"),
+        (["status", "--short"], "short_text"),
+        (["status", "--short", "--tmux"], "short_text"),
     ],
 )
 def test_the_fast_path_loads_nothing(
@@ -61,16 +63,46 @@ def test_the_fast_path_loads_nothing(
     loaded = set(done.stderr.split()) - set(bare.stdout.split())
     assert loaded == {"at_cli", "at_cli.fast", "_socket"}
     assert loaded & SLOW_MODULES == set()
-    assert daemon.last(route).query == {
-        "path": str(place),
-        **({} if route == "status" else {"color": "0", "width": "80"}),
-    }
+    more = {
+        "status": {},
+        "status_text": {"color": "0", "width": "80"},
+        "short_text": {"tmux": str(int("--tmux" in arguments))},
+    }[route]
+    assert daemon.last(route).query == {"path": str(place), **more}
 
 
 def test_the_fast_path_prints_what_the_daemon_rendered(at: At, daemon: FakeDaemon) -> None:
     daemon.answers["status_text"] = "rig d\u00e9mo\n" * 20_000
     done = call(at, "status")
     assert done.stdout.decode() == "rig d\u00e9mo\n" * 20_000
+
+
+@pytest.mark.parametrize("arguments", [["--short"], ["--short", "--tmux"], ["--tmux", "--short"]])
+def test_a_prompt_gets_nothing_where_no_daemon_runs_and_starts_none(at: At, arguments: list[str]) -> None:
+    done = call(at, "status", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not at.home.root.exists()
+    told = at("status", *arguments, "--json")
+    assert (told.code, told.document["needs"], told.document["text"]) == (0, 0, "")
+
+
+@pytest.mark.parametrize("arguments", [["--short"], ["--tmux", "--short"]])
+def test_a_prompt_waits_for_no_daemon_that_is_stuck(
+    at: At, stuck: threading.Event, arguments: list[str]
+) -> None:
+    done = call(at, "status", *arguments)
+    assert stuck.is_set(), "it was asked"
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_prompt_gets_one_line_or_none(at: At, daemon: FakeDaemon) -> None:
+    assert call(at, "status", "--short").stdout == b"2! 1@\n"
+    assert at("status", "--short").out == "2! 1@\n"
+    assert at("status", "--short", "--json").document["needs"] == 2
+    daemon.answers["short_text"] = ""
+    assert (call(at, "status", "--short").stdout, at("status", "--short").out) == (b"", "")
+    wrong = at("status", "--tmux")
+    assert wrong.code == 2 and "at status --short --tmux" in wrong.err
 
 
 def test_a_socket_path_of_any_length(at: At, tmp_path: Path) -> None:
@@ -147,7 +179,7 @@ def stuck(daemon: FakeDaemon) -> Iterator[threading.Event]:
         over.wait(50)
         return DOCUMENT
 
-    daemon.answers |= {"wait": hold, "status_text": hold, "nudge": hold}
+    daemon.answers |= {"wait": hold, "status_text": hold, "short_text": hold, "nudge": hold}
     yield asked
     over.set()
 

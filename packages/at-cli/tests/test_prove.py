@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from at_cli.daemon import Daemon
 from at_cli.errors import CannotProve
 from at_cli.prove import cleaning, ground, report
-from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, must
+from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, TooSlow, must
 from at_cli.prove.cases import CASES, failures
 from at_cli.prove.chaos import MOST_STRIKES, After, strikes, told
 from at_cli.prove.ground import Installed, environment
@@ -212,6 +212,28 @@ def test_cases_that_mostly_wait_go_on_beside_the_others(
     table = Table(tmp_path, Installed("claude", "/bin/false", "0"), CASES, at.environ, counted, jobs=jobs)
     assert sorted(cell.fact for cell in table.cells()) == sorted(BY_NAME)
     assert most == together
+
+
+@pytest.mark.parametrize(
+    ("needs", "result"), [(15, CaseResult.PASS), (90, CaseResult.PASS), (91, CaseResult.FAIL)]
+)
+def test_a_cli_that_is_too_slow_for_a_watchdog_is_played_once_more_with_a_longer_one(
+    tmp_path: Path, at: At, monkeypatch: pytest.MonkeyPatch, needs: int, result: CaseResult
+) -> None:
+    def slow(_: Case, site: Site) -> str:
+        waited.append(site.watchdog or 0)
+        if waited[-1] < needs:
+            raise TooSlow(f"no sign of life for {waited[-1]} s")
+        return "it came in time"
+
+    waited: list[int] = []
+    monkeypatch.setattr(Site, "prepare", lambda site: None)
+    cases = [BY_NAME["never-answers"]]
+    table = Table(tmp_path, Installed("claude", "/bin/false", "0"), cases, at.environ, slow, jobs=1)
+    (cell,) = table.cells()
+    assert cell.verdict is result
+    assert waited == [15, 90][: 1 if needs == 15 else 2]
+    assert table.troubles == []
 
 
 @pytest.mark.parametrize("part", ["home", "at"])

@@ -11,7 +11,7 @@ from at_cli.leftovers import entries, remove
 from at_cli.testing import At
 from at_daemon import environments
 from at_daemon.acts.commands import FOLDER_PREFIX, GATE_PREFIX
-from at_daemon.git.clone import scratch_folder
+from at_daemon.git.scratch import scratch_folder
 from at_daemon.sessions import session_id_for
 
 AGENT = UUID("3f2a9c1e-0000-4000-8000-000000000001")
@@ -33,6 +33,9 @@ OURS = (
     "worktrees/3f2a9c1e0000/",
     "worktrees/.3f2a9c1e0000.at-k3_x9abz/",
     "worktrees/.3f2a9c1e0000.removed-4711-1234567/",
+    "warm/3f2a9c1e0000-0/",
+    "warm/.3f2a9c1e0000-7.at-k3_x9abz/",
+    "warm/.3f2a9c1e0000-0.removed-4711-1234567/",
     f"gates/{GATE}/",
     f"gates/.{GATE}.index",
     f"gates/.{GATE}.index.lock",
@@ -65,6 +68,9 @@ LOOK_ALIKES = (
     "worktrees/20261122-notes.md",
     "worktrees/3f2a9c1e0000.txt",
     "worktrees/.3f2a9c1e0000.mine/",
+    "warm/3f2a9c1e0000/",
+    "warm/202601011230-1/",
+    "warm/3f2a9c1e0000-9/",
     "gates/20260101/",
     "gates/gate-20261122.md",
     "gates/gate-20261122/",
@@ -155,6 +161,7 @@ def test_the_names_are_those_that_the_product_makes(at: At) -> None:
         (at.home.journal / session_id_for(agent, 1)).mkdir()
         (at.home.private / str(agent)).mkdir()
         scratch_folder(at.home.worktrees / agent.hex[:12])
+        scratch_folder(at.home.warm / f"{agent.hex[:12]}-0")
     scratch_folder(at.home.gates / GATE)
     assert strangers(at) == set()
 

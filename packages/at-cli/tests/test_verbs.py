@@ -10,11 +10,13 @@ import pytest
 
 from at_cli.testing import ASK_ID, BEAD_ID, At, Failure, FakeDaemon
 from at_cli.verbs import BY_NAME
+from at_core.text import CUT_DIFF
 
 CALLS: dict[str, tuple[list[str], str]] = {
     "init": (["init"], "init"),
     "run": (["run", "do it"], "run"),
     "add": (["add", "A title"], "add"),
+    "adopt": (["adopt", "6b0e1c1e"], "adopt"),
     "hook": (["hook", "A title", "furiosa"], "hook"),
     "sling": (["sling", "3f2a", "furiosa"], "sling"),
     "status": (["status"], "status_text"),
@@ -24,6 +26,8 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "explain": (["explain", "furiosa"], "explain"),
     "costs": (["costs"], "costs"),
     "budget": (["budget", "3f2a", "5"], "budget"),
+    "rename": (["rename", "3f2a", "Another title"], "rename"),
+    "after": (["after", "3f2a", "81bb"], "after"),
     "logs": (["logs", "furiosa"], "logs"),
     "events": (["events"], "events"),
     "open": (["open", "3f2a"], "folder"),
@@ -33,20 +37,26 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "approve": (["approve", "8c11"], "decide"),
     "deny": (["deny", "8c11"], "decide"),
     "answer": (["answer", "8c11", "yes"], "decide"),
+    "rules": (["rules"], "rules"),
     "nudge": (["nudge", "furiosa", "-m", "hello"], "nudge"),
     "stop": (["stop", "furiosa"], "stop"),
     "resume": (["resume", "furiosa"], "resume"),
     "diff": (["diff", "3f2a"], "diff"),
+    "comment": (["comment", "3f2a"], "comments"),
     "land": (["land", "3f2a"], "land"),
+    "pr": (["pr", "3f2a", "--print"], "push"),
     "send-back": (["send-back", "3f2a", "-m", "more"], "send_back"),
     "retry": (["retry", "3f2a"], "retry"),
     "done": (["done", "3f2a"], "done"),
     "rm": (["rm", "3f2a"], "remove"),
+    "undo": (["undo", "3f2a"], "undo"),
+    "attic": (["attic", "show", "3f2a/1"], "attic_entry"),
+    "tidy": (["tidy"], "leftovers"),
     "trust": (["trust"], "trust"),
     "up": (["up"], "health"),
 }
 LOCAL = {"doctor", "config", "completion", "uninstall"}
-APART = LOCAL | {"demo", "down", "exec", "prove"}
+APART = LOCAL | {"top", "demo", "down", "exec", "prove"}
 STREAMS = {"events", "logs", "attach"}
 
 
@@ -122,7 +132,10 @@ def test_help_shows_one_example(at: At, capsys: pytest.CaptureFixture[str], verb
 
 BODIES: list[tuple[list[str], str, dict[str, Any]]] = [
     (["add", "T", "-d", "D", "-l", "critical", "-p", "2", "--after", "3f2a"], "add",
-     {"title": "T", "description": "D", "lane": "critical", "priority": 2, "after": "3f2a"}),
+     {"title": "T", "description": "D", "lane": "critical", "priority": 2, "after": ["3f2a"]}),
+    (["rename", "3f2a", "Another title"], "rename", {"title": "Another title"}),
+    (["after", "3f2a", "81bb", "90cc", "--remove", "77aa"], "after",
+     {"add": ["81bb", "90cc"], "remove": ["77aa"]}),
     (["hook", "T", "furiosa", "--cli", "codex"], "hook", {"title": "T", "agent": "furiosa", "cli": "codex"}),
     (["assign", "T", "furiosa"], "hook", {"title": "T", "agent": "furiosa", "cli": None}),
     (["sling", "3f2a", "max", "-l", "experimental"], "sling", {"bead": "3f2a", "agent": "max", "lane": "experimental"}),
@@ -250,9 +263,21 @@ def test_a_patch_is_bytes_off_a_terminal(at: At, daemon: FakeDaemon) -> None:
     assert daemon.last("diff").query["since_seen"] == "1"
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_a_patch_that_was_cut_is_no_look(at: At, daemon: FakeDaemon, terminal: bool, json: list[str]) -> None:
+    daemon.answers["diff"] = b"+a\n" + CUT_DIFF
+    outcome = at("diff", "3f2a", *json, terminal=terminal)
+    assert outcome.code == 1 and "looked" not in {seen.route for seen in daemon.seen}
+    if json:
+        assert outcome.document["cut"] is True
+    else:
+        assert "was cut" in outcome.err and f"git diff {'b' * 12} {'a' * 12}" in outcome.err
+
+
 def test_a_patch_under_json_bears_the_whole_id(at: At, daemon: FakeDaemon) -> None:
     document = at("diff", "3f2a", "--json").document
-    assert document == {"bead": BEAD_ID, "patch": daemon.answers["diff"].decode()}
+    assert (document["bead"], document["patch"]) == (BEAD_ID, daemon.answers["diff"].decode())
     assert daemon.last("diff").path["bead"] == BEAD_ID  # the same one, whatever is added meanwhile
 
 
@@ -298,16 +323,24 @@ def test_no_prompt_under_json(at: At, daemon: FakeDaemon) -> None:
 
 
 @pytest.mark.parametrize(
-    "status, settled, exit_code, code",
-    [("done", True, 0, 0), ("review", True, 3, 3), ("slung", False, 0, 1), ("failed", True, 1, 1)],
+    "status, settled, exit_code, allowed, code",
+    [
+        ("done", True, 0, None, 0),
+        ("review", True, 3, "person", 3),
+        ("review", True, 0, None, 1),
+        ("slung", False, 0, None, 1),
+        ("failed", True, 1, None, 1),
+    ],
 )
 def test_landing_waits_for_its_outcome(
-    at: At, daemon: FakeDaemon, status: str, settled: bool, exit_code: int, code: int
+    at: At, daemon: FakeDaemon, status: str, settled: bool, exit_code: int, allowed: str | None, code: int
 ) -> None:
     bead = {"id": BEAD_ID, "title": "T", "status": status}
+    landing = {"allowed_by": allowed, "place": None}
     waiting = {"bead": {**bead, "status": "review"}, "settled": False, "exit_code": 0, "seq": 1}
     daemon.answers["land"] = waiting
-    ends = iter([waiting, {"bead": bead, "settled": settled, "exit_code": exit_code, "seq": 2}])
+    end = {"bead": bead, "settled": settled, "exit_code": exit_code, "landing": landing, "seq": 2}
+    ends = iter([waiting, end])
     daemon.answers["wait"] = lambda _seen: next(ends)
     outcome = at("land", "3f2a", "--json")
     assert (outcome.code, outcome.document["bead"]["status"]) == (code, status)

@@ -56,6 +56,23 @@ def test_a_time_out_leaves_the_bead_at_work(at: At, daemon: FakeDaemon, json: li
     assert {seen.route for seen in daemon.seen} == {"run", "wait"}
 
 
+def test_what_landed_while_another_was_waited_for_is_told_as_landed(at: At, daemon: FakeDaemon) -> None:
+    other = "77aa0000-0000-4000-8000-000000000002"
+    bead = {"id": BEAD_ID, "title": "T", "status": "review"}
+    may_land = {**AT_WORK, "bead": bead}
+    merged = {"bead": {"id": other, "title": "O", "status": "done"}, "evidence": {"merge": "f" * 40}}
+    daemon.answers["land_several"] = {
+        "results": [{"bead": may_land}, {"bead": {**may_land, "bead": {**bead, "id": other}}}]
+    }
+    daemon.answers["wait"] = lambda seen: (
+        {**DOCUMENT, **merged, "settled": True} if seen.path["bead"] == other else may_land
+    )
+    outcome = at("land", BEAD_ID, other, "--timeout", "0.05", "--json")
+    told = [(each["result"], each["exit_code"], each["merge"]) for each in outcome.document["landings"]]
+    assert (outcome.code, told) == (75, [("allowed", 75, None), ("landed", 0, "f" * 40)])
+    assert daemon.last("wait").query["seconds"] == "0.0"
+
+
 def test_no_question_outlasts_the_time_out(at: At, daemon: FakeDaemon) -> None:
     daemon.answers |= {"run": AT_WORK, "wait": DOCUMENT}
     at("run", "P", "--timeout", "3")

@@ -21,6 +21,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    ContextUsed,
     Decision,
     DriverEvent,
     FailureKind,
@@ -169,6 +170,7 @@ def test_a_write_is_left_uncommitted(start: Start, repository: Path) -> None:
         ToolEnded("tool-1-1-1", True, "wrote docs/a.txt"),
         ToolStarted("tool-1-1-2", "write", "b.txt"),
         ToolEnded("tool-1-1-2", True, "wrote b.txt"),
+        ContextUsed(58, 200_000, "demo", "demo agent (context of its last turn)"),
         UsageReported(Usage(58, 0, 40, requests=3, model="demo"), "demo agent (no model is called)"),
         TurnEnded(COMPLETED, "m1"),
     ]
@@ -350,6 +352,16 @@ def test_a_limit_ends_the_turn_once_and_the_next_prompt_goes_on(start: Start, re
     child.close()
     again = start()
     assert again.turn("m2", "Go on.").outcome is COMPLETED
+    assert (repository / "b.txt").exists()
+
+
+def test_what_follows_the_end_of_a_turn_is_done_with_the_next_prompt(start: Start, repository: Path) -> None:
+    child = start()
+    assert child.turn("m1", "write a.txt; end-turn; write b.txt").outcome is COMPLETED
+    assert (repository / "a.txt").exists() and not (repository / "b.txt").exists()
+    child.close()
+    again = start()
+    assert again.turn("m2", "It conflicts with main.").outcome is COMPLETED
     assert (repository / "b.txt").exists()
 
 

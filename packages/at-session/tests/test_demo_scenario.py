@@ -26,6 +26,7 @@ from at_session.demo.scenario import STEP_WORDS, ScenarioError, Step, begins_wit
         ("crash-always", [Step("crash-always")]),
         ("hang", [Step("hang")]),
         ("limit 60", [Step("limit", number=60.0)]),
+        ("end-turn", [Step("end-turn")]),
         ("flood 1", [Step("flood", number=1.0)]),
         ("fail No luck today", [Step("fail", "No luck today")]),
         ("usage 100 20", [Step("usage", "", "100 20", -1.0)]),
@@ -53,6 +54,7 @@ def test_a_prompt_becomes_its_steps(prompt: str, steps: list[Step]) -> None:
         ("stream -1", "needs a number from 0"),
         ("limit nan", "needs a number from 0"),
         ("flood 1e99", "needs a number from 0"),
+        ("end-turn now", "step 'end-turn' takes no argument"),
         ("lie twice", "step 'lie' takes no argument, got 'twice'"),
         ("usage", "step 'usage' needs INPUT OUTPUT .USD|MODEL., got ''"),
         ("usage 1", "step 'usage' needs INPUT OUTPUT"),
@@ -83,6 +85,6 @@ def test_any_text_is_steps_or_a_named_error(prompt: str) -> None:
 
 @given(st.lists(st.sampled_from([word for word in STEP_WORDS if word != "shell"]), min_size=1, max_size=5))
 def test_separators_are_alike(words: list[str]) -> None:
-    arguments = {"crash-always": "", "hang": "", "lie": "", "usage": " 1 1"}
+    arguments = {"crash-always": "", "end-turn": "", "hang": "", "lie": "", "usage": " 1 1"}
     texts = [f"{word}{arguments.get(word, ' 1')}" for word in words]
     assert parse("; ".join(texts)) == parse("\n".join(texts))

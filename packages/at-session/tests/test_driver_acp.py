@@ -19,6 +19,7 @@ from at_session.vocabulary import (
     AskOpened,
     CallAnswered,
     Capabilities,
+    ContextUsed,
     Decision,
     DriverEvent,
     FailureKind,
@@ -55,6 +56,7 @@ CAPABILITIES = Capabilities(
     queues_prompts=True,
     exits_on_eof=True,
     login_hint="run `plain login`",
+    memory_mb=1,
     draws_on="the login of `plain`",
     asks_questions=False,
 )
@@ -173,6 +175,15 @@ def test_a_turn_from_handshake_to_end() -> None:
         UsageReported(Usage(3, 4, 5), "usage of the response to session/prompt"),
         TurnEnded(TurnOutcome.COMPLETED, "m1", "Done."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [({"used": 53, "size": 200}, 200), ({"used": 53}, None), ({"used": 0, "size": 200}, None)],
+)
+def test_an_agent_may_tell_how_full_its_context_is(told: dict[str, int], size: int | None) -> None:
+    found = of(Dialogue().ready().update("usage_update", **told), ContextUsed)
+    assert [(each.used, each.size) for each in found] == ([] if size is None else [(53, size)])
 
 
 RETRY = Retrying(FailureKind.API, 1, None, "again")

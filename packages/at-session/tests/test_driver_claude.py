@@ -18,6 +18,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskKind,
     AskOpened,
+    ContextUsed,
     DriverEvent,
     FailureKind,
     LaunchRequest,
@@ -90,9 +91,10 @@ def test_a_turn_with_a_write() -> None:
             ToolEnded,
             Text,
             UsageReported,
+            ContextUsed,
             TurnEnded,
         ),
-        *(PromptAccepted, TurnStarted, Text, UsageReported, TurnEnded),
+        *(PromptAccepted, TurnStarted, ContextUsed, Text, UsageReported, TurnEnded),
     ]
     assert of(events, ToolStarted)[0].what == f"{REPOSITORY}/hello.txt"
     assert of(events, TurnEnded) == [

@@ -15,6 +15,7 @@ from at_session.vocabulary import (
     AskKind,
     AskOpened,
     CallAnswered,
+    ContextUsed,
     Decision,
     DriverEvent,
     FailureKind,
@@ -115,7 +116,7 @@ def test_a_state_survives_every_byte_boundary() -> None:
 
 def test_two_turns_with_a_write() -> None:
     played = Played("write")
-    kinds = [type(event) for event in played.events if not isinstance(event, Unparsed)]
+    kinds = [type(event) for event in played.events if not isinstance(event, Unparsed | ContextUsed)]
     assert kinds == [
         *(SessionStarted, PromptAccepted, TurnStarted, Text, ToolStarted, ToolEnded, Text),
         *(UsageReported, TurnEnded),
@@ -446,3 +447,23 @@ def test_lines_in_any_order_and_number_break_nothing(data: st.DataObject, case: 
         for event in driver.feed("stdout", (line[:cut] if cut % 3 == 0 else line).encode() + b"\n"):
             str(event).encode()
     assert restored(driver).state.values == json.loads(json.dumps(driver.state.values))
+
+
+@pytest.mark.parametrize(("folder", "works"), [(REPOSITORY, True), ("/home/ada/shop", False)])
+def test_a_thread_that_works_in_another_folder_is_told_nothing(folder: str, works: bool) -> None:
+    driver = launched("lost")
+    result = {"thread": {"id": LOST}, "cwd": folder}
+    answers: list[dict[str, object]] = [
+        {"id": "initialize", "result": {}},
+        {"id": f"resume:{LOST}", "result": result},
+    ]
+    driver.prompt("m1", "go on")
+    given = [each for line in answers for each in driver.feed("stdout", json.dumps(line).encode() + b"\n")]
+    writes = [each.id for each in given if isinstance(each, Write)]
+    assert ("prompt:m1" in writes) is works
+    if works:
+        return
+    assert "refused:m1" in writes
+    answer = {"id": "refused:m1", "result": {}}
+    (end,) = of(driver.feed("stdout", json.dumps(answer).encode() + b"\n"), TurnEnded)
+    assert end.error == f"the session works in {folder}, not in {REPOSITORY}"

@@ -142,6 +142,18 @@ def test_a_prompt_that_was_taken_unheard_is_accepted(
 
 
 @pytest.mark.parametrize(
+    "lines", [[said("Hello")], [said("Hello"), taken("m1")]], ids=["not-yet-named", "named"]
+)
+def test_a_prompt_whose_turn_began_before_it_was_acknowledged_is_accepted_and_kept(
+    tmp_path: Path, lines: list[dict[str, Any]]
+) -> None:
+    keep(tmp_path, *lines)
+    driver = after_death(sending=sending("Hello"), turn={"id": TURN, "message": "m1"})
+    assert reconciled(driver, tmp_path) == [PromptAccepted("m1"), TurnStarted("m1")]
+    assert driver.state.values["known"] == ["m1"]
+
+
+@pytest.mark.parametrize(
     "lines, forgotten",
     [
         (None, True),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from at_session.drivers import gemini_log, gemini_record
 from at_session.drivers.gemini import SOURCE, GeminiDriver
 from at_session.vocabulary import (
+    ContextUsed,
     DriverEvent,
     DriverState,
     FailureKind,
@@ -75,7 +76,7 @@ def test_the_record_has_exactly_what_was_sent_thoughts_included(
 ) -> None:
     session, _ = recorded(case, tmp_path)
     driver = of_session(session)
-    (report,) = driver.reconcile({"HOME": str(tmp_path)}, REPOSITORY)
+    report, _context = driver.reconcile({"HOME": str(tmp_path)}, REPOSITORY)
     assert isinstance(report, UsageReported) and report.source == SOURCE
     assert counted([report]) == sent(*numbers)
     assert report.usage.requests == len(numbers)
@@ -184,7 +185,7 @@ def test_the_record_tells_whether_a_prompt_was_taken(
     driver = under_way(session, text, accepted)
     for expected in (told, []):
         events = driver.reconcile({"HOME": str(tmp_path)}, REPOSITORY)
-        assert [event for event in events if not isinstance(event, UsageReported)] == expected
+        assert [event for event in events if not isinstance(event, UsageReported | ContextUsed)] == expected
         driver = restored(driver)
 
 

@@ -25,7 +25,7 @@ async def test_a_session_left_running(session_factory):
 LEAVES = """
 import os, subprocess
 from at_session import holder_wire as wire
-from at_session.processes import session_mark
+from at_session.processes import marked_processes, session_mark
 
 def test_a_process_that_no_session_owns_any_more(session_factory):
     journal = session_factory.home.journal_dir / "gone"
@@ -33,6 +33,8 @@ def test_a_process_that_no_session_owns_any_more(session_factory):
     child = subprocess.Popen(["sleep", "1000"], env={**os.environ, wire.MARK.decode(): session_mark("gone", journal)})
     with open("pids", "w") as file:
         print(child.pid, file=file)
+    while child.pid not in marked_processes("gone", journal):  # for a moment of its exec it has no environment
+        pass
 """
 
 

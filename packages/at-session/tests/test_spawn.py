@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,27 @@ async def test_nothing_is_left_of_a_holder_that_says_nothing(
     with pytest.raises(ChildProcessError):  # no child is left, not even a zombie
         os.waitpid(-1, os.WNOHANG)
     assert not (home.journal_dir / "s").exists()
+
+
+@pytest.mark.anyio
+async def test_the_socket_that_a_killed_holder_left_is_in_no_ones_way(
+    session_factory: SessionFactory, session_home: SessionHome
+) -> None:
+    session_home.run_dir.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(session_home.run_dir / "again.sock"))
+    session = await session_factory(["true"], id="again")
+    assert (await session.wait()).code == 0
+
+
+@pytest.mark.anyio
+async def test_a_socket_on_which_somebody_listens_is_left_alone(
+    session_factory: SessionFactory, session_home: SessionHome
+) -> None:
+    session_home.run_dir.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(session_home.run_dir / "taken.sock"))
+        other.listen()
+        with pytest.raises(HolderFailed) as failed:
+            await session_factory(["true"], id="taken")
+    assert failed.value.stage == "socket" and (session_home.run_dir / "taken.sock").is_socket()

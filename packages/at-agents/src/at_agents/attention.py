@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from at_agents.decisions import World
-from at_agents.landing import is_proved, may_land
+from at_agents.landing import blocked_now, is_proved, may_land
 from at_agents.lifecycle import ends_now, short
 from at_core.types import BeadStatus
 from at_core.vocabulary import AgentFact, BeadFact
@@ -90,6 +90,8 @@ def _halted(world: World) -> tuple[str, None, str] | None:
     """Why a bead at work does not go on although nothing is wrong: reason, no reset, hint."""
     if world.bead.status is not BeadStatus.SLUNG or world.agent is None:
         return None
+    if world.waits_for is not None:
+        return (world.waits_for.reason, None, world.waits_for.hint) if world.waits_for.hint else None
     name = world.agent.name
     if stopped := world.agent_facts.get(AgentFact.STOPPED):
         return (
@@ -111,12 +113,13 @@ def settled(world: World) -> Settled:
             return Settled(True, 3 if world.login else 1)
         case BeadStatus.ESCALATED:
             return Settled(True, 3)
-        case BeadStatus.REVIEW if world.facts.get(BeadFact.BLOCKED):
+        case BeadStatus.REVIEW if blocked_now(world):
             return Settled(True, 3)
         case BeadStatus.SLUNG if _halted(world) or (world.parked and not world.parked["passes_at"]):
             return Settled(True, 3)
         case BeadStatus.REVIEW if is_proved(world) and may_land(world) is None:
-            return Settled(True, 0)
+            looked_at = world.review_waits is None or bool(world.review_waits.beads)
+            return Settled(looked_at, 0)
         case _:
             return Settled(False, 0)
 
@@ -126,13 +129,15 @@ def reasons(world: World) -> list[str]:
     facts, status = world.facts, world.bead.status
     if status in (BeadStatus.FAILED, BeadStatus.ESCALATED):
         return [str((facts.get(BeadFact.OUTCOME) or {}).get("reason", ""))]
-    said = [f"it waits for {world.waits_for} to land"] if world.waits_for else []
+    said = [world.waits_for.reason] if world.waits_for else []
     if status is BeadStatus.SLUNG and (outcome := facts.get(BeadFact.OUTCOME)):
         said.append(f"sent back: {outcome['reason']}")
     if parked := world.parked:
         said.append(parked["reason"])
-    if halted := _halted(world):
+    if (halted := _halted(world)) and halted[0] not in said:
         said.append(halted[0])
+    if world.review_waits is not None and world.review_waits.beads:
+        said.append(world.review_waits.reason)
     if status is BeadStatus.REVIEW:
         said.extend(_review_reasons(world))
     if merged := facts.get(BeadFact.MERGED):

@@ -43,9 +43,13 @@ class IntentKind(StrEnum):
     COLLECT = "collect"
     GATE = "gate"
     FORECAST = "forecast"
+    ASSEMBLE = "assemble"
     LAND = "land"
     REMOVE = "remove"
+    RESTORE = "restore"
     PRICE = "price"
+    NOTIFY = "notify"
+    WITHDRAW = "withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class Policy:
     trouble_backoff_seconds: tuple[float, ...] = (2.0, 10.0)
     """Before each further turn after one that an error of the endpoint broke off; there are no more than these."""
     gate_output_characters: int = 6000
+    hibernate_seconds: float = 0.0
+    """After so long without anything to do an agent's process is ended; 0 is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +175,34 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a bead may not begin yet, as a sentence, and the ids of the beads that have to land first.
+
+    With `hint` only a person can have it go on: that command.
+    """
+
+    reason: str
+    beads: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Whether one more agent may be started: it may if `full` is empty, which else says why not.
+
+    `spare`: whose session may be ended to make room. `look_again`: when to look, where no fact will tell of room.
+    """
+
+    full: str = ""
+    spare: str | None = None
+    look_again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """All that may be looked at to decide about one bead. Fact values are by name; `messages` are in order of age.
 
-    `room` says whether one more agent may be started, `spare` whose session may be ended to make room, `busy_elsewhere` whether the agent is at work on another bead,
-    `waits_for` which bead has to land first, in words. `budgets` are given where a turn may be about to begin.
+    `room` is that for a process of its agent, `busy_elsewhere` says whether the agent is at work on another bead, `being_removed` whether its removal is under way, `waits_for` why it may not begin yet, `review_waits` why nobody is asked to review it yet. `budgets` are given where a turn may be about to begin.
     """
 
     bead: Bead
@@ -187,10 +216,11 @@ class World:
     asks: tuple[Ask, ...] = ()
     intent: Callable[[str], Intent | None] = lambda key: None
     gates: Callable[[str], Mapping[tuple[str, str], GateResult]] = lambda tree: {}
-    room: bool = True
-    spare: str | None = None
+    room: Room = field(default_factory=Room)
     busy_elsewhere: bool = False
-    waits_for: str | None = None
+    being_removed: bool = False
+    waits_for: Waiting | None = None
+    review_waits: Waiting | None = None
     budgets: tuple[Budget, ...] = ()
     policy: Policy = field(default_factory=Policy)
 

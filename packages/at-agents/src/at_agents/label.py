@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from at_agents import set_up, trouble
 from at_agents.decisions import World
+from at_agents.hibernation import hibernates
 from at_core.types import AgentStatus, BeadStatus
 from at_core.vocabulary import AgentFact
 
@@ -19,6 +20,7 @@ class AgentLabel(StrEnum):
     """What an agent is doing."""
 
     NEW = "new"
+    QUEUED = "queued"
     STARTING = "starting"
     WORKING = "working"
     RETRYING = "retrying"
@@ -29,6 +31,7 @@ class AgentLabel(StrEnum):
     LIMIT = "usage limit"
     BUDGET = "budget reached"
     LOGIN = "login refused"
+    HIBERNATING = "hibernating"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
     CRASHED = "crashed"
@@ -48,6 +51,7 @@ class Label:
 
 _STATUS = {
     AgentLabel.NEW: AgentStatus.IDLE,
+    AgentLabel.QUEUED: AgentStatus.IDLE,
     AgentLabel.STARTING: AgentStatus.ACTIVE,
     AgentLabel.WORKING: AgentStatus.ACTIVE,
     AgentLabel.RETRYING: AgentStatus.ACTIVE,
@@ -58,6 +62,7 @@ _STATUS = {
     AgentLabel.LIMIT: AgentStatus.PENDING,
     AgentLabel.BUDGET: AgentStatus.PENDING,
     AgentLabel.LOGIN: AgentStatus.PENDING,
+    AgentLabel.HIBERNATING: AgentStatus.IDLE,
     AgentLabel.STOPPED: AgentStatus.STOPPED,
     AgentLabel.INTERRUPTED: AgentStatus.STOPPED,
     AgentLabel.CRASHED: AgentStatus.STOPPED,
@@ -81,6 +86,8 @@ def _decide(world: World, out_of_reach: str | None) -> tuple[str, ...]:
         return (AgentLabel.STOPPED, f"{stopped['by']} stopped it: {stopped['reason'] or 'no reason given'}")
     if parked := world.parked:
         return (AgentLabel.BUDGET, parked["reason"])
+    if world.waits_for is not None and world.bead.status is BeadStatus.SLUNG:
+        return (AgentLabel.QUEUED, world.waits_for.reason)
     state = world.process.get("state")
     if state is None:
         return _before_first_start(world)
@@ -109,12 +116,10 @@ def _needs_person(world: World) -> tuple[str, ...] | None:
 def _before_first_start(world: World) -> tuple[str, ...]:
     if world.bead.status is BeadStatus.SLUNG and world.open_messages:
         if command := set_up.under_way(world):
-            return (AgentLabel.STARTING, f"its folder is being set up, {command}")
-        if not world.room:
-            return (
-                AgentLabel.STARTING,
-                "it waits for a place: as many agents run as general.max_agents allows",
-            )
+            how = "is being set up" if command.begun else "is to be set up"
+            return (AgentLabel.STARTING, f"its folder {how}, {command.words}")
+        if world.room.full:
+            return (AgentLabel.STARTING, f"it waits for a place: {world.room.full}")
         return (AgentLabel.STARTING, "a prompt is queued and no process was started yet")
     return (AgentLabel.NEW, "it was never started")
 
@@ -139,7 +144,12 @@ def _not_running(world: World, how: str) -> tuple[str, ...]:
         return (
             AgentLabel.STARTING,
             how,
-            f"before it is started again, {command}" if command else "it is to be started again",
+            f"before it is started again, {command.words}" if command else "it is to be started again",
+        )
+    if hibernates(world):
+        return (
+            AgentLabel.HIBERNATING,
+            "it had nothing to do; it goes on in its session with the next message",
         )
     if world.turn.get("state") == "cut" and not world.process.get("asked"):
         return (AgentLabel.CRASHED, how, "its turn was not complete")

@@ -1,4 +1,4 @@
-"""Decisions about a bead in review: gather evidence, run gates, send back, let it merge."""
+"""Decisions about a bead in review: gather evidence, run gates, send back, have it queue for its target."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ from typing import Any
 from at_agents import prompts
 from at_agents.decisions import Action, Do, IntentKind, Put, QueueMessage, Tell, Transition, World, derived_id
 from at_agents.lifecycle import short
+from at_core.repo_settings import FILE_NAME
 from at_core.types import BeadStatus, GateResult, IntentState, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 SOMEBODY_ELSE = "somebody else"
+TRIED_BY_LANDING = ("checkout", "land", "gate")
+"""Kinds of what is in the way that show when it is merged."""
+PULL_REQUEST_MERGED = "MERGED"
+"""GitHub's word for the state of a pull request that was merged."""
 TARGET_IN_CLONE = "refs/at/target"
 """Where an agent finds the target in its own clone when its branch has to be brought up to it."""
 
 
 def reconcile_review(world: World) -> list[Action]:
-    """What a bead in review needs now. At most one step is asked for at a time, but for gates, which are all asked for."""
+    """What a bead in review needs now. At most one step is asked for at a time, but for gates, which are all asked for.
+
+    What is ready merges when its target's queue says so (`landing_queue`).
+    """
+    if world.facts.get(BeadFact.READY) != (standing := ready(world)):
+        return [Put(BeadFact.READY, standing)]
     if not (branch := _current_branch(world)):
         return _collect(world)
     if _is_merged(world, branch):
@@ -30,23 +40,82 @@ def reconcile_review(world: World) -> list[Action]:
         return [_no_change(world, branch["tree"])]
     if not (forecast := current_forecast(world)):
         return _forecast(world)
-    if forecast["contained"]:
+    if forecast["contained"] or _came_by_pull_request(world, forecast):
         return [_merged_by_others(branch, forecast)]
     if blocked := _rules_block(world):
         return _blocked(world, blocked)
     if not _all_passed(world, branch["tree"]):
-        return _gates(world, branch["tree"])
+        return _gates(world, branch)
     if not forecast["clean"]:
         paths = forecast["conflicts"]
         body = prompts.conflict(forecast["target_name"], TARGET_IN_CLONE, paths)
         return _send_back(
             world, "conflict", f"it conflicts with {forecast['target_name']} in {', '.join(paths[:5])}", body
         )
-    return _announce(world, branch, forecast) + _land(world, branch, forecast)
+    return _announce(world, branch, forecast) + _settings(world, branch, forecast)
+
+
+def ready(world: World) -> dict[str, Any] | None:
+    """The value of `BeadFact.READY`: how it may merge, if it is proved, let land, and nothing is in the way.
+
+    `coming`: as far as is known; it is about to be known.
+    """
+    branch, forecast, by = _current_branch(world), current_forecast(world), may_land(world)
+    if branch is None or by is None or blocked_now(world):
+        return None
+    if forecast is None:
+        return _coming(world, branch)
+    if _is_merged(world, branch) or branch.get("unmerged") or forecast["contained"] or not is_proved(world):
+        return None
+    changes_settings = bool(branch["settings_changed"] or forecast.get("settings_brought"))
+    if changes_settings and by != "person":
+        return None
+    return {
+        "head": branch["head"],
+        "target": forecast["target"],
+        "target_name": forecast["target_name"],
+        "tree": forecast["tree"],
+        "by": by,
+        "look": look(world),
+        "single": changes_settings,
+        "size": int(branch.get("insertions", 0)) + int(branch.get("deletions", 0)),
+        "gates": list((world.facts.get(BeadFact.RULES) or {}).get("gates", ())),
+    }
+
+
+def _coming(world: World, branch: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Its target is looked at anew: whoever is ready already waits for it, so that they are merged together."""
+    before = world.facts.get(BeadFact.FORECAST)
+    proved = branch["commits"] and not branch.get("unmerged") and not _is_merged(world, branch)
+    if not before or not proved or not _all_passed(world, branch["tree"]):
+        return None
+    return {"coming": True, "target_name": before["target_name"]}
+
+
+def blocked_now(world: World) -> Mapping[str, Any] | None:
+    """What keeps it from moving, unless its target is looked at anew since: then that is about to be known again."""
+    blocked: Mapping[str, Any] | None = world.facts.get(BeadFact.BLOCKED)
+    return blocked if blocked and blocked.get("look", look(world)) == look(world) else None
+
+
+def merged_gate_failed(world: World, result: GateResult, target: str) -> list[Action]:
+    """What follows when its gates passed, but one failed on what its merge gives."""
+    reason = f"the gate {result.name!r} failed on its merge onto {target} (tree {result.tree[:12]})"
+    body = prompts.merged_gate_failed(result, world.policy.gate_output_characters, target, TARGET_IN_CLONE)
+    return _send_back(world, "gate", reason, body)
 
 
 def is_proved(world: World) -> bool:
     """Commits exist, every gate passed on exactly that tree, and the merge onto the target is clean."""
+    return _holds(world, current_forecast(world))
+
+
+def stays_proved(world: World) -> bool:
+    """Proved, or it was and its target is being looked at anew: nothing speaks against it so far."""
+    return _holds(world, _forecast_of_head(world))
+
+
+def _holds(world: World, forecast: Mapping[str, Any] | None) -> bool:
     branch = _current_branch(world)
     if world.bead.status not in (BeadStatus.REVIEW, BeadStatus.DONE) or branch is None:
         return False  # at work again its tree is about to be another one
@@ -54,17 +123,19 @@ def is_proved(world: World) -> bool:
         return True
     if not branch["commits"] or _rules_block(world):
         return False
-    forecast = current_forecast(world)
     return _all_passed(world, branch["tree"]) and forecast is not None and bool(forecast["clean"])
 
 
 def current_forecast(world: World) -> Mapping[str, Any] | None:
     """The forecast for the present head and the newest look at the target."""
-    forecast = world.facts.get(BeadFact.FORECAST)
-    branch = _current_branch(world)
-    if not forecast or not branch or forecast["head"] != branch["head"] or forecast["look"] < look(world):
-        return None
-    return dict(forecast)
+    forecast = _forecast_of_head(world)
+    return forecast if forecast and forecast["look"] >= look(world) else None
+
+
+def _forecast_of_head(world: World) -> Mapping[str, Any] | None:
+    """The newest forecast for the present head."""
+    forecast, branch = world.facts.get(BeadFact.FORECAST), _current_branch(world)
+    return dict(forecast) if forecast and branch and forecast["head"] == branch["head"] else None
 
 
 def look(world: World) -> int:
@@ -78,22 +149,30 @@ def evidence_gates(world: World) -> list[GateResult]:
     if branch is None:
         return []
     trees = [branch["tree"]]
-    forecast = current_forecast(world)
-    if forecast and forecast["clean"] and forecast["tree"] not in trees:
+    merged, forecast = world.facts.get(BeadFact.MERGED), current_forecast(world)
+    if merged and merged.get("checked"):
+        trees.append(merged["checked"])
+    elif forecast and forecast["clean"]:
         trees.append(forecast["tree"])
+    trees = list(dict.fromkeys(trees))
     return [result for tree in trees for _, result in _results(world, tree) if result is not None]
 
 
 def may_land(world: World) -> str | None:
     """Who lets this bead merge: `person`, `order` (--land) or `rule` (the trusted file), or nobody."""
-    allowed = world.facts.get(BeadFact.LAND_ALLOWED)
-    branch = _current_branch(world)
+    return let_land_by(world.facts)
+
+
+def let_land_by(facts: Mapping[str, Any]) -> str | None:
+    """`may_land` of the bead that has these facts."""
+    allowed = facts.get(BeadFact.LAND_ALLOWED)
+    branch = _branch_of_round(facts)
     if allowed and branch and allowed["head"] in (None, branch["head"]):
         return "person"
-    wish = (world.facts.get(BeadFact.ORDER) or {}).get("land")
+    wish = (facts.get(BeadFact.ORDER) or {}).get("land")
     if wish is True:
         return "order"
-    rules = world.facts.get(BeadFact.RULES) or {}
+    rules = facts.get(BeadFact.RULES) or {}
     return (
         "rule"
         if wish is None and rules.get("landing") == "auto" and rules.get("state") == "trusted"
@@ -107,8 +186,11 @@ def gate_key(rig: str, name: str, command: str, tree: str) -> str:
 
 
 def _current_branch(world: World) -> Mapping[str, Any] | None:
-    branch = world.facts.get(BeadFact.BRANCH)
-    handed = world.facts.get(BeadFact.HANDED_IN) or {}
+    return _branch_of_round(world.facts)
+
+
+def _branch_of_round(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    branch, handed = facts.get(BeadFact.BRANCH), facts.get(BeadFact.HANDED_IN) or {}
     return dict(branch) if branch and branch["round"] == handed.get("round") else None
 
 
@@ -149,6 +231,12 @@ def _failed_tools(world: World) -> str:
     return f" (a tool did not work: {failed[-1]})" if failed else ""
 
 
+def _came_by_pull_request(world: World, forecast: Mapping[str, Any]) -> bool:
+    """Whether the target has what a merged pull request brought, be it under other commits."""
+    merged = (world.facts.get(BeadFact.PULL_REQUEST) or {}).get("state") == PULL_REQUEST_MERGED
+    return merged and bool(forecast.get("brought"))
+
+
 def _merged_by_others(branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> Put:
     merged = {"merge": forecast["target"], "head": branch["head"], "target": forecast["target_name"]}
     return Put(BeadFact.MERGED, {**merged, "tree": forecast["tree"], "by": SOMEBODY_ELSE})
@@ -173,9 +261,21 @@ def _rules_block(world: World) -> dict[str, str] | None:
 
 
 def _blocked(world: World, blocked: Mapping[str, str]) -> list[Action]:
-    if world.facts.get(BeadFact.BLOCKED) == blocked:
+    value: dict[str, Any] = {**blocked, "look": look(world)}
+    before = world.facts.get(BeadFact.BLOCKED)
+    if before == value:
         return []
-    return [Put(BeadFact.BLOCKED, dict(blocked)), Tell(EventType.BEAD_BLOCKED, dict(blocked))]
+    same = before is not None and (before["kind"], before["reason"]) == (value["kind"], value["reason"])
+    return [Put(BeadFact.BLOCKED, value), *([] if same else [Tell(EventType.BEAD_BLOCKED, value)])]
+
+
+def _unblocked(world: World) -> list[Action]:
+    """What was in the way at an earlier look is forgotten once this one found nothing; what only landing can show
+    stays until that was tried again."""
+    before = world.facts.get(BeadFact.BLOCKED)
+    if before is None or blocked_now(world) or (before["kind"] in TRIED_BY_LANDING and may_land(world)):
+        return []
+    return [Put(BeadFact.BLOCKED, None)]
 
 
 def _results(world: World, tree: str) -> Iterator[tuple[Mapping[str, Any], GateResult | None]]:
@@ -188,8 +288,9 @@ def _all_passed(world: World, tree: str) -> bool:
     return all(result is not None and result.ok for _, result in _results(world, tree))
 
 
-def _gates(world: World, tree: str) -> list[Action]:
-    """What is to be done about gates that have not all passed on this tree; possibly nothing but to wait."""
+def _gates(world: World, branch: Mapping[str, Any]) -> list[Action]:
+    """What is to be done about gates that have not all passed on its tree; possibly nothing but to wait."""
+    tree = branch["tree"]
     steps: list[Action] = []
     for gate, result in _results(world, tree):
         if result is not None and result.ok:
@@ -208,7 +309,7 @@ def _gates(world: World, tree: str) -> list[Action]:
         if error := world.failure(key):
             reason = f"the gate {gate['name']!r} could not run: {error}"
             return _blocked(world, {"kind": "gate", "reason": reason, "hint": f"at land {short(world)}"})
-        run = {**gate, "tree": tree, "head": _head_of(world, tree), "look": look(world)}
+        run = {**gate, "tree": tree, "head": branch["head"], "look": look(world)}
         steps.append(Do(key, IntentKind.GATE, run | {"round": _round(world)}))
     return steps
 
@@ -236,11 +337,6 @@ def _round(world: World) -> str:
     return f"{world.generation}.{(world.facts.get(BeadFact.HANDED_IN) or {}).get('round', 0)}"
 
 
-def _head_of(world: World, tree: str) -> str | None:
-    branch = _current_branch(world)
-    return str(branch["head"]) if branch and branch["tree"] == tree else None
-
-
 def _forecast(world: World) -> list[Action]:
     branch = _current_branch(world)
     head = branch["head"] if branch else ""
@@ -259,29 +355,30 @@ def _announce(world: World, branch: Mapping[str, Any], forecast: Mapping[str, An
     return [Put(BeadFact.ANNOUNCED, said), Tell(EventType.BEAD_PROVED, {**said, "tree": branch["tree"]})]
 
 
-def _land(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> list[Action]:
-    by = may_land(world)
-    changed = branch["settings_changed"] or forecast.get("settings_brought")
-    if changed and by in ("order", "rule"):
-        reason = "it changes .auto-tundra.toml, so a person must look at it and let it land"
-        return _blocked(world, {"kind": "settings", "reason": reason, "hint": f"at land {short(world)}"})
-    if by is None:
-        return []
-    if not _all_passed(world, forecast["tree"]):
-        return _gates(world, forecast["tree"])
-    key = f"land:{world.bead.id}:{branch['head']}:{forecast['target']}:{look(world)}"
-    if error := world.failure(key):
-        return _blocked(
-            world,
-            {"kind": "land", "reason": f"it could not be merged: {error}", "hint": f"at land {short(world)}"},
-        )
-    return [
-        Do(
-            key,
-            IntentKind.LAND,
-            {"head": branch["head"], "target": forecast["target"], "tree": forecast["tree"], "by": by},
-        )
-    ]
+def _settings(world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]) -> list[Action]:
+    """No order and no rule lets a change of the rules land. Nothing else is in the way here."""
+    if may_land(world) in ("order", "rule") and (how := _changes_settings(world, branch, forecast)):
+        return _blocked(world, {"kind": "settings", **how})
+    return _unblocked(world)
+
+
+def _changes_settings(
+    world: World, branch: Mapping[str, Any], forecast: Mapping[str, Any]
+) -> dict[str, str] | None:
+    """That a person must see the settings which it would bring, why, and where they are seen."""
+    must, land = "so a person must look at it and let it land", f"at land {short(world)}"
+    if branch["settings_changed"]:
+        return {"reason": f"it changes {FILE_NAME}, {must}", "hint": land}
+    if not forecast.get("settings_brought"):
+        return None
+    target = forecast["target_name"]
+    base = (world.facts.get(BeadFact.FOLDER) or {}).get("base_ref", "its base")
+    # Its own change, which `at diff` shows, has nothing of this.
+    seen = f"git diff {target} {forecast['tree'][:12]} -- {FILE_NAME}"
+    return {
+        "reason": f"the merge brings {FILE_NAME} of {base} to {target}, {must}",
+        "hint": f"{seen}, then {land}",
+    }
 
 
 def _send_back(world: World, kind: str, reason: str, body: str) -> list[Action]:

@@ -69,6 +69,11 @@ def reconcile_rest(world: World) -> list[Action]:
     return actions
 
 
+def leave(world: World) -> list[Action]:
+    """What a bead needs that is being removed: the end of its process, also of one that came up meanwhile."""
+    return [stop(world.session.id, "its bead is removed")] if world.running and world.session else []
+
+
 def stop(session: str, reason: str) -> Do:
     """End one session politely; the same session is ended once."""
     return Do(f"stop:{session}", IntentKind.STOP, {"session": session, "reason": reason})
@@ -128,7 +133,7 @@ def _stopped(world: World) -> list[Action]:
     """A start that was under way when it was stopped may have come through since."""
     if world.running and world.session is not None:
         return [stop(world.session.id, world.agent_facts[AgentFact.STOPPED]["reason"] or "it is stopped")]
-    return []
+    return set_up.run_anew(world)
 
 
 def _limit_over(world: World) -> list[Action]:
@@ -183,9 +188,7 @@ def _without_process(world: World) -> list[Action]:
     crashes = world.agent_facts.get(AgentFact.CRASHES) or {}
     if int(crashes.get("count", 0)) > world.policy.max_crashes:
         times = crashes["count"]
-        reason = (
-            f"the agent ended {times} times in its turn without being asked to, last with {crashes['last']}"
-        )
+        reason = f"the agent ended {times} times without finishing its turn, last with {crashes['last']}"
         return [
             Transition(
                 BeadStatus.ESCALATED, EventType.BEAD_ESCALATED, "crashed", reason, f"at retry {short(world)}"
@@ -203,13 +206,22 @@ def _without_process(world: World) -> list[Action]:
     actions += unpark(world)
     if world.intent(key) is None and (before := set_up.missing(world, set_up.Phase.SETUP, attempt)):
         return [*actions, *before]
-    if not world.room and world.intent(key) is None:
-        # An agent that waits for a review can be had back by its session; its place is worth more to work.
-        return [*actions, stop(world.spare, "its place is needed")] if world.spare else actions
+    if world.room.full and world.intent(key) is None:
+        return [*actions, *_make_room(world)]
     if world.intent(key) is None and (before := set_up.missing(world, set_up.Phase.RUN, attempt)):
         return [*actions, *before]
     not_before = parse_time(crashes["try_at"]) if crashes.get("try_at") else None
     actions.append(Do(key, IntentKind.SPAWN, {"attempt": attempt}, not_before))
+    return actions
+
+
+def _make_room(world: World) -> list[Action]:
+    """An agent that waits for a review can be had back by its session; its place is worth more to work."""
+    actions = set_up.run_anew(world)
+    if world.room.spare:
+        actions.append(stop(world.room.spare, "its place is needed"))
+    if world.room.look_again:
+        actions.append(WakeAt(world.room.look_again))
     return actions
 
 

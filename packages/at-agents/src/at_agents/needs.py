@@ -11,7 +11,7 @@ from datetime import datetime
 
 from at_agents.attention import Attention, attention
 from at_agents.decisions import World
-from at_agents.landing import is_proved, may_land
+from at_agents.landing import may_land, stays_proved
 from at_agents.lifecycle import short
 from at_core.types import Ask, Bead, BeadStatus
 
@@ -43,11 +43,17 @@ def needs(world: World, followers: int = 0) -> list[Need]:
     """What one bead wants decided; `followers` are the beads that wait for it to land."""
     found = [_of_ask(world, ask) for ask in world.asks]
     found += [_of_attention(world, want) for want in attention(world) if _wants_a_decision(want)]
-    if world.bead.status is BeadStatus.REVIEW and is_proved(world) and may_land(world) is None and not found:
+    if not found and _wants_review(world):
         name = short(world)
         acts = (f"at diff {name}", f"at land {name}", f"at send-back {name} -m TEXT")
         found.append(_need(world, "review", "proved, and nobody has let it land", acts))
     return [_with_blocks(need, followers) for need in found]
+
+
+def _wants_review(world: World) -> bool:
+    if world.bead.status is not BeadStatus.REVIEW or world.review_waits is not None:
+        return False
+    return stays_proved(world) and may_land(world) is None
 
 
 def ordered(found: Iterable[Need]) -> list[Need]:

@@ -7,56 +7,30 @@ on what must hold at every step and raises `Violation` otherwise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
-from at_agents.budget import fits
-from at_agents.decisions import (
-    Action,
-    Awake,
-    Budget,
-    Do,
-    IntentKind,
-    Policy,
-    Put,
-    QueueMessage,
-    Scope,
-    Transition,
-    Unit,
-    WakeAt,
-    World,
-    derived_id,
-)
+from at_agents.decisions import IntentKind, Policy, QueueMessage, Transition, derived_id
 from at_agents.landing import is_proved
+from at_agents.landing_queue import Line
 from at_agents.lifecycle import after_exit
 from at_agents.reconcile import reconcile
-from at_agents.set_up import noted
+from at_agents.set_up import Standing, dropped, noted, standing
+from at_agents.simulated_queue import next_steps
+from at_agents.simulated_store import SimulatedStore, Violation
 from at_core.types import (
-    Agent,
-    AgentRole,
-    Bead,
     BeadStatus,
-    CliType,
     GateResult,
     Intent,
     IntentState,
-    Message,
     MessageKind,
-    SessionRecord,
 )
-from at_core.vocabulary import AgentFact, BeadFact
+from at_core.vocabulary import AgentFact, BeadFact, EventType
 
 MOST_PASSES = 50
-START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-class Violation(AssertionError):
-    """Something that must never be was."""
-
-
-class Simulation:
+class Simulation(SimulatedStore):
     """One bead, one agent, one target branch; `trees` counts the states of the agent's folder, `target` those of main.
 
     `budget` is what the bead may cost, `day_budget` what a day may, of which `others` is used by other beads.
@@ -71,32 +45,15 @@ class Simulation:
         budget: float | None = None,
         day_budget: float | None = None,
     ) -> None:
-        self.now, self.awake_seconds = START, 1000.0
-        self.policy = policy or Policy()
-        agent = Agent.new("wren", AgentRole.POLECAT, CliType.DEMO)
-        self.agent = dataclasses.replace(agent, id=UUID(int=2))
-        self.bead = dataclasses.replace(
-            Bead.new("work"), id=UUID(int=1), rig="rig", agent_id=self.agent.id, status=BeadStatus.SLUNG
-        )
-        self.facts: dict[str, Any] = {BeadFact.ORDER: {"land": land, "generation": 0}}
-        self.agent_facts: dict[str, Any] = {}
-        self.messages: list[Message] = []
-        self.intents: dict[str, Intent] = {}
-        self.results: dict[tuple[str, str], GateResult] = {}
+        super().__init__(land, policy, budget, day_budget)
         self.gates = [{"name": name, "run": f"run {name}", "timeout_seconds": None} for name in gates]
         self.sent: dict[UUID, int] = {}
         self.commits, self.target, self.conflict, self.gate_passes = 0, 0, False, True
-        self.blocked_checkout = False
+        self.blocked_checkout, self.line = False, Line()
         self.commands: dict[str, list[str]] = {"setup": [], "run": []}
         self.ran: list[str] = []
         self.command_fails: str | None = None
-        self.wakes: list[datetime] = []
         self.starts = 0
-        self.budget, self.day_budget = budget, day_budget
-        self.costs: list[tuple[datetime, float]] = []
-        self.others = 0.0
-        self.broken_off = False
-        """Whether its last turn came to no end of its own, and it was not told to go on since."""
         self._say(QueueMessage(derived_id("prompt"), MessageKind.PROMPT, "do it"))
         self.settle()
 
@@ -204,10 +161,54 @@ class Simulation:
             self._look("a person lets it land")
             self.settle()
 
+    def person_gives_up(self) -> None:
+        """A person hands it in as failed."""
+        if self.bead.status in (BeadStatus.SLUNG, BeadStatus.REVIEW):
+            self._apply(
+                Transition(BeadStatus.FAILED, EventType.BEAD_FAILED, "given_up", "it was handed in as failed")
+            )
+            self.settle()
+
+    def person_retries(self) -> None:
+        """A person has a failed or escalated bead begun again."""
+        if self.bead.status not in (BeadStatus.FAILED, BeadStatus.ESCALATED):
+            return
+        for fact in (BeadFact.OUTCOME, BeadFact.BLOCKED, BeadFact.ROUNDS, BeadFact.LAND_ALLOWED):
+            self.facts.pop(fact, None)
+        of_last_try = (AgentFact.LIMIT, AgentFact.STOPPED, AgentFact.CRASHES, AgentFact.TURN)
+        for of_agent in of_last_try:
+            self.agent_facts.pop(of_agent, None)
+        self.broken_off = False
+        order = self.facts[BeadFact.ORDER]
+        generation = order["generation"] + 1
+        self.facts[BeadFact.ORDER] = {**order, "generation": generation}
+        self.bead = dataclasses.replace(self.bead, status=BeadStatus.SLUNG)
+        self._say(QueueMessage(derived_id("retry", generation), MessageKind.PROMPT, "again"))
+        self.settle()
+
+    def person_undoes_giving_up(self) -> None:
+        """A person takes that back: the same try goes on, once its agent is resumed."""
+        if (self.facts.get(BeadFact.OUTCOME) or {}).get("kind") == "given_up":
+            del self.facts[BeadFact.OUTCOME]
+            self.bead = dataclasses.replace(self.bead, status=BeadStatus.SLUNG)
+            self.person_stops()
+
+    def person_stops(self) -> None:
+        """A person stops the agent."""
+        self.agent_facts[AgentFact.STOPPED] = {"by": "person", "reason": ""}
+        self.settle()
+
+    def person_resumes(self) -> None:
+        """A person lets it run again."""
+        self.agent_facts.pop(AgentFact.STOPPED, None)
+        self.settle()
+
     def execute(self, key: str, *, fails: str | None = None) -> None:
         """Carry out one open intent, or have it fail for good."""
         intent = self.intents[key]
         if intent.state is not IntentState.OPEN or (intent.not_before and intent.not_before > self.now):
+            return
+        if intent.kind == IntentKind.COMMAND and self._standing(intent) is Standing.HALTED:
             return
         if fails is not None:
             self.intents[key] = dataclasses.replace(intent, state=IntentState.FAILED, error=fails)
@@ -218,58 +219,13 @@ class Simulation:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    @property
-    def open_intents(self) -> list[str]:
-        """Keys of what may be carried out now."""
-        return [
-            key
-            for key, intent in self.intents.items()
-            if intent.state is IntentState.OPEN
-            and (intent.not_before is None or intent.not_before <= self.now)
-        ]
-
-    def world(self) -> World:
-        """What the reconcilers look at."""
-        process = self.agent_facts.get(AgentFact.PROCESS) or {}
-        session = None
-        if process:
-            session = SessionRecord(
-                id=process["session"],
-                agent_id=self.agent.id,
-                cli="demo",
-                attempt=process["attempt"],
-                started_at=self.now,
-            )
-        return World(
-            bead=self.bead,
-            facts=self.facts,
-            now=self.now,
-            awake=Awake(self.awake_seconds, "boot"),
-            agent=self.agent,
-            agent_facts=self.agent_facts,
-            session=session,
-            messages=tuple(self.messages),
-            intent=self.intents.get,
-            gates=lambda tree: {(r.name, r.command): r for (_, t), r in self.results.items() if t == tree},
-            budgets=tuple(self._budgets()),
-            policy=self.policy,
-        )
-
-    def _budgets(self) -> Iterator[Budget]:
-        turns = [cost for _, cost in self.costs]
-        expected = sum(turns) / len(turns) if turns else 0.0
-        if self.budget is not None:
-            yield Budget(Scope.BEAD, Unit.USD, self.budget, sum(turns), 0.0, expected)
-        if self.day_budget is not None:
-            today = self.now.date()
-            spent = sum(cost for at, cost in self.costs if at.date() == today)
-            midnight = datetime.combine(today + timedelta(days=1), time.min, UTC)
-            yield Budget(Scope.DAY, Unit.USD, self.day_budget, spent, self.others, expected, "", midnight)
-
     def settle(self) -> None:
         """Reconcile until nothing more is asked for."""
         for _ in range(MOST_PASSES):
             changed = [self._apply(action) for action in reconcile(self.world())]
+            before = self.line
+            self.line, steps = next_steps(self.world(), before)
+            changed += [self.line != before, *map(self._apply, steps)]
             self._check()
             if not any(changed):
                 return
@@ -295,14 +251,28 @@ class Simulation:
         self._see_commands(intent.payload["look"])
 
     def _do_command(self, intent: Intent) -> None:
+        if self._standing(intent) is Standing.OVER:
+            self.facts[BeadFact.SET_UP] = dropped(self.facts, intent.payload)
+            return
+        if intent.payload["generation"] != self.facts[BeadFact.ORDER]["generation"]:
+            raise Violation("a command runs for a try that is over")
         line = intent.payload["run"]
         self.ran.append(line)
         result = {"phase": intent.payload["phase"], "command": line, "how": "ended with exit code 1"}
         result |= {"ok": line != self.command_fails, "log": "/log"}
-        self.facts[BeadFact.SET_UP] = noted(self.facts.get(BeadFact.SET_UP), intent.payload, result)
+        self.facts[BeadFact.SET_UP] = noted(self.facts, intent.payload, result)
+
+    def _standing(self, intent: Intent) -> Standing:
+        """As the act has it: a command that is wanted waits for those of an earlier try."""
+        stopped = AgentFact.STOPPED in self.agent_facts
+        found = standing(self.bead, self.facts, self.boot, stopped, intent.payload)
+        asked = [each for each in self.intents.values() if each.kind == IntentKind.COMMAND]
+        first = next(each.key for each in asked if each.state is IntentState.OPEN or each.key == intent.key)
+        return Standing.HALTED if found is Standing.WANTED and first != intent.key else found
 
     def _do_spawn(self, intent: Intent) -> None:
         self.starts += 1
+        self._insist_on_set_up()
         attempt = intent.payload["attempt"]
         process = {
             "state": "running",
@@ -312,6 +282,14 @@ class Simulation:
         }
         self.agent_facts[AgentFact.PROCESS] = process
         self._sign_of_life()
+
+    def _insist_on_set_up(self) -> None:
+        """What has to run before a start has run, in its order, and lately."""
+        commands = self.facts[BeadFact.COMMANDS]
+        done = (self.facts.get(BeadFact.SET_UP) or {}).get("setup", {}).get("done")
+        lines = ([] if done else commands["setup"]) + commands["run"]
+        if lines and self.ran[-len(lines) :] != lines:
+            raise Violation(f"an agent starts after {self.ran}, not after {lines}")
 
     def _do_send(self, intent: Intent) -> None:
         process = self.agent_facts[AgentFact.PROCESS]
@@ -360,69 +338,25 @@ class Simulation:
         self.results[(result.name, result.tree)] = result
 
     def _do_land(self, intent: Intent) -> None:
+        [member] = intent.payload["members"]
+        self.line = dataclasses.replace(self.line, train=None)
         if intent.payload["target"] != f"m{self.target}":
             self._look("the target moved")
             return
         if self.blocked_checkout:
             self.facts[BeadFact.BLOCKED] = {"kind": "checkout", "reason": "a change of yours is in the way"}
             return
-        for gate in self.gates:
-            result = self.results.get((str(gate["name"]), intent.payload["tree"]))
-            if result is None or not result.ok:
-                raise Violation("a tree landed on which a gate did not pass")
+        results = [self.results.get((str(gate["name"]), member["tree"])) for gate in self.gates]
+        if not all(result is not None and result.ok for result in results):
+            raise Violation("a tree landed on which a gate did not pass")
         self.target += 1
-        self.facts[BeadFact.MERGED] = {
-            "merge": f"m{self.target}",
-            "head": intent.payload["head"],
-            "target": "main",
-        }
+        merged = {"merge": f"m{self.target}", "head": member["head"], "target": "main"}
+        self.facts[BeadFact.MERGED] = merged
 
     def _do_remove(self, intent: Intent) -> None:
         self.facts.pop(BeadFact.FOLDER, None)
 
     # --- the store's part --------------------------------------------------------------------------------------------
-
-    def _apply(self, action: Action) -> bool:
-        match action:
-            case Do():
-                begins = action.kind in (IntentKind.SEND, IntentKind.SPAWN) and action.key not in self.intents
-                if begins and not all(map(fits, self._budgets())):
-                    raise Violation("a turn begins beyond its budget")
-                self.intents.setdefault(
-                    action.key,
-                    Intent(
-                        key=action.key,
-                        kind=action.kind.value,
-                        bead_id=self.bead.id,
-                        payload=dict(action.payload),
-                        not_before=action.not_before,
-                        created_at=self.now,
-                    ),
-                )
-                return False
-            case Transition():
-                self.bead.status.require_transition_to(action.to)
-                if action.to is BeadStatus.REVIEW and self.broken_off:
-                    raise Violation("handed in although a turn was broken off and nobody was told to go on")
-                self.bead = dataclasses.replace(self.bead, status=action.to)
-                if action.reason:
-                    self.facts[BeadFact.OUTCOME] = {"kind": action.kind, "reason": action.reason}
-                if action.to is not BeadStatus.REVIEW:
-                    self.facts.pop(BeadFact.BLOCKED, None)
-                return True
-            case QueueMessage():
-                self._say(action)
-                return True
-            case Put():
-                facts = self.agent_facts if isinstance(action.name, AgentFact) else self.facts
-                if action.value is None:
-                    facts.pop(action.name, None)
-                else:
-                    facts[action.name] = action.value
-                return True
-            case WakeAt():
-                self.wakes.append(action.at)
-        return False
 
     def _check(self) -> None:
         world = self.world()
@@ -460,38 +394,3 @@ class Simulation:
         number = (self.facts.get(BeadFact.LOOK) or {}).get("number", 0) + 1
         self.facts[BeadFact.LOOK] = {"number": number, "why": why}
         self.facts.pop(BeadFact.BLOCKED, None)
-
-    def _say(self, say: QueueMessage) -> None:
-        if all(message.id != say.id for message in self.messages):
-            self.messages.append(
-                Message(
-                    id=say.id,
-                    agent_id=self.agent.id,
-                    bead_id=self.bead.id,
-                    kind=say.kind,
-                    body=say.body,
-                    created_at=self.now,
-                )
-            )
-
-    def _sent_open(self) -> list[Message]:
-        return [m for m in self.messages if m.sent_at and not m.answered_at and not m.failed]
-
-    def _mark(self, identity: UUID, **changes: Any) -> None:
-        message = next(m for m in self.messages if m.id == identity)
-        fresh = {name: value for name, value in changes.items() if getattr(message, name) is None}
-        self._replace(dataclasses.replace(message, **fresh))
-
-    def _replace(self, message: Message) -> None:
-        self.messages = [message if m.id == message.id else m for m in self.messages]
-
-    def _sign_of_life(self) -> None:
-        session = (self.agent_facts.get(AgentFact.PROCESS) or {}).get("session")
-        self.agent_facts[AgentFact.SIGN_OF_LIFE] = {
-            "awake": self.awake_seconds,
-            "boot": "boot",
-            "session": session,
-        }
-
-    def _turns(self) -> int:
-        return int((self.agent_facts.get(AgentFact.TURN) or {}).get("number", 0))

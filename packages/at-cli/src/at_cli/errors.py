@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from at_core.errors import AtError, NeedsPerson, NotFound, Refused, UsageError
 
 
@@ -102,6 +104,16 @@ class NotRemoved(AtError):
         )
 
 
+class NotTidied(AtError):
+    """Something that was to go is still there; all else went."""
+
+    code = "not_tidied"
+
+    def __init__(self, name: str, why: str, number: int) -> None:
+        more = f", and {number - 1} more" if number > 1 else ""
+        super().__init__(f"{name} stays ({why}){more}", "at tidy")
+
+
 class CannotExecute(AtError):
     """A command that is not there, or that cannot be executed. The exit codes are those of a shell."""
 
@@ -110,6 +122,33 @@ class CannotExecute(AtError):
     def __init__(self, name: str, reason: str, *, found: bool) -> None:
         super().__init__(f"cannot execute {name!r}: {reason}", "at exec BEAD -- COMMAND")
         self.exit_code = 126 if found else 127
+
+
+class ToolFailed(AtError):
+    """A program of the person's that `at` started ended with an error, or could not be started."""
+
+    code = "tool_failed"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} did not do its work: {reason}", "at diff BEAD, without --tool")
+
+
+class NoGh(NeedsPerson):
+    """The program that opens pull requests is not there."""
+
+    code = "no_gh"
+
+    def __init__(self) -> None:
+        super().__init__("gh is not on your PATH", "https://cli.github.com, or at pr BEAD --print")
+
+
+class GhFailed(AtError):
+    """`gh` ended with an error."""
+
+    code = "gh_failed"
+
+    def __init__(self, words: Sequence[str], said: str) -> None:
+        super().__init__(f"gh {' '.join(words[:2])} failed: {said}", "gh auth status")
 
 
 class TerminalTaken(Refused):

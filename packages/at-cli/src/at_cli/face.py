@@ -148,11 +148,15 @@ class Face:
 
     def confirm(self, question: str, otherwise: AtError) -> None:
         """Ask the person at the terminal; raises `otherwise` unless the answer is yes."""
+        if not self.agrees(question):
+            raise otherwise
+
+    def agrees(self, question: str) -> bool:
+        """Ask the person at the terminal; whether the answer is yes."""
         self.streams.stderr.write(self.streams.encode(f"{question} [y/N] "))
         self.streams.stderr.flush()
         answer = self.streams.stdin.readline()
-        if answer.strip().lower() not in (b"y", b"yes"):
-            raise otherwise
+        return answer.strip().lower() in (b"y", b"yes")
 
     def _write(self, body: bytes) -> None:
         try:

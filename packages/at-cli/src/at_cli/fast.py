@@ -15,14 +15,23 @@ _ROUTES = {
     ("status", "--json"): "/v1/status",
     ("--json", "status"): "/v1/status",
 }
+_SHORT = {
+    ("status", "--short"): "/v1/short.txt?tmux=0",
+    ("status", "--short", "--tmux"): "/v1/short.txt?tmux=1",
+}
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
 _LONGEST_ADDRESS = 103
 """Bytes of a Unix socket's path that every system takes, as in `at_core.paths`."""
 _PATIENCE_SECONDS = 5.0
+PROMPT_SECONDS = 0.1
+"""So long a prompt or a status line waits at most for each step of an answer."""
 
 
 def main() -> int:
     """The program `at`; returns its exit code."""
+    short = _SHORT.get(tuple(sys.argv[1:]))
+    if short is not None and "_AT_COMPLETE" not in os.environ:
+        return _short(short)
     try:
         target = _ROUTES.get(tuple(sys.argv[1:]))
         if target is not None and _streams_are_open() and "_AT_COMPLETE" not in os.environ:
@@ -35,6 +44,18 @@ def main() -> int:
     except (OSError, ValueError):  # nobody answers, or not in HTTP
         from at_cli.main import main as whole_program
     return whole_program(sys.argv[1:])
+
+
+def _short(target: str) -> int:
+    """The line of a prompt: nothing, and no error, where no daemon answers at once. None is started."""
+    try:
+        place = query(os.getcwdb()).replace("?", "&", 1)
+        body = ask(socket_path(os.environb), target + place, PROMPT_SECONDS)
+        return write(body) if body and _streams_are_open() else 0
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, ValueError):
+        return 0
 
 
 def socket_path(environ: "os._Environ[bytes] | dict[bytes, bytes]") -> bytes:
@@ -70,7 +91,7 @@ def width() -> int:
         return 80
 
 
-def ask(address: bytes, target: str) -> bytes | None:
+def ask(address: bytes, target: str, seconds: float = _PATIENCE_SECONDS) -> bytes | None:
     """The body that the daemon at `address` answers with; None if none answers, or not with 200.
 
     HTTP/1.0, so that the end of the stream is the end of the answer. Raises `OSError` where there is no daemon.
@@ -80,7 +101,7 @@ def ask(address: bytes, target: str) -> bytes | None:
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     folder = -1
     try:
-        connection.settimeout(_PATIENCE_SECONDS)
+        connection.settimeout(seconds)
         if len(address) > _LONGEST_ADDRESS:
             folder = os.open(os.path.dirname(address), os.O_RDONLY | os.O_DIRECTORY)
             address = b"/proc/self/fd/%d/%s" % (folder, os.path.basename(address))

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from at_cli.errors import NotAHome
 from at_core.config import Config
 from at_core.errors import ConfigError
-from at_core.paths import Home
+from at_core.paths import Home, size_of
 from at_daemon import lock
 
 
@@ -49,7 +49,9 @@ _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _DATE = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _BEAD = rf"(?!{_DATE}[0-9]{{4}})[0-9a-f]{{12}}"
 """Digits of an id, but no date with a time: of 380,000 ids one reads like that, and a folder that stays harms less."""
+_WARM = rf"{_BEAD}-[0-7]"
 _GATE = r"gate-[0-9a-f]{16}"
+_KEPT = r"[0-9a-f]{32}|\.[0-9a-f]{32}\.(?:new|old)-[a-z0-9_]{8}"
 _SET_UP = r"folder-[0-9a-f]{16}"
 _SESSION = rf"(?:{_BEAD}-[0-9]+|{_GATE}|{_SET_UP})"
 _LOG = r"at(?:-daemon)?\.jsonl(?:\.[0-9]+)?|daemon\.out(?:\.1)?"
@@ -86,7 +88,9 @@ def _folders(home: Home) -> dict[Path, _Folder]:
         home.run: _Folder("sockets and locks", "h", r"at\.sock|daemon\.lock|start\.lock"),
         home.journal: _Folder("what agents were told and said", _SESSION),
         home.worktrees: _Folder("folders of beads", *_checkouts(_BEAD)),
+        home.warm: _Folder("folders for beads to come", *_checkouts(_WARM)),
         home.gates: _Folder("folders in which gates ran", *_checkouts(_GATE)),
+        home.folder_cache: _Folder("what set-ups made, for folders to come", _KEPT),
         home.private: _Folder("what agent programs keep for us", _UUID),
         home.environments: _Folder("environments of agents", files=rf"{_UUID}\.(?:json|new)"),
         home.logs: _Folder("logs", "gates|worktrees", _LOG),
@@ -188,20 +192,6 @@ def whose_store(path: Path) -> Whose:
     if not names:
         return Whose.UNKNOWN
     return Whose.OURS if names >= {"alembic_version", "beads", "events"} else Whose.ANOTHER_S
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; links are not followed, what cannot be read counts nothing."""
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:
-                continue
-    return total
 
 
 def require_removable(home: Home, environ: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from at_cli.face import Face, abandon_stdout
 from at_cli.group import at
 from at_cli.streams import Streams
 from at_core.errors import AtError, UsageError
+from at_session import started_with
 
 INTERRUPTED = 130
 COMPLETION = "_AT_COMPLETE"
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     streams = Streams.of_process()
     if COMPLETION in os.environ:
         return complete(arguments, streams, os.environ)
-    code = run(arguments, streams, os.environ, program)
+    code = run(arguments, streams, started_with.environment(), program)
     try:
         streams.stdout.flush()
     except OSError:  # the verb's own failure to write is reported; at this point only the exit is left

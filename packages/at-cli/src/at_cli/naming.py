@@ -16,8 +16,16 @@ _TITLE = "title"
 
 
 def candidates(face: Face, kind: str, incomplete: str) -> list[CompletionItem]:
-    """What `kind` (bead, agent, name for either, ask) may be; nothing where no daemon answers at once."""
-    sources = {"bead": (_beads,), "agent": (_agents,), "name": (_agents, _beads), "ask": (_asks,)}[kind]
+    """What `kind` (bead, agent, name for either, ask, rule, act, entry) may be; nothing where no daemon answers at once."""
+    sources = {
+        "bead": (_beads,),
+        "agent": (_agents,),
+        "name": (_agents, _beads),
+        "ask": (_asks,),
+        "rule": (_rules,),
+        "act": (_acts,),
+        "entry": (_entries,),
+    }[kind]
     try:
         found = [item for source in sources for item in source(face)]
     except (AtError, OSError):
@@ -47,6 +55,22 @@ def _agents(face: Face) -> list[CompletionItem]:
 def _asks(face: Face) -> list[CompletionItem]:
     asks = _ask(face, "approvals")["approvals"]
     return [CompletionItem(short(ask["id"]), help=face.style.plain(ask["what"])) for ask in asks]
+
+
+def _rules(face: Face) -> list[CompletionItem]:
+    rules = _ask(face, "rules")["rules"]
+    return [CompletionItem(short(rule["id"]), help=face.style.plain(rule["what"])) for rule in rules]
+
+
+def _acts(face: Face) -> list[CompletionItem]:
+    acts = _ask(face, "destructive_acts", path=os.getcwd())["acts"]
+    can = [act for act in acts if act["why_not"] is None]
+    return [CompletionItem(short(act["id"]), help=face.style.plain(act["title"])) for act in can]
+
+
+def _entries(face: Face) -> list[CompletionItem]:
+    entries = _ask(face, "attic", path=os.getcwd())["entries"]
+    return [CompletionItem(entry["entry"], help=face.style.plain(entry["title"])) for entry in entries]
 
 
 def _ask(face: Face, route: str, **values: str) -> Document:

@@ -58,6 +58,19 @@ ASK = {
     "what": "rm -rf build",
     "asked_at": WHEN,
 }
+RULE = {
+    "id": "5d0c77e1-0000-4000-8000-000000000004",
+    "rig": "r1",
+    "repository": "/home/me/shop",
+    "kind": "command",
+    "tool": "Bash",
+    "argv": ["make", "test"],
+    "what": "make test",
+    "created_at": WHEN,
+    "created_by": "person",
+    "ask": ASK_ID,
+    "agent": "furiosa",
+}
 DOCUMENT = {
     "bead": BEAD,
     "agent": AGENT,
@@ -80,8 +93,38 @@ DOCUMENT = {
     "reasons": ["every gate passed on the tree that was handed in"],
     "attention": [],
     "settled": True,
+    "landing": {"allowed_by": "person", "place": "it is number 1 of 2 in the landing queue of main"},
     "exit_code": 0,
     "seq": 41,
+}
+ACT = {
+    "id": "7d0f3b52-0000-4000-8000-000000000005",
+    "kind": "rm",
+    "bead_id": BEAD_ID,
+    "title": "Fix the parser",
+    "rig": None,
+    "attic": f"refs/at/attic/{BEAD_ID}/1",
+    "undone_at": None,
+    "at": WHEN,
+    "why_not": None,
+}
+ENTRY = {
+    "entry": f"{BEAD_ID[:8]}/1",
+    "ref": f"refs/at/attic/{BEAD_ID}/1",
+    "sha": "a" * 40,
+    "bead_id": BEAD_ID,
+    "title": "Fix the parser",
+    "bead_there": False,
+    "kept_at": WHEN,
+    "reason": "removed by a person",
+    "files": 2,
+    "insertions": 10,
+    "deletions": 3,
+    "whole": True,
+    "branch": f"at/{BEAD_ID[:8]}-fix-the-parser",
+    "not_kept": ["node_modules/", ".env"],
+    "notes": [],
+    "repository": "/home/me/demo",
 }
 EVENTS: list[dict[str, Any]] = [
     {
@@ -118,6 +161,9 @@ ANSWERS: dict[str, Any] = {
     "health": {"ok": True, "pid": 0, "version": "0.1.0", "protocol": PROTOCOL},
     "status": {"daemon": {}, "rig": None, "kpi": KPI, "agents": [AGENT], "attention": []},
     "status_text": "rig demo\nagents 1 active\n",
+    "top": {"rig": None, "rig_name": None, "agents": [], "needs": [], "seq": 2},
+    "short": {"needs": 2, "working": 1, "waiting": 0, "text": "2! 1@"},
+    "short_text": "2! 1@",
     "init": {
         "rig": {"name": "demo"},
         "branch": "main",
@@ -128,7 +174,41 @@ ANSWERS: dict[str, Any] = {
     "trust": {"file": ".auto-tundra.toml", "hash": "c0ffee00", "content": "[gates]\n", "trusted": False},
     "beads": {"beads": [BEAD]},
     "diff": b"diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\n",
-    "remove": {"removed": BEAD_ID, "attic": "refs/at/attic/3f2a9c1e"},
+    "change": {
+        "bead": BEAD_ID,
+        "repository": "/home/me/demo",
+        "from": "b" * 40,
+        "head": "a" * 40,
+        "base": "b" * 40,
+        "since": None,
+        "comments": [],
+    },
+    "comments": {"bead": BEAD_ID, "comments": []},
+    "story": {"bead": BEAD_ID, "story": []},
+    "push": {
+        "bead": BEAD_ID,
+        "repository": "/home/me/demo",
+        "remote": {"name": "origin", "url": "https://example.com/demo.git"},
+        "branch": "at/3f2a9c1e-fix-the-flaky-test",
+        "head": "a" * 40,
+        "base": "main",
+        "title": "Fix the flaky test",
+        "body": "It fails.\n\nBead: 3f2a\n",
+        "pushed": False,
+        "already": False,
+        "notes": [],
+        "known": None,
+    },
+    "looked": {"bead": BEAD_ID, "head": "a" * 40},
+    "adopt": DOCUMENT,
+    "remove": {"removed": BEAD_ID, "attic": "refs/at/attic/3f2a9c1e", "act": ACT["id"]},
+    "undo": {**DOCUMENT, "undone": ACT},
+    "destructive_acts": {"acts": [ACT]},
+    "leftovers": {"leftovers": [], "bytes": 0, "days": 14},
+    "attic": {"entries": [ENTRY], "not_shown": 2},
+    "attic_entry": {"entry": ENTRY},
+    "attic_diff": b" x | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n",
+    "attic_restore": {"entry": ENTRY, "folder": "/home/me/rescued", "branch": None, "notes": []},
     "folder": {
         "path": "/home/me/.auto-tundra/worktrees/3f2a",
         "branch": "at/3f2a",
@@ -171,6 +251,11 @@ ANSWERS: dict[str, Any] = {
     },
     "session": {"session": "s1", "run_dir": "/r", "journal_dir": "/j", "transport": "pipe", "live": False},
     "approvals": {"approvals": [ASK]},
+    "after": {
+        "bead": BEAD,
+        "after": [{"id": BEAD_ID, "title": "Fix the clock", "status": "review"}],
+        "followers": [],
+    },
     "needs": {
         "needs": [
             {
@@ -197,6 +282,31 @@ ANSWERS: dict[str, Any] = {
             },
         ]
     },
+    "interruptions": {
+        "since": None,
+        "until": WHEN,
+        "interruptions": [
+            {
+                "id": ASK_ID,
+                "kind": "approval",
+                "bead": BEAD_ID,
+                "title": "Fix the parser",
+                "agent": "furiosa",
+                "ask": ASK_ID,
+                "reason": "make test",
+                "opened_at": WHEN,
+                "closed_at": WHEN if outcome else None,
+                "seconds": 12.0,
+                "outcome": outcome,
+                "act": act,
+            }
+            for outcome, act in (("decided", "approved"), ("withdrawn", None), (None, None))
+        ],
+        "counts": {"all": 3, "open": 1, "decided": 1, "cleared": 0, "withdrawn": 1},
+        "landed": {"beads": 2, "interruptions": 3, "per_bead": 1.5},
+    },
+    "rules": {"rules": [RULE]},
+    "remove_rules": {"removed": [RULE]},
     "decide": {"approval": ASK},
     "explain": {
         "label": "working",

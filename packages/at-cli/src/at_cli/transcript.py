@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from at_cli.face import Document, Face
 from at_cli.style import Look
+from at_cli.terminal_title import of_work, title_of
 from at_cli.views.words import clock_time
 from at_core.errors import DaemonUnreachable
 
@@ -17,16 +18,20 @@ _LOST_IN_A_ROW = 5
 
 
 def print_transcript(face: Face, agent: str, *, follow: bool, after: int | None) -> None:
-    """Lines of the agent's transcript behind `after`; with `follow` until the person leaves."""
-    for line in lines(face, agent, follow=follow, after=after):
-        if face.json:
-            face.line(line)
-        else:
-            face.text(_shown(line, face.style))
+    """Lines of the agent's transcript behind `after`; with `follow` until the person leaves, under its own title."""
+    with title_of(face) as show_title:
+        for page in _pages(face, agent, follow=follow, after=after):
+            if follow:
+                show_title(of_work(page))
+            for line in page["lines"]:
+                if face.json:
+                    face.line(line)
+                else:
+                    face.text(_shown(line, face.style))
 
 
-def lines(face: Face, agent: str, *, follow: bool, after: int | None) -> Iterator[Document]:
-    """The lines themselves. A daemon that dies meanwhile is started again; raises `DaemonUnreachable`."""
+def _pages(face: Face, agent: str, *, follow: bool, after: int | None) -> Iterator[Document]:
+    """The lines, a page at a time. A daemon that dies meanwhile is started again; raises `DaemonUnreachable`."""
     place, lost = after or 0, 0
     while True:
         wait: Document = {"follow": 1, "seconds": _ROUND_SECONDS} if follow else {}
@@ -39,7 +44,7 @@ def lines(face: Face, agent: str, *, follow: bool, after: int | None) -> Iterato
             threading.Event().wait(_PAUSE_SECONDS)
             continue
         lost = 0
-        yield from page["lines"]
+        yield page
         if not follow and not page["lines"]:
             return
         place = page["next"]

@@ -95,6 +95,10 @@ class Name(click.ParamType[str]):
 BEAD = Name("bead", "at ls")
 AGENT = Name("agent", "at agents")
 ASK = Name("ask", "at approvals")
+RULE = Name("rule", "at rules")
+ENTRY = Name("entry", "at attic")
+ACT = Name("act", "at undo --list")
+"""What took something away, by its own id or by its bead."""
 EITHER = Name("name", "at agents, at ls")
 """An agent, or a bead and with it its agent."""
 
@@ -145,6 +149,16 @@ def cli_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def lane_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`-l`, `--lane`."""
     return click.option("-l", "--lane", type=click.Choice(LANES), help="Priority class (lane).")
+
+
+after_option = click.option(
+    "--after",
+    type=BEAD,
+    multiple=True,
+    metavar="BEAD",
+    help="It begins once that one has landed (repeatable).",
+)
+"""`--after`."""
 
 
 def message_option(required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -29,10 +29,15 @@ def settled(document: Document) -> int | None:
 
 
 def landed(document: Document) -> int | None:
-    """On the target, or known not to come there for now: sent back, failed, waiting for a person."""
-    if document["bead"]["status"] == "review" or document.get("settled"):
-        return settled(document)
-    return 1
+    """On the target, or known not to come there for now: sent back, failed, waiting for a person.
+
+    What is in review and may not merge was sent back and handed in again since: that is another work than was meant.
+    """
+    in_review = document["bead"]["status"] == "review"
+    if not in_review and not document.get("settled"):
+        return 1
+    code = settled(document)
+    return 1 if code == 0 and in_review and not document["landing"]["allowed_by"] else code
 
 
 def settle(
@@ -57,15 +62,17 @@ def settle(
 def wait_for(face: Face, document: Document, timeout: float | None, verdict: Verdict) -> tuple[Document, int]:
     """The newest document and its exit code, 75 after `timeout` seconds. Raises `DaemonUnreachable`.
 
-    A daemon that dies is started again; what it did is in its store, so nothing is missed meanwhile.
+    A daemon that dies is started again; what it did is in its store, so nothing is missed meanwhile. With no time
+    left it is asked once all the same: others were waited for since the document was made.
     """
     deadline = None if timeout is None else monotonic() + timeout
-    bead, lost = str(document["bead"]["id"]), 0
+    bead, lost, asked = str(document["bead"]["id"]), 0, False
     with face.progress(progress_text(document), after=0.0) as progress:
         while True:
             left = _ROUND_SECONDS if deadline is None else min(deadline - monotonic(), _ROUND_SECONDS)
-            if left <= 0:
+            if left <= 0 and asked:
                 return document, TIMED_OUT
+            left, asked = max(left, 0.0), True
             try:
                 document = face.daemon.call(
                     "wait",

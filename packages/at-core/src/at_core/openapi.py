@@ -112,7 +112,7 @@ def _success(route: Route) -> dict[str, Any]:
 def _property(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:
     made = _schema_of(hint)
     if field.default is not dataclasses.MISSING and field.default is not None:
-        made = made | {"default": field.default}
+        made = made | {"default": list(field.default) if isinstance(field.default, tuple) else field.default}
     return made
 
 
@@ -125,6 +125,8 @@ def _schema_of(hint: Any) -> dict[str, Any]:
         return {"anyOf": [_schema_of(each) for each in typing.get_args(hint)]}
     if typing.get_origin(hint) is dict:
         return {"type": "object", "additionalProperties": _schema_of(typing.get_args(hint)[1])}
+    if typing.get_origin(hint) is tuple:
+        return {"type": "array", "items": _schema_of(typing.get_args(hint)[0])}
     raise TypeError(f"no JSON Schema for {hint}")
 
 
@@ -134,7 +136,8 @@ def _reference(kind: Any) -> dict[str, Any]:
 
 def _kinds(kind: type) -> Iterator[type]:
     yield kind
-    for hint in typing.get_type_hints(kind).values():
+    for each in typing.get_type_hints(kind).values():
+        hint = typing.get_args(each)[0] if typing.get_origin(each) is tuple else each
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             yield from _kinds(hint)
 

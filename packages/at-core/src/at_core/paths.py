@@ -76,9 +76,19 @@ class Home:
         return self.root / "worktrees"
 
     @property
+    def warm(self) -> Path:
+        """Folders whose files are written before a bead wants them; of the file system of `worktrees`."""
+        return self.root / "warm"
+
+    @property
     def gates(self) -> Path:
         """Checkouts in which gates run, one a slot."""
         return self.root / "gates"
+
+    @property
+    def folder_cache(self) -> Path:
+        """What set-ups made, for folders to come; one folder an entry."""
+        return self.root / "folder-cache"
 
     @property
     def environments(self) -> Path:
@@ -119,7 +129,9 @@ class Home:
             self.holders,
             self.journal,
             self.worktrees,
+            self.warm,
             self.gates,
+            self.folder_cache,
             self.private,
             self.environments,
             self.logs,
@@ -139,6 +151,20 @@ def _close(folder: Path, known: bool) -> None:
                 f"{folder} is open to other users and holds other things: use a folder of its own"
             )
         folder.chmod(0o700)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; links are not followed, what cannot be read counts nothing."""
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
+    return total
 
 
 @contextmanager

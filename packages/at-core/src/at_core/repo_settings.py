@@ -14,6 +14,11 @@
     run = []                             # each time before it starts
     teardown = []                        # before the folder is removed
     timeout_seconds = 600                # for each of these commands
+    warm = 2                             # folders whose files are written before a bead wants one
+    [worktree.cache]                     # what `setup` makes, kept for folders with the same
+    paths = ["node_modules"]
+    key = ["package-lock.json"]
+    instead = false                      # true: a folder that gets it needs no `setup`
 
 It may say nothing else: agents, permissions and the environment are the person's own. Only what the person has
 trusted, known by `content_hash`, is acted upon.
@@ -36,10 +41,13 @@ FILE_NAME = ".auto-tundra.toml"
 DEFAULT_TIMEOUT_SECONDS = 1800
 MAX_GATES = 32
 MAX_COMMANDS = 32
+MAX_CACHED = 16
+MAX_WARM = 8
 
 _GATE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}", re.IGNORECASE)
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}(?<![./])")
 _TIMEOUT = Annotated[int, values.Within(1, 24 * 3600)]
+_WARM = Annotated[int, values.Within(0, MAX_WARM)]
 _THE_PERSONS = {
     "agents", "agent", "security", "environment", "env", "pass_env", "general", "daemon", "providers", "cache", "bridge"
 }  # fmt: skip
@@ -56,13 +64,24 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderCache:
+    """Folders that `setup` makes, and the files that they depend on; `instead`: they make `setup` needless."""
+
+    paths: tuple[str, ...]
+    key: tuple[str, ...]
+    instead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Worktree:
-    """Command lines around the life of a bead's folder, each with the same time limit."""
+    """Command lines around the life of a bead's folder, each with the same time limit; how many are kept `warm`."""
 
     setup: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     teardown: tuple[str, ...] = ()
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    cache: FolderCache | None = None
+    warm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +152,7 @@ def _gates(reader: _Reader, table: dict[str, Any], timeout_seconds: int) -> tupl
 
 
 def _worktree(reader: _Reader, table: dict[str, Any]) -> Worktree:
-    reader.known(("worktree",), table, ("setup", "run", "teardown", "timeout_seconds"))
+    reader.known(("worktree",), table, ("setup", "run", "teardown", "timeout_seconds", "warm", "cache"))
     allowed = f"a command line or a list of them, at most {MAX_COMMANDS}"
     phases = {
         phase: reader.value(("worktree", phase), table, (), _commands, allowed)
@@ -146,7 +165,25 @@ def _worktree(reader: _Reader, table: dict[str, Any]) -> Worktree:
         _of(_TIMEOUT),
         values.allowed(_TIMEOUT),
     )
-    return Worktree(**phases, timeout_seconds=limit)
+    warm = reader.value(("worktree", "warm"), table, 0, _of(_WARM), values.allowed(_WARM))
+    return Worktree(**phases, timeout_seconds=limit, cache=_cache(reader, table), warm=warm)
+
+
+def _cache(reader: _Reader, worktree: dict[str, Any]) -> FolderCache | None:
+    if "cache" not in worktree:
+        return None
+    key = ("worktree", "cache")
+    table = reader.table(key, worktree)
+    reader.known(key, table, ("paths", "key", "instead"))
+    allowed = f"paths inside the repository, at least one and at most {MAX_CACHED}"
+    for name in ("paths", "key"):
+        if name not in table:
+            reader.wrong(key, f"says no {name}", f"{name} = [{allowed}]")
+    return FolderCache(
+        reader.value((*key, "paths"), table, (), _paths, allowed),
+        reader.value((*key, "key"), table, (), _paths, allowed),
+        reader.value((*key, "instead"), table, False, _of(bool), "true | false"),
+    )
 
 
 class _Reader:
@@ -225,3 +262,17 @@ def _commands(value: Any) -> tuple[str, ...]:
     if len(commands) > MAX_COMMANDS:
         raise ValueError
     return tuple(map(_command, commands))
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    paths = value if isinstance(value, list) else [value]
+    if not 1 <= len(paths) <= MAX_CACHED:
+        raise ValueError
+    return tuple(map(_inside, paths))
+
+
+def _inside(value: Any) -> str:
+    parts = value.removesuffix("/").split("/") if isinstance(value, str) else [""]
+    if any(part in ("", ".", "..") or part.lower() == ".git" or "\0" in part for part in parts):
+        raise ValueError
+    return "/".join(parts)

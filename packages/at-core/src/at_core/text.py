@@ -12,11 +12,13 @@ from at_core.errors import UsageError
 from at_telemetry.visible import visible
 
 __all__ = [
+    "CUT_DIFF",
     "MAX_DESCRIPTION",
     "MAX_MESSAGE",
     "MAX_PROMPT",
     "MAX_TITLE",
     "cell_width",
+    "is_cut",
     "one_line",
     "plain_title",
     "require_prompt",
@@ -36,9 +38,17 @@ MAX_DESCRIPTION = MAX_PROMPT
 MAX_MESSAGE = MAX_PROMPT
 """Bytes of a nudge or an answer in UTF-8."""
 
+CUT_DIFF = b"(cut here: the whole difference is larger)\n"
+"""The last line of a difference that was too large to be shown whole. No line of git's own begins with a bracket."""
+
 _TITLE_COLUMNS = 72
 _ELLIPSIS = "…"
 _ZERO_WIDTH = ("Mn", "Me", "Cf")
+
+
+def is_cut(difference: bytes) -> bool:
+    """Whether there is more of a difference than this."""
+    return (difference[-len(CUT_DIFF) - 1 :]).removeprefix(b"\n") == CUT_DIFF
 
 
 def cell_width(character: str) -> int:

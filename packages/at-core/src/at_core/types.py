@@ -314,7 +314,7 @@ class TokenMetric(Record):
 class Price(Record):
     """What a model costs, in USD per million tokens; None where the list of `source` has no price.
 
-    `model` is `provider/model`.
+    `model` is `provider/model`, `context_tokens` the size of its context in the same list, None where it has none.
     """
 
     model: str
@@ -323,6 +323,7 @@ class Price(Record):
     output_usd: float | None = None
     source: str
     at: datetime
+    context_tokens: int | None = None
 
     def of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float | None:
         """The cost of so many tokens in USD; None without a price."""

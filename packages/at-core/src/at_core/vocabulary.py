@@ -18,12 +18,18 @@ class EventType(StrEnum):
     RIG_ADDED = "rig.added"
     RIG_TRUSTED = "rig.trusted"
     BEAD_ADDED = "bead.added"
+    BEAD_AFTER_SET = "bead.after_set"
+    BEAD_RENAMED = "bead.renamed"
     BEAD_HOOKED = "bead.hooked"
     BEAD_UNHOOKED = "bead.unhooked"
     BEAD_SLUNG = "bead.slung"
     BEAD_HANDED_IN = "bead.handed_in"
     BEAD_SENT_BACK = "bead.sent_back"
     BEAD_PROVED = "bead.proved"
+    BEAD_PUSHED = "bead.pushed"
+    PULL_REQUEST_CHANGED = "pull_request.changed"
+    BEAD_COMMENTED = "bead.commented"
+    BEAD_COMMENT_REMOVED = "bead.comment_removed"
     BEAD_LANDING_ALLOWED = "bead.landing_allowed"
     BEAD_LANDING_WAITS = "bead.landing_waits"
     BEAD_BLOCKED = "bead.blocked"
@@ -34,19 +40,28 @@ class EventType(StrEnum):
     BEAD_RETRIED = "bead.retried"
     BEAD_REMOVAL_ASKED = "bead.removal_asked"
     BEAD_REMOVED = "bead.removed"
+    BEAD_RESTORED = "bead.restored"
+    FOLDER_WARMED = "folder.warmed"
     FOLDER_PREPARED = "folder.prepared"
+    FOLDER_COMMAND_BEGUN = "folder.command_begun"
     FOLDER_COMMAND_FINISHED = "folder.command_finished"
+    FOLDER_COMMAND_DROPPED = "folder.command_dropped"
     FOLDER_REMOVED = "folder.removed"
+    LEFTOVERS_REMOVAL_ASKED = "leftovers.removal_asked"
     WORK_COLLECTED = "work.collected"
+    OVERLAP_FORESEEN = "overlap.foreseen"
+    KEEP_AWAKE_FAILED = "keep_awake.failed"
     GATE_FINISHED = "gate.finished"
     AGENT_ADDED = "agent.added"
     AGENT_STARTED = "agent.started"
     AGENT_ADOPTED = "agent.adopted"
     AGENT_EXITED = "agent.exited"
     AGENT_STOPPED = "agent.stopped"
+    AGENT_RESUMED = "agent.resumed"
     AGENT_LOST = "agent.lost"
     AGENT_SILENT = "agent.silent"
     CLI_CHANGED = "cli.changed"
+    SESSION_ADOPTED = "session.adopted"
     SESSION_NAMED = "session.named"
     MESSAGE_QUEUED = "message.queued"
     MESSAGE_SENT = "message.sent"
@@ -72,19 +87,40 @@ class EventType(StrEnum):
     LINE_UNPARSED = "line.unparsed"
     INTENT_FAILED = "intent.failed"
     RULE_ADDED = "rule.added"
+    RULE_REMOVED = "rule.removed"
+    INTERRUPTION_OPENED = "interruption.opened"
+    INTERRUPTION_CLOSED = "interruption.closed"
+
+
+IN_TURN = (
+    EventType.TEXT_SPOKEN,
+    EventType.TOOL_STARTED,
+    EventType.TOOL_ENDED,
+    EventType.ASK_OPENED,
+    EventType.ASK_DECIDED,
+    EventType.CALL_RETRIED,
+    EventType.LIMIT_REACHED,
+    EventType.LOGIN_REFUSED,
+    EventType.TURN_ENDED,
+)
+"""What an agent tells in a turn."""
 
 
 class BeadFact(StrEnum):
     """Observations about a bead's work. Values are JSON objects."""
 
     ORDER = "order"
-    """What the person asked for: {cli, base, allow, land, model, generation}."""
+    """What the person asked for: {cli, base, allow, land, model, generation, adopted}; adopted: the session
+    of a person that it goes on in, {session, own, folder, attic, base, base_ref, notes}."""
     FOLDER = "folder"
-    """Its clone exists: {path, branch, base_sha, base_ref, target, notes}."""
+    """Its clone exists: {path, branch, base_sha, base_ref, base, target, notes, adopted_from, begun_in}; `base` as bead documents have it;
+    `warm`: its files were written before it was wanted."""
     COMMANDS = "commands"
-    """What the repository's file has for the folder: {state, setup, run, timeout_seconds, hash, error, generation, look, stale}."""
+    """What the repository's file has for the folder: {state, setup, run, timeout_seconds, hash, error, generation, look, stale};
+    `cache`, of a folder's first look: {key, paths, used, instead, keeps, note}."""
     SET_UP = "set_up"
-    """Commands that ran in the folder, by phase: {setup: {generation, attempt, done, results}, run: the same}."""
+    """Commands that ran in the folder, by phase: {setup: {generation, attempt, again, boot, done, results}, run: the
+    same, begun: key of the intent whose command runs}."""
     TEARDOWN = "teardown"
     """The removal that is under way, as it was begun: {intent, attic, commands, timeout_seconds}."""
     SESSION = "session"
@@ -96,16 +132,21 @@ class BeadFact(StrEnum):
     RULES = "rules"
     """Settings of the repository as they stand on the target: {state, gates, landing, hash, error}."""
     FORECAST = "forecast"
-    """A merge onto the target, tried aside: {head, target, clean, tree, contained, conflicts, look,
-    settings_brought}; settings_brought: from a base other than the target."""
+    """A merge onto the target, tried aside: {head, target, clean, tree, contained, brought, conflicts, look,
+    settings_brought}; brought: it would change nothing; settings_brought: from a base other than the target."""
     LOOK = "look"
     """How often the target was to be looked at anew: {number, why}."""
+    READY = "ready"
+    """It may merge as it stands: {head, target, target_name, tree, by, look, single, size}; see `landing_queue.Ready`.
+
+    {coming, target_name} while its target is looked at anew.
+    """
     LAND_ALLOWED = "land_allowed"
     """Somebody or a trusted rule lets it merge: {by, head}."""
     BLOCKED = "blocked"
     """Why it can't move without a person: {kind, reason}."""
     MERGED = "merged"
-    """On the target: {merge, head, target, tree}."""
+    """On the target: {merge, head, target, tree, checked}; checked: the tree at the end of its train, on which gates passed."""
     ROUNDS = "rounds"
     """How often it was sent back by machine: {count}."""
     OUTCOME = "outcome"
@@ -118,8 +159,30 @@ class BeadFact(StrEnum):
     """Head and target for which `bead.proved` was written: {head, target}."""
     OVERRIDE = "override"
     """A person's word in place of a proof: {by}."""
+    COMMENTS = "comments"
+    """What was said about its work, line by line: {comments: [comment], last}; last is the highest number given."""
+    PULL_REQUEST = "pull_request"
+    """Where its branch was pushed, and what was seen of its pull request: {remote, branch, pushed, pushing, base, number, url,
+    state, draft, review, head, checks, taken}; taken are keys of comments and of checks that failed."""
     SEEN = "seen"
     """Head that the person last looked at: {head}."""
+
+
+class NeedFact(StrEnum):
+    """Observations about what a person is wanted for."""
+
+    NOTICE = "notice"
+    """It was shown on the desktop: {shown, number}; number: what the notifier calls it."""
+
+
+class RigFact(StrEnum):
+    """What is on record about a repository. Values are JSON objects."""
+
+    QUEUES = "queues"
+    """The landing queue of each target branch by its name: {number, alone, train}; see `landing_queue.Line`."""
+    OVERLAPS = "overlaps"
+    """Which works would conflict as far as they have got: {works: {bead id: {head, target, paths}},
+    pairs: {bead id: {greater bead id: paths}}}; see `at_daemon.overlaps`."""
 
 
 class AgentFact(StrEnum):
@@ -160,3 +223,6 @@ class AgentFact(StrEnum):
     """{text, session}: its process's newest line outside its protocol, which is where a CLI says why it ends."""
     SEEN = "seen"
     """{at}: a person looked at it after its last turn."""
+    CONTEXT = "context"
+    """{used, size, model, session, source}: tokens of its newest call's prompt, the window as its CLI tells it or null, and
+    the CLI's session."""

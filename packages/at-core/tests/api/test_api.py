@@ -83,7 +83,7 @@ def test_a_route_takes_an_id_exactly_where_its_request_has_one() -> None:
         for route in ROUTES
         if route.body and "id" in {field.name for field in dataclasses.fields(route.body)}
     }
-    assert {route.name for route in ROUTES if route.takes_id} == named == {"add", "run"}
+    assert {route.name for route in ROUTES if route.takes_id} == named == {"add", "adopt", "run"}
 
 
 def test_the_table_loads_no_request_before_it_is_needed() -> None:

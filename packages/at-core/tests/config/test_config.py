@@ -21,8 +21,14 @@ DEFAULTS = """
 [general]
 default_lane = "standard"
 max_agents = 20
+keep_free_mb = 500
 max_ptys = 20
 first_port = 21000
+hibernate_seconds = 900
+stale_days = 3
+tidy_days = 14
+folder_cache_mb = 5000
+keep_awake = false
 [dolt]
 host = "127.0.0.1"
 port = 3306
@@ -33,8 +39,14 @@ sqlite_path = "{home}/cache.db"
 ttl_seconds = 30
 [providers]
 default = "openrouter"
+[git]
+fetch = "never"
+fetch_seconds = 10
+fetch_minutes = 5
+
 [gates]
 parallel = 1
+batch = 16
 timeout_seconds = 1800
 [agents]
 claude = {{ binary = "claude", args = [], timeout_seconds = 600, allow = "edits" }}
@@ -54,6 +66,8 @@ kpi_snapshot_interval_seconds = 300
 theme = "dark"
 refresh_interval_ms = 2000
 terminal_scrollback_lines = 5000
+notify = "auto"
+notify_command = []
 [bridge]
 kafka_enabled = false
 kafka_brokers = "localhost:9092"

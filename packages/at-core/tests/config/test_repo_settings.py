@@ -28,6 +28,7 @@ RIGHT = {
         '[worktree]\nsetup = ["npm ci", "make deps"]\nrun = "true"\nteardown = []',
         RepoSettings(worktree=Worktree(("npm ci", "make deps"), ("true",), (), DEFAULT_TIMEOUT_SECONDS)),
     ),
+    "warm folders": ("[worktree]\nwarm = 3", RepoSettings(worktree=Worktree(warm=3))),
     "worktree with a limit": (
         '[worktree]\nsetup = "x"\ntimeout_seconds = 60',
         RepoSettings(worktree=Worktree(("x",), timeout_seconds=60)),
@@ -71,6 +72,8 @@ WRONG = {
     "too many gates": ("[gates]\n" + "".join(f"g{n} = 'x'\n" for n in range(33)), ":1: gates: there are 33 gates; allowed: at most 32"),
     "worktree key": ("[worktree]\nset_up = 'x'", ":2: worktree.set_up: there is no such key; nearest is setup"),
     "worktree time": ('[worktree]\ntimeout_seconds = "5"', ':2: worktree.timeout_seconds: "5" is not allowed; allowed: a whole number from 1 to 86400'),
+    "too many warm folders": ("[worktree]\nwarm = 9", ":2: worktree.warm: 9 is not allowed; allowed: a whole number from 0 to 8"),
+    "warm folders in words": ("[worktree]\nwarm = true", ":2: worktree.warm: true is not allowed; allowed: a whole number from 0 to 8"),
     "too many commands": (f"[worktree]\nrun = {['x'] * 33}", ":2: worktree.run: "),
     "worktree value": ("[worktree]\nsetup = [1]", ":2: worktree.setup: [1] is not allowed; allowed: a command line or a list of them"),
     "several": ("landing = 1\ntarget = 2\nzzz = 3", ":1: landing: 1 is not allowed; allowed: \"manual\" | \"auto\" (and 2 more mistakes)"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from at_core.errors import Duplicate, NotFound, Refused, TransitionRefused
-from at_core.store import Store, Tx, UsageTotals
+from at_core.store import DestructiveAct, Store, Tx, UsageTotals
 from at_core.types import (
     Agent,
     AgentRole,
@@ -447,3 +448,44 @@ def test_each_owner_has_one_slot_and_the_lowest_free_one_is_given(store: Store) 
     assert [each.owner for each in store.read_now(lambda tx: tx.slots())] == ["a", "c"]
     assert store.write_now(lambda tx: tx.take_slot("d", avoid={2, 4})) == 5
     assert store.write_now(lambda tx: tx.take_slot("e")) == 2
+
+
+def test_a_destructive_act_counts_once_it_was_carried_out_and_is_taken_back_once(store: Store) -> None:
+    bead = uuid4()
+    acts = [
+        DestructiveAct(id=uuid4(), kind="rm", bead_id=bead, title=title, rig=rig, asked_at=NOW)
+        for title, rig in (("first", "here"), ("second", "there"), ("third", "here"))
+    ]
+
+    def add(tx: Tx) -> None:
+        for act in acts:
+            tx.add_destructive_act(act)
+
+    def finish(tx: Tx) -> None:
+        for act in acts:
+            tx.finish_destructive_act(act.id, LATER, {"of": str(act.id)}, "refs/at/attic/b/1")
+
+    def ids_called(tx: Tx, word: str) -> list[UUID]:
+        return [act.id for act in tx.find_destructive_acts(word)]
+
+    store.write_now(add)
+    first, second, third = (act.id for act in acts)
+    assert store.read_now(lambda tx: tx.destructive_acts()) == []
+    store.write_now(finish)
+    assert not store.write_now(lambda tx: tx.finish_destructive_act(first, NOW, {}, None))
+    found = store.read_now(lambda tx: tx.destructive_acts(rig="here"))
+    assert [(act.id, act.record, act.done_at) for act in found] == [
+        (third, {"of": str(third)}, LATER),
+        (first, {"of": str(first)}, LATER),
+    ]
+    assert [act.id for act in store.read_now(lambda tx: tx.destructive_acts(limit=1))] == [third]
+    for word, ids in (
+        (str(second)[:8], [second]),
+        (str(bead)[:8], [third, second, first]),
+        ("first", [first]),
+    ):
+        assert store.read_now(partial(ids_called, word=word)) == ids
+    undo = [store.write_now(lambda tx: tx.take_back_destructive_act(first, LATER)) for _ in range(2)]
+    assert undo == [True, False]
+    taken_back = store.read_now(lambda tx: tx.destructive_act(first))
+    assert taken_back is not None and taken_back.undone_at == LATER

@@ -9,6 +9,7 @@ import at_core.store
 def test_exported_names() -> None:
     assert at_core.store.__all__ == [
         "Counts",
+        "DestructiveAct",
         "LandedTotals",
         "Lease",
         "Slot",

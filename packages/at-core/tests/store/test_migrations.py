@@ -121,6 +121,28 @@ def test_figures_of_the_first_format_get_their_cli_and_a_turn_each(
         assert store.read_now(lambda tx: tx.usage_totals(UUID(int=9))).turns == 2
 
 
+def test_prices_without_a_size_count_and_are_looked_up_anew(tmp_path: Path) -> None:
+    path = tmp_path / "prices.db"
+    at_format(path, "0005")
+    connection = sqlite3.connect(path)
+    for model, source in (("a/known", "price list x 1 (estimate)"), ("a/asked", "no answer")):
+        connection.execute(
+            "INSERT INTO prices (model, input_usd, output_usd, source, at) VALUES"
+            f" ('{model}', 1.0, 2.0, '{source}', '2026-01-01T00:00:00.000000Z')"
+        )
+    connection.commit()
+    connection.close()
+    with Store.open(path) as store:
+        known, asked = store.read_now(lambda tx: (tx.price("a/known"), tx.price("a/asked")))
+    assert known is not None and asked is not None
+    assert (known.source, known.input_usd, known.context_tokens) == (
+        "an older price list x 1 (estimate)",
+        1.0,
+        None,
+    )
+    assert asked.source == "no answer"
+
+
 def refused(path: Path) -> StoreError:
     """What opening says."""
     with pytest.raises(StoreError) as told:
@@ -174,4 +196,4 @@ def test_a_failed_migration_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_migrations_are_shipped_beside_the_code() -> None:
-    assert known_formats() >= {"0001", "0002", "0003"}
+    assert known_formats() >= {"0001", "0002", "0003", "0004"}

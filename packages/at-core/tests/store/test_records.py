@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table
 
+from at_core.interruption import Interruption
 from at_core.record import Record, format_time
-from at_core.store import Lease, Slot, Store, schema
+from at_core.store import DestructiveAct, Lease, Slot, Store, schema
 from at_core.store.mapping import Mapping, time_text, uuid_of
 from at_core.types import (
     Agent,
@@ -56,6 +57,8 @@ TABLES: list[tuple[type[Record], Table]] = [
     (Rule, schema.rules),
     (Lease, schema.leases),
     (Slot, schema.slots),
+    (Interruption, schema.interruptions),
+    (DestructiveAct, schema.destructive_acts),
 ]
 
 R = TypeVar("R", bound=Record)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from at_agents.attention import Attention, attention, reasons, settled
+from at_agents.comments import Comments, place
 from at_agents.decisions import Budget, Unit, World
+from at_agents.dependencies import followers
 from at_agents.label import AgentLabel, Label, label
-from at_agents.landing import evidence_gates, is_proved
+from at_agents.landing import evidence_gates, is_proved, may_land
+from at_agents.landing_queue import place_in_words
 from at_agents.needs import Need, needs, ordered
-from at_agents.set_up import under_way
+from at_agents.pull_request import summary
+from at_agents.set_up import shown, under_way
 from at_core.record import format_time
 from at_core.repo_settings import FILE_NAME
 from at_core.store import Tx
@@ -29,14 +34,20 @@ from at_core.types import (
     Message,
     Rig,
 )
-from at_core.vocabulary import BeadFact
+from at_core.vocabulary import AgentFact, BeadFact
+from at_daemon.acts.base import base_document
+from at_daemon.context import context_document
 from at_daemon.costs import budget_document, unreported, usage_document
+from at_daemon.foresight import overlaps_document
 from at_daemon.parts import Parts
 from at_daemon.prices import price_key
+from at_daemon.queues import queue_with
 from at_daemon.slots import slot_document
+from at_daemon.waiting import direct_followers, waits_for
 from at_daemon.world import beads_of
 
 Json = dict[str, Any]
+WorldOf = Callable[[Bead], World]
 AT_WORK = {BeadStatus.HOOKED, BeadStatus.SLUNG, BeadStatus.REVIEW}
 MOST_ENDED = 50
 """Failed beads that `status` still names; `at ls` has them all."""
@@ -50,7 +61,7 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
     left = parts.ledger.worlds.budgets.left_of_bead(tx, bead)
     return {
         "bead": bead.to_json(),
-        "agent": agent_document(parts, world) if world.agent else None,
+        "agent": agent_document(parts, tx, world) if world.agent else None,
         "proved": is_proved(world),
         "evidence": _evidence(world),
         "usage": _usage(parts, tx, bead),
@@ -58,34 +69,60 @@ def bead_document(parts: Parts, tx: Tx, bead: Bead) -> Json:
         "turns": sum(1 for m in world.messages if m.answered_at),
         "reasons": reasons(world),
         "attention": [attention_document(entry) for entry in wants_of(parts, world)],
+        "landing": _landing(parts, tx, world),
+        "overlaps": overlaps_document(tx, bead),
+        "base": base_document(world.facts.get(BeadFact.FOLDER)),
         "slot": slot_document(tx.slot(str(bead.id)), parts.config.general.first_port),
         "set_up": _set_up(world),
         "notes": [*_notes(world), *_uncounted(tx, bead, left)],
         "messages": [message_document(message) for message in world.messages],
+        "repository": rig.path if (rig := _rig(tx, bead)) else None,
+        "pull_request": _pull_request(world),
+        "comments": comment_documents(Comments.of(world.facts.get(BeadFact.COMMENTS))),
         "settled": verdict.settled,
         "exit_code": verdict.exit_code,
         "seq": tx.last_seq(),
     }
 
 
+def _landing(parts: Parts, tx: Tx, world: World) -> Json:
+    """{allowed_by, place}: who lets it merge as it is, and where it stands in its target's queue."""
+    queue = (
+        queue_with(tx, world.bead, parts.ledger.worlds.batch()) if world.facts.get(BeadFact.READY) else None
+    )
+    return {
+        "allowed_by": may_land(world) if world.bead.status is BeadStatus.REVIEW else None,
+        "place": place_in_words(queue, world.bead.id) if queue is not None else None,
+    }
+
+
 def bead_rows(tx: Tx, beads: Sequence[Bead]) -> list[Json]:
-    """Beads in a list, each with its agent's name."""
+    """Beads in a list, each with its agent's name and the beads that have to land before it begins."""
     names = {agent.id: agent.name for agent in tx.agents()}
     return [
-        {**bead.to_json(), "agent": names.get(bead.agent_id) if bead.agent_id else None} for bead in beads
+        {
+            **bead.to_json(),
+            "agent": names.get(bead.agent_id) if bead.agent_id else None,
+            "waits_for": list(waiting.beads) if (waiting := waits_for(tx, bead, None)) else [],
+        }
+        for bead in beads
     ]
 
 
-def agent_document(parts: Parts, world: World) -> Json:
+def agent_document(parts: Parts, tx: Tx, world: World) -> Json:
     """The agent with its label as the facts give it now."""
     assert world.agent is not None
-    return agent_only(world.agent, label_of(parts, world), world.bead)
+    context = context_document(tx, world)
+    return agent_only(world.agent, label_of(parts, world), world.bead) | {"context": context}
 
 
-def agents_document(parts: Parts, tx: Tx, rig: str | None = None, *, past: int | None) -> Json:
+def agents_document(
+    parts: Parts, tx: Tx, rig: str | None = None, *, past: int | None, world_of: WorldOf | None = None
+) -> Json:
     """Agents (of one repository), each with the bead that it is on; at most so many polecats whose work is over.
 
-    `not_shown` says how many were left out.
+    `not_shown` says how many were left out. `world_of` gives the world of a bead, where the caller keeps those that
+    were read.
     """
     open_beads = tx.beads(status=AT_WORK, rig=rig)
     busy = {bead.agent_id for bead in open_beads} | {record.agent_id for record in tx.sessions(live=True)}
@@ -93,11 +130,12 @@ def agents_document(parts: Parts, tx: Tx, rig: str | None = None, *, past: int |
     over = [agent for agent in agents if agent.id not in busy and agent.role is AgentRole.POLECAT]
     over.sort(key=lambda agent: agent.created_at)
     left_out = {agent.id for agent in over[: max(0, len(over) - past)]} if past is not None else set()
-    shown = _agents(parts, tx, [agent for agent in agents if agent.id not in left_out])
+    wanted = [agent for agent in agents if agent.id not in left_out]
+    shown = _agents(parts, tx, wanted, world_of or partial(parts.ledger.worlds.of, tx))
     return {"agents": shown, "not_shown": len(left_out)}
 
 
-def _agents(parts: Parts, tx: Tx, agents: Sequence[Agent]) -> list[Json]:
+def _agents(parts: Parts, tx: Tx, agents: Sequence[Agent], world_of: WorldOf) -> list[Json]:
     found = []
     on = beads_of(tx, agents)
     for agent in agents:
@@ -105,7 +143,7 @@ def _agents(parts: Parts, tx: Tx, agents: Sequence[Agent]) -> list[Json]:
         if bead is None:
             found.append(agent_only(agent, NO_BEAD, None))
         else:
-            found.append(agent_document(parts, parts.ledger.worlds.of(tx, bead)))
+            found.append(agent_document(parts, tx, world_of(bead)))
     return found
 
 
@@ -135,6 +173,34 @@ def ask_document(tx: Tx, ask: Ask) -> Json:
     }
 
 
+def comment_documents(comments: Comments) -> list[Json]:
+    """What was said about lines of the work, oldest first, with where each line is now."""
+    return [
+        {
+            **each.to_json(),
+            "state": "open" if each.is_open else "sent",
+            "place": place(each),
+            "line_gone": each.line_gone,
+        }
+        for each in comments.all
+    ]
+
+
+def _rig(tx: Tx, bead: Bead) -> Rig | None:
+    return tx.rig(UUID(bead.rig)) if bead.rig else None
+
+
+def _pull_request(world: World) -> Json | None:
+    """What was last seen of its pull request; None while its branch was not pushed."""
+    seen = world.facts.get(BeadFact.PULL_REQUEST)
+    if not seen:
+        return None
+    told = {
+        name: seen.get(name) for name in ("remote", "branch", "pushed", "number", "url", "state", "checks")
+    }
+    return {**told, "summary": summary(seen) if seen.get("number") else "pushed, no pull request yet"}
+
+
 def message_document(message: Message) -> Json:
     """A message with the steps of its delivery that are proved."""
     document = message.to_json()
@@ -158,38 +224,19 @@ def attention_document(entry: Attention) -> Json:
     return dataclasses.asdict(entry)
 
 
-def needs_document(parts: Parts, tx: Tx, rig: Rig | None) -> Json:
-    """What only a person can decide, in the order in which it keeps others from going on."""
+def needs_document(parts: Parts, tx: Tx, rig: Rig | None, world_of: WorldOf | None = None) -> Json:
+    """What only a person can decide, in the order in which it keeps others from going on. `world_of`: as above."""
+    world_of = world_of or partial(parts.ledger.worlds.of, tx)
     rig_id = str(rig.id) if rig else None
     ended = tx.beads(status={BeadStatus.FAILED, BeadStatus.ESCALATED}, rig=rig_id, limit=MOST_ENDED)
-    waiting = _waiting_for(tx, rig_id)
+    waiting = direct_followers(tx)
     found = [
         need
         for bead in [*tx.beads(status=AT_WORK, rig=rig_id), *ended]
         if bead.agent_id is not None
-        for need in needs(parts.ledger.worlds.of(tx, bead), len(_followers(bead.id, waiting)))
+        for need in needs(world_of(bead), len(followers(bead.id, waiting)))
     ]
     return {"needs": [_need(each) for each in ordered(found)]}
-
-
-def _waiting_for(tx: Tx, rig: str | None) -> dict[UUID, list[UUID]]:
-    """The beads that wait for each bead to land, directly."""
-    found: dict[UUID, list[UUID]] = {}
-    for bead in tx.beads(status={BeadStatus.BACKLOG, *AT_WORK}, rig=rig):
-        if first := (bead.metadata or {}).get("after"):
-            found.setdefault(UUID(first), []).append(bead.id)
-    return found
-
-
-def _followers(bead: UUID, waiting: Mapping[UUID, Sequence[UUID]]) -> set[UUID]:
-    """All that wait for it, and for those that do."""
-    found: set[UUID] = set()
-    left = [bead]
-    while left:
-        fresh = [each for each in waiting.get(left.pop(), ()) if each not in found]
-        found.update(fresh)
-        left += fresh
-    return found
 
 
 def _need(need: Need) -> Json:
@@ -243,6 +290,7 @@ def agent_only(agent: Agent, named: Label, bead: Bead | None) -> Json:
         "bead": bead.title if bead else None,
         "model": agent.model,
         "session_id": agent.session_id,
+        "context": None,
     }
 
 
@@ -253,24 +301,48 @@ def _notes(world: World) -> list[str]:
 
 
 def _held_back(world: World) -> Iterator[str]:
-    """Why the commands around its folder did not run."""
+    """Why the commands around its folder did not run, or will not; what was trusted since runs before the next start."""
     commands = world.facts.get(BeadFact.COMMANDS) or {}
     target = (world.facts.get(BeadFact.FOLDER) or {}).get("target", "the target branch")
-    if commands.get("state") == "untrusted" and commands["held_back"]:
-        yield f"{FILE_NAME} on {target} is not trusted, so its set-up did not run: at trust"
+    if commands.get("state") == "untrusted" and commands["held_back"] and not commands.get("stale"):
+        if shown(world):
+            yield f"{FILE_NAME} on {target} is not trusted as it is now, so no more of its set-up runs: at trust"
+        else:
+            yield f"{FILE_NAME} on {target} is not trusted, so its set-up did not run: at trust"
     if commands.get("state") == "broken":
         yield f"no set-up ran: {commands['error']}"
 
 
 def _set_up(world: World) -> Json | None:
-    """The commands that ran in the folder, those of the newest start, and the one that runs; None if there are none."""
-    phases = (world.facts.get(BeadFact.SET_UP) or {}).values()
-    commands = [result for phase in phases for result in phase["results"]]
-    running = under_way(world) if world.bead.status is BeadStatus.SLUNG and not world.running else None
-    if not commands and running is None:
+    """The commands that ran in the folder, and the one that runs or waits for a place; None if there are none."""
+    commands = [dict(result) for result in shown(world)]
+    coming = under_way(world) if world.bead.status is BeadStatus.SLUNG and not world.running else None
+    if coming and not coming.begun and world.agent_facts.get(AgentFact.STOPPED):
+        coming = None  # it waits for its agent to be resumed, not for a place
+    cache = _cache(world, commands)
+    if not commands and coming is None and cache is None:
         return None
-    seconds = round(sum(result["seconds"] for result in commands), 3)
-    return {"commands": commands, "seconds": seconds, "under_way": running}
+    return {
+        "cache": cache,
+        "commands": commands,
+        "seconds": round(sum(result["seconds"] for result in commands), 3),
+        "under_way": coming.line if coming and coming.begun else None,
+        "waits": coming.line if coming and not coming.begun else None,
+    }
+
+
+def _cache(world: World, commands: Sequence[Json]) -> Json | None:
+    """{used, instead, kept, why}: paths that came from the cache, and whether what the set-up made was kept there."""
+    known = (world.facts.get(BeadFact.COMMANDS) or {}).get("cache")
+    if known is None:
+        return None
+    kept = next((each["cache"] for each in commands if each.get("cache")), {"kept": False, "why": None})
+    return {
+        "used": known["used"],
+        "instead": bool(known["used"] and known["instead"] and not commands),
+        "kept": kept["kept"],
+        "why": kept["why"] or known["note"],
+    }
 
 
 def _evidence(world: World) -> Json:

@@ -138,8 +138,9 @@ def _refuse_undecodable(made: Any) -> None:
         value = getattr(made, field.name)
         if isinstance(value, str):
             _text(field.name, value)
-        elif dataclasses.is_dataclass(value):
-            _refuse_undecodable(value)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(inner):
+                _refuse_undecodable(inner)
 
 
 def _in_one_line(kind: type, found: list[Any]) -> str:
@@ -159,7 +160,8 @@ def _in_one_line(kind: type, found: list[Any]) -> str:
 def _kind_at(kind: Any, place: list[str]) -> Any:
     """The dataclass of the field at `place`."""
     for name in place:
-        kind = typing.get_type_hints(kind)[name]
+        listed = typing.get_origin(kind) is tuple  # and `name` the place in it
+        kind = typing.get_args(kind)[0] if listed else typing.get_type_hints(kind)[name]
     return kind
 
 

@@ -8,12 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
+from at_core.agent_environment import inherited
 from at_core.paths import Home
 from at_telemetry.redaction import SINK
-
-SWITCHES = ("AT_HOME", "AT_FAILPOINT", "AT_START_SECONDS")
-MARKS = ("AT_BEAD", "AT_AGENT", "AT_GATE", "AT_SLOT", "AT_PORT")
-"""What we tell an agent or a gate. A caller that is one itself must not pass its own on."""
 
 
 def save(home: Home, agent_id: UUID, environment: Mapping[str, str]) -> None:
@@ -35,7 +32,13 @@ def load(home: Home, agent_id: UUID) -> dict[str, str]:
     except FileNotFoundError:
         kept = dict(os.environ)
     SINK.learn(kept)
-    return {name: value for name, value in kept.items() if name not in SWITCHES + MARKS}
+    return inherited(kept)
+
+
+def of_process(home: Home, agent_id: UUID | None, folder: Path, marks: Mapping[str, str]) -> dict[str, str]:
+    """What a process in `folder` gets that works for this agent: its environment as a shell there has it, and marks."""
+    given = load(home, agent_id) if agent_id else {}
+    return {**given, "PWD": str(folder), **marks}
 
 
 def forget(home: Home, agent_id: UUID) -> None:

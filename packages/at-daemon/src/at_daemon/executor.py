@@ -70,6 +70,12 @@ def _nobody_waits_for(intent: Intent) -> bool:
     return intent.kind == IntentKind.REMOVE and not intent.payload.get("forget")
 
 
+def _look_at_what_follows(change: Change, intent: Intent) -> None:
+    """Of its bead; and of its repository's landing queue, also where the bead is gone or no longer in it."""
+    change.touch(intent.bead_id)
+    change.touch_queues(intent.payload.get("rig"))
+
+
 class Executor:
     """One task per open intent; what must not overlap takes its own lock inside the act."""
 
@@ -131,6 +137,7 @@ class Executor:
                 failpoint("intent.before-act")
                 effect = await self._acts[IntentKind(intent.kind)](intent)
                 failpoint("intent.after-act")
+                await self._close(intent, effect)
             except (TryLater, HolderSilent) as error:
                 await self._later(intent, str(error))
             except (AtError, SessionError, OSError, ValueError) as error:
@@ -143,7 +150,6 @@ class Executor:
                 log.error("%s stumbled", intent.key, exc_info=error)
                 await self._failed(intent, f"{type(error).__name__}: {error}")
             else:
-                await self._close(intent, effect)
                 seconds = self._ledger.worlds.clock.awake().seconds - began
                 log.info("%s carried out in %.3f s", intent.kind, seconds)
             finally:
@@ -157,17 +163,18 @@ class Executor:
                 return
             change.tx.finish_intent(intent.key, change.now)
             effect.note(change)
-            change.touch(intent.bead_id)
+            _look_at_what_follows(change, intent)
 
         await self._ledger.record(close)
         await effect.then()
 
     async def _failed(self, intent: Intent, reason: str) -> None:
         def fail(change: Change) -> None:
-            change.tx.fail_intent(intent.key, reason, change.now)
+            if not change.tx.fail_intent(intent.key, reason, change.now):
+                return  # it was carried out and noted, and what comes after went wrong
             bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
             change.tell(EventType.INTENT_FAILED, bead, intent=intent.key, reason=reason)
-            change.touch(intent.bead_id)
+            _look_at_what_follows(change, intent)
 
         await self._ledger.record(fail)
 

@@ -33,8 +33,37 @@ NAMES = (
     "teardown.after-exit",
 )
 
-_wanted, _, _count = os.environ.get("AT_FAILPOINT", "").partition(":")
-_left = int(_count or "1") if _wanted else 0
+NAMES_OF_RECOVERY = (
+    "remove.after-keep",
+    "remove.after-folder",
+    "restore.after-folder",
+)
+"""Places on the way of a removal that a person asked for, and back."""
+
+NAMES_OF_CACHE = ("setup.after-cache", "setup.after-keep")
+"""Places around what a set-up made and is kept for other folders."""
+
+NAMES_OF_WARMTH = ("warm.after-aside", "warm.before-place", "warm.after-take", "warm.before-record")
+"""Places on the way of a folder that is made before a bead wants it, and into a bead's place."""
+
+NAMES_OF_TIDYING = ("tidy.before-first", "tidy.after-refs", "tidy.after-one")
+"""Places on the way of removing what is left over."""
+
+NAMES_OF_ADOPTION = ("adopt.after-folder", "spawn.before-start")
+"""Places on the way of taking over a session."""
+
+NAMES_OF_PUSH = ("push.before-git", "push.after-git")
+"""Places on the way of a branch to a remote."""
+
+_wanted = ""
+_left = 0
+
+
+def arm(place: str) -> None:
+    """Die at that place (`name` or `name:n`); nowhere if it is empty."""
+    global _wanted, _left
+    _wanted, _, count = place.partition(":")
+    _left = int(count or "1") if _wanted else 0
 
 
 def failpoint(name: str) -> None:
@@ -45,3 +74,6 @@ def failpoint(name: str) -> None:
     _left -= 1
     if _left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("AT_FAILPOINT", ""))

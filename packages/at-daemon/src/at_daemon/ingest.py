@@ -16,7 +16,7 @@ from at_core.types import Agent, Ask, Bead, BeadStatus, Message, MessageKind, Se
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.error_row import ErrorRow
 from at_daemon.ledger import Change
-from at_daemon.prices import cost_of
+from at_daemon.prices import cost_of, size_wanted
 from at_session import vocabulary as seen
 
 MOST_TEXT = 20_000
@@ -79,6 +79,8 @@ class Intake:
                 self._ask_closed(event)
             case seen.UsageReported():
                 self._usage(event)
+            case seen.ContextUsed():
+                self._context(event)
             case seen.Retrying():
                 self._row.retried(event)
                 told = ("attempt", "delay_seconds", "message")
@@ -366,6 +368,18 @@ class Intake:
             )
         )
         self._tell(EventType.USAGE_REPORTED, **dataclasses.asdict(usage), source=event.source)
+
+    def _context(self, event: seen.ContextUsed) -> None:
+        told = {
+            "used": event.used,
+            "size": event.size,
+            "model": event.model,
+            "session": self.agent.session_id,
+        }
+        self.change.put(self.agent.id, AgentFact.CONTEXT, {**told, "source": event.source}, event.source)
+        wanted = size_wanted(self.change.tx, self.session.cli, event.model) if event.size is None else None
+        if wanted is not None:
+            self.change.intend(wanted, self.bead.id if self.bead else None, self.agent.id)
 
     def _turn_number(self) -> int:
         """The session's newest turn, which figures may come after: some CLIs only write them down at its end."""

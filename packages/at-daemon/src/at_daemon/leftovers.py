@@ -11,8 +11,9 @@ from at_core.vocabulary import BeadFact
 from at_daemon.acts.commands import GATE_PREFIX
 from at_daemon.acts.proof import gate_session_id
 from at_daemon.acts.set_up import session_of, teardown_sessions
+from at_daemon.endings import let_go
 from at_daemon.parts import Parts
-from at_daemon.sessions import let_go, session_id_for
+from at_daemon.sessions import session_id_for
 from at_session.errors import SessionError
 from at_session.session import Session, list_sessions, open_session
 
@@ -53,7 +54,7 @@ def sessions_awaited(tx: Tx) -> set[str]:
             names.add(session_of(intent))
         if intent.kind == IntentKind.REMOVE and intent.bead_id is not None:
             plan = tx.fact(intent.bead_id, BeadFact.TEARDOWN.value)
-            names.update(teardown_sessions(intent, plan.value if plan else None))
+            names.update(teardown_sessions(plan.value if plan else None))
     return names
 
 

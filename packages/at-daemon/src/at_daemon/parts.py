@@ -13,18 +13,21 @@ from uuid import UUID
 
 import anyio
 
+from at_agents.set_up import AT_ONCE
 from at_core.config import Config
 from at_core.errors import NotFound, TryLater
 from at_core.paths import Home
 from at_core.store import Tx
 from at_core.types import Agent, Bead, Rig
 from at_daemon.clis import Clis
+from at_daemon.fetches import Fetches
 from at_daemon.ledger import Ledger
 from at_daemon.news import News
 from at_daemon.sessions import LiveSessions
+from at_daemon.sweeper import Sweeper
 
 T = TypeVar("T")
-SET_UPS_AT_ONCE = 4
+TEARDOWNS_AT_ONCE = 4
 
 
 class Starts:
@@ -74,12 +77,23 @@ class Parts:
     """Each landing makes every other bead in review look at its target anew."""
     news: News
     stopping: anyio.Event
+    sweeper: Sweeper
     started_at: datetime
     starts: Starts = field(default_factory=Starts)
-    set_ups: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SET_UPS_AT_ONCE))
-    """Commands around folders: no gate waits for one, nor one for a gate."""
+    set_ups: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(AT_ONCE))
+    """Commands that set up folders: no gate waits for one, nor one for a gate."""
+    teardowns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(TEARDOWNS_AT_ONCE))
+    """Commands before folders go: no removal waits for the set-up of another bead."""
     rig_locks: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
     """Git acts that write to a person's repository are done one at a time for each repository."""
+    tidying: anyio.Lock = field(default_factory=anyio.Lock)
+    """What is left over is removed by one call at a time."""
+    removals: defaultdict[UUID, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
+    """A folder is torn down and removed by one act at a time, by bead."""
+
+    keeping: anyio.Lock = field(default_factory=anyio.Lock)
+    """Around the cache of folders: one entry is made at a time."""
+    fetches: Fetches = field(default_factory=Fetches)
 
     def now(self) -> datetime:
         """The present."""

@@ -16,7 +16,7 @@ from at_core.store import Tx, local_day_start
 from at_core.types import Agent, BeadStatus, KpiSnapshot
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.clock import Clock
-from at_daemon.ledger import Change, Ledger
+from at_daemon.ledger import Change, Ledger, let_queues_go_on
 from at_daemon.vitals import cpu_ticks
 
 
@@ -51,7 +51,7 @@ class Patrol:
 
     async def heartbeat(self) -> None:
         """An agent at work whose processes used CPU time since the last beat has given a sign of life."""
-        working = await self._ledger.read(_working)
+        working = await self._ledger.read(in_turn)
         if not working:
             self._ticks.clear()
             return
@@ -89,12 +89,18 @@ class Patrol:
 
 
 def look_again_at_waits(change: Change) -> None:
-    """Reconcile what is at work; a bead that waits for a checkout looks whether it is free now."""
+    """Reconcile what is at work or in review; a bead that waits for a checkout looks whether it is free now.
+
+    So what a person is to decide is asked in the end, whatever made it wanted and was not heard of.
+    """
     change.touch_waiting()
+    change.touch_resting()
     for bead in change.tx.beads(status={BeadStatus.REVIEW}):
+        change.touch(bead.id)
         blocked = change.fact(bead.id, BeadFact.BLOCKED)
         if blocked and blocked["kind"] == "checkout":
             change.look_at_target(bead, "it waits for the checkout")
+            let_queues_go_on(change, bead.rig)
 
 
 def _anything_open(tx: Tx) -> bool:
@@ -111,7 +117,8 @@ class _AtWork:
     tool: bool
 
 
-def _working(tx: Tx) -> list[_AtWork]:
+def in_turn(tx: Tx) -> list[_AtWork]:
+    """The agents that are in a turn, each with its process."""
     found: list[_AtWork] = []
     seen: set[UUID] = set()
     for record in tx.sessions(live=True):

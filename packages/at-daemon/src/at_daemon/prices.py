@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from at_agents.decisions import Do, IntentKind
 from at_core.store import Tx
+from at_core.types import Price
 from at_session.vocabulary import Usage
 
 LIBRARY = "genai-prices"
@@ -51,16 +52,37 @@ def cost_of(tx: Tx, cli: str, usage: Usage, source: str) -> Cost:
     key = price_key(cli, usage.model)
     if usage.cost_usd is not None or key is None:
         return Cost(usage.cost_usd, False, source)
-    known = tx.price(key)
+    known, wanted = _known(tx, key)
     if known is None:
-        wanted = Do(f"price:{key}:{list_name()}:first", IntentKind.PRICE, {"model": key})
         return Cost(None, False, source, wanted)
-    # A look-up that fails moves the time of what is known, so the next use has a key of its own.
-    name, again = f"price:{key}:{list_name()}:{known.at.isoformat()}", known.at + LOOK_AGAIN_AFTER
-    wanted = Do(name, IntentKind.PRICE, {"model": key}, again)
     usd = known.of(usage.input_tokens, usage.cached_tokens, usage.output_tokens)
     named = source if usd is None else f"{source}; {known.source}"
-    return Cost(usd, usd is not None, named, None if known.source == list_name() else wanted)
+    return Cost(usd, usd is not None, named, wanted)
+
+
+def size_wanted(tx: Tx, cli: str, model: str | None) -> Do | None:
+    """The look-up for the size of a model's context that its CLI does not tell, if one is still to be made."""
+    key = price_key(cli, model)
+    return None if key is None else _known(tx, key)[1]
+
+
+def listed_size(tx: Tx, cli: str, model: str | None) -> tuple[int, str] | None:
+    """The size of a model's context as the list has it, with the list's name; None where it has none."""
+    key = price_key(cli, model)
+    known = tx.price(key) if key is not None else None
+    return None if known is None or not known.context_tokens else (known.context_tokens, known.source)
+
+
+def _known(tx: Tx, key: str) -> tuple[Price | None, Do | None]:
+    """What was looked up, and the look-up that is wanted because nothing was, or not in this list."""
+    known = tx.price(key)
+    if known is None:
+        return None, Do(f"price:{key}:{list_name()}:first", IntentKind.PRICE, {"model": key})
+    if known.source == list_name():
+        return known, None
+    # A look-up that fails moves the time of what is known, so the next use has a key of its own.
+    name, again = f"price:{key}:{list_name()}:{known.at.isoformat()}", known.at + LOOK_AGAIN_AFTER
+    return known, Do(name, IntentKind.PRICE, {"model": key}, again)
 
 
 def prices_under_way(tx: Tx) -> frozenset[str]:

@@ -11,8 +11,7 @@ import contextlib
 import copy
 import functools
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon import causes, environments
 from at_daemon.clis import Clis
+from at_daemon.endings import GONE_SECONDS, ended_for, let_go, process_gone, stop_was_asked
 from at_daemon.failpoints import failpoint
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
@@ -35,7 +35,7 @@ from at_session.errors import HolderLost, HolderSilent, ManifestError, SessionEr
 from at_session.journal import ExitStatus, Record, RecordKind
 from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, open_session
-from at_session.vocabulary import Driver, DriverEvent, DriverState, TurnEnded, Unparsed, Write
+from at_session.vocabulary import Driver, DriverEvent, DriverState, Text, TurnEnded, Unparsed, Write
 
 log = logging.getLogger(__name__)
 TRIM_EVERY = 1 << 20
@@ -43,7 +43,8 @@ SILENT_BYTES = 4 << 20
 SILENT_SECONDS = 5.0
 """Bytes that said nothing, such as the middle of a long line, are put on record at the latest then: the driver's state
 holds what it has of the line, so that storing it with every piece would cost the square of the line's length."""
-GONE_SECONDS = 3.0
+WORDS_SECONDS = 0.5
+"""Words of an agent are on record at the latest so long after they were said."""
 LOST_SECONDS = 20.0
 LONGEST_ASIDE_SECONDS = 300.0
 ADOPTION_SECONDS = 4.0
@@ -69,6 +70,8 @@ class Live:
     """Up to here the driver knows them."""
     trimmed: int = 0
     taken_at: float = 0.0
+    held: list[DriverEvent] = field(default_factory=list)
+    """Words that are fed and not on record: they go there with what comes next, or soon."""
     exit: ExitStatus | None = None
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     """Held around what changes the driver's state and may be interleaved with other tasks."""
@@ -224,8 +227,13 @@ class LiveSessions:
                     recent = awake - live.taken_at < SILENT_SECONDS
                     short = batch[-1].next - live.offset < SILENT_BYTES
                     async with live.lock:
-                        taken = await self._take(live.record, live.driver, batch, may_wait=recent and short)
+                        held = bool(live.held)
+                        taken = await self._take(
+                            live.record, live.driver, batch, live.held, may_wait=recent and short
+                        )
                         live.fed = batch[-1].next
+                        if live.held and not held and self._tasks is not None:
+                            self._tasks.start_soon(self._put_words_on_record, live)
                     if taken:
                         live.offset, live.taken_at = batch[-1].next, awake
                         self._stumbles.pop(live.record.id, None)
@@ -237,6 +245,8 @@ class LiveSessions:
             log.warning("session %s is lost: %s", live.record.id, error)
             lost = True
             await self._end_orphans(live.session)
+        async with live.lock:
+            await self._release(live)
         self._passing.add(live.record.id)
         self._live.pop(live.record.id, None)
         await self._take_record(live.record, live.driver)
@@ -286,9 +296,16 @@ class LiveSessions:
         live.trimmed = live.offset
 
     async def _take(
-        self, record: SessionRecord, driver: Driver, batch: Sequence[Record], *, may_wait: bool = False
+        self,
+        record: SessionRecord,
+        driver: Driver,
+        batch: Sequence[Record],
+        held: list[DriverEvent] | None = None,
+        *,
+        may_wait: bool = False,
     ) -> bool:
-        """Whether it is on record; what said nothing is not if it `may_wait`, and comes again after a restart."""
+        """Whether it is on record. What said nothing, or is words that can be `held`, is not if it `may_wait`, and
+        comes again after a restart."""
         events: list[DriverEvent] = []
         writes: list[Write] = []
         for entry in batch:
@@ -301,22 +318,51 @@ class LiveSessions:
         if driver.capabilities.record_has_usage and any(isinstance(event, TurnEnded) for event in events):
             events += await self._reconciled(record, driver)
         gaps = [entry.gap() for entry in batch if entry.kind is RecordKind.GAP]
-        if may_wait and not (events or writes or gaps):
-            return False
-        state, offset = DriverState(copy.deepcopy(driver.state.values)), batch[-1].next
+        if may_wait and not (writes or gaps):
+            if not events:
+                return False
+            if held is not None and all(isinstance(event, Text) for event in events):
+                held += events
+                return False
+        events, state = [*(held or ()), *events], DriverState(copy.deepcopy(driver.state.values))
+        note = functools.partial(self._note, offset=batch[-1].next, gaps=gaps)
         failpoint("ingest.before-commit")
+        await self._record(record, events, functools.partial(note, state=state, writes=writes))
+        failpoint("ingest.after-commit")
+        if held is not None:
+            held.clear()
+        return True
+
+    async def _record(
+        self, record: SessionRecord, events: Sequence[DriverEvent], note: Callable[..., None]
+    ) -> None:
         try:
-            await self._ledger.record(
-                lambda change: self._note(change, record, events, writes, state, offset, gaps)
-            )
+            await self._ledger.record(lambda change: note(change, record, events))
         except Exception as error:  # whatever an agent says must not end the daemon
             log.exception("what %s said could not be taken in", record.id)
             stumbled = [Unparsed(f"{type(error).__name__}: {error}"[:500])]
-            await self._ledger.record(
-                lambda change: self._note(change, record, stumbled, writes, state, offset, gaps)
-            )
-        failpoint("ingest.after-commit")
-        return True
+            await self._ledger.record(lambda change: note(change, record, stumbled))
+
+    async def _put_words_on_record(self, live: Live) -> None:
+        """A stream of words costs as many commits as there are such whiles in it, not one for each line."""
+        await anyio.sleep(WORDS_SECONDS)
+        async with live.lock:
+            if self._live.get(live.record.id) is live:
+                await self._release(live)
+
+    async def _release(self, live: Live) -> None:
+        """Put what is held on record, and the driver's state with it. Its lock is held."""
+        state, fed, before = DriverState(copy.deepcopy(live.driver.state.values)), live.fed, live.offset
+
+        def note(change: Change, record: SessionRecord, events: Sequence[DriverEvent]) -> None:
+            known = change.tx.session(record.id)
+            if known is not None and known.ended_at is None and known.offset == before:
+                self._note(change, record, events, writes=(), state=state, offset=fed, gaps=())
+
+        if live.held:
+            await self._record(live.record, list(live.held), note)
+            live.held.clear()
+            live.offset, live.taken_at = fed, self._ledger.worlds.clock.awake().seconds
 
     async def keep_state(self, live: Live) -> None:
         """Put on record what the driver knows, before a write that it was asked for leaves.
@@ -326,6 +372,7 @@ class LiveSessions:
         """
         if self._live.get(live.record.id) is not live:
             raise TryLater("its session is being taken up again")
+        await self._release(live)
         state, fed = copy.deepcopy(live.driver.state.values), live.fed
 
         def note(change: Change) -> None:
@@ -415,7 +462,8 @@ class LiveSessions:
                 signal=signal,
                 lost=lost,
                 asked=asked,
-                cause=causes.cause(record.launch, boot, signal, causes.oom_kills(), asked=asked),
+                cause=ended_for(change, record.id)
+                or causes.cause(record.launch, boot, signal, causes.oom_kills(), asked=asked),
                 source="holder" if exit_status else "daemon",
             )
 
@@ -438,34 +486,6 @@ def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | W
     except Exception as error:  # words of an agent must not end the daemon
         log.error("the driver of %s stumbled", driver.cli, exc_info=error)
         return [Unparsed(f"{type(error).__name__}: {error}"[:500], stream)]
-
-
-async def let_go(session: Session) -> None:
-    """Let the holder end now that its journal is taken in, and see it gone: it lingers for readers otherwise."""
-    try:
-        await session.close()
-    except (SessionError, OSError) as error:
-        log.info("the holder of %s: %s", session.id, error)
-    with anyio.move_on_after(GONE_SECONDS):
-        await process_gone(session.holder_pid)
-
-
-async def process_gone(pid: int) -> None:
-    """Return once there is no process of this id (which may be a zombie of another parent), or if that cannot be told."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:  # it is gone; or there is no descriptor left to look through
-        return
-    try:
-        await anyio.wait_readable(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def stop_was_asked(change: Change, session_id: str) -> bool:
-    """Whether somebody wanted this session to end; one that was ended for its silence counts as a crash."""
-    intent = change.tx.intent(f"stop:{session_id}")
-    return intent is not None and not intent.payload.get("crash")
 
 
 def session_id_for(agent_id: UUID, attempt: int) -> str:

@@ -38,7 +38,7 @@ def listen(home: Home) -> socket.socket:
         home.socket.chmod(0o600)
         listener.listen(BACKLOG)
         listener.setblocking(False)
-    except BaseException:
+    except BaseException:  # whatever ends it, no socket is left open
         listener.close()
         raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from at_core.text import one_line
@@ -34,6 +35,16 @@ def status_text(document: dict[str, Any], *, color: bool, width: int) -> str:
         if len(wants) > MOST_WANTS:
             lines.append(f"… and {len(wants) - MOST_WANTS} more: at approvals, at ls")
     return "\n".join(line.rstrip()[: None if color else width] for line in lines) + "\n"
+
+
+SHORT = (("needs", "!", "yellow"), ("working", "@", "green"), ("waiting", "~", "default"))
+"""What a prompt's line counts, with the sign of each and its colour in tmux."""
+
+
+def short_text(counts: Mapping[str, int], *, tmux: bool = False) -> str:
+    """`3! 5@ 1~`, without what there is none of."""
+    found = [(f"{counts[key]}{sign}", colour) for key, sign, colour in SHORT if counts[key]]
+    return " ".join(f"#[fg={colour}]{text}#[default]" if tmux else text for text, colour in found)
 
 
 def _agent(agent: dict[str, Any], color: bool, width: int) -> str:

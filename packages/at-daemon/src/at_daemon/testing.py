@@ -13,9 +13,19 @@ from uuid import uuid4
 import anyio
 
 from at_agents.decisions import Awake
+from at_core.config import Config
+from at_core.errors import NoSpaceLeft
+from at_core.paths import Home
+from at_core.store import Store
 from at_core.types import Agent, AgentRole, Bead, BeadStatus, CliType, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
+from at_daemon.clis import Clis
 from at_daemon.ledger import Change, Ledger
+from at_daemon.news import News
+from at_daemon.parts import Parts
+from at_daemon.sessions import LiveSessions
+from at_daemon.sweeper import Sweeper
+from at_daemon.world import Worlds
 
 T = TypeVar("T")
 
@@ -37,6 +47,20 @@ class FakeClock:
         """Let it be later."""
         self.moment += timedelta(seconds=seconds)
         self.awake_seconds += seconds
+
+
+class LedgerOnFullDisk(Ledger):
+    """Refuses so many changes before there is room."""
+
+    def __init__(self, store: Store, worlds: Worlds, refusals: int) -> None:
+        super().__init__(store, worlds)
+        self._refusals = refusals
+
+    async def change(self, fn: Callable[[Change], T]) -> T:
+        if self._refusals:
+            self._refusals -= 1
+            raise NoSpaceLeft("the store")
+        return await super().change(fn)
 
 
 @dataclass
@@ -88,3 +112,20 @@ class Desk:
 
         self.do(add)
         return session
+
+    def parts(self, home: Home) -> Parts:
+        """What the daemon's acts are handed, over this ledger and with the default settings; nothing runs yet."""
+        clis = Clis()
+        return Parts(
+            home=home,
+            config=Config(),
+            ledger=self.ledger,
+            sessions=LiveSessions(self.ledger, home, clis),
+            clis=clis,
+            gate_slots=anyio.CapacityLimiter(1),
+            forecasts=anyio.CapacityLimiter(1),
+            news=News(),
+            stopping=anyio.Event(),
+            sweeper=Sweeper(home.worktrees, home.warm),
+            started_at=self.clock.now(),
+        )

@@ -28,6 +28,8 @@ _WORDS: dict[EventType, str] = {
     EventType.BEAD_SENT_BACK: "back",
     EventType.LINE_UNPARSED: "unparsed",
     EventType.GATE_FINISHED: "gate",
+    EventType.FOLDER_COMMAND_BEGUN: "begun",
+    EventType.FOLDER_COMMAND_FINISHED: "ended",
 }
 TRANSCRIPT_TYPES = tuple(kind.value for kind in _WORDS)
 
@@ -66,6 +68,12 @@ def _text(kind: EventType, said: dict[str, Any]) -> str:
             return f"{said.get('outcome')}" + (f": {said['error']}" if said.get("error") else "")
         case EventType.GATE_FINISHED:
             return f"{said.get('name')}: {'passed' if said.get('ok') else 'failed'} on tree {str(said.get('tree'))[:12]}"
+        case EventType.FOLDER_COMMAND_BEGUN:
+            return f"{said.get('phase')}: {said.get('command')}"
+        case EventType.FOLDER_COMMAND_FINISHED:
+            return (
+                f"{said.get('phase')}: {said.get('command')} {said.get('how')}; output in {said.get('log')}"
+            )
         case EventType.LIMIT_REACHED | EventType.LOGIN_REFUSED | EventType.CALL_RETRIED:
             return str(said.get("message", ""))
         case EventType.BEAD_SENT_BACK:

@@ -50,5 +50,6 @@ class Wakeups:
 
 
 def look_at_work(change: Change) -> None:
-    """Reconcile every bead that is at work."""
+    """Reconcile every bead that is at work, or whose agent holds a process."""
     change.touch_waiting()
+    change.touch_resting()

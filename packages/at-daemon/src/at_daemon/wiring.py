@@ -11,32 +11,40 @@ from pathlib import Path
 import anyio
 
 from at_agents.decisions import Awake, IntentKind, Policy
-from at_core.config import Config
+from at_core.config import Config, LaneConfig
 from at_core.errors import NoSpaceLeft
 from at_core.paths import Home
 from at_core.store import Store
-from at_core.types import Agent, BeadStatus
+from at_core.types import Agent, BeadStatus, Lane
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon.__about__ import __version__
-from at_daemon.acts import folder, landing, price, process, proof, set_up, speech
+from at_daemon.acts import folder, landing, notice, price, process, proof, set_up, speech, undo
+from at_daemon.admission import Admission
 from at_daemon.budgets import Budgets
 from at_daemon.clis import Clis, LiveConfig
 from at_daemon.clock import Clock, SystemClock
 from at_daemon.executor import Act, Executor
+from at_daemon.foresight import Foresight
 from at_daemon.handlers import handlers
+from at_daemon.interruptions import touch_ended
+from at_daemon.keep_awake import KeepAwake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.leftovers import end_strays, free_stale_slots
 from at_daemon.news import News
+from at_daemon.notifier import wants_notices
 from at_daemon.parts import Parts
 from at_daemon.patrol import Patrol, every
 from at_daemon.server import serve
 from at_daemon.sessions import LiveSessions
+from at_daemon.sweeper import Sweeper
 from at_daemon.wakeups import Wakeups
+from at_daemon.warm_folders import WarmFolders
 from at_daemon.world import Worlds
 
 ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.PREPARE: folder.prepare,
     IntentKind.REMOVE: folder.remove,
+    IntentKind.RESTORE: undo.restore,
     IntentKind.READ_COMMANDS: set_up.read_commands,
     IntentKind.COMMAND: set_up.command,
     IntentKind.SPAWN: process.spawn,
@@ -47,8 +55,11 @@ ACTS: Mapping[IntentKind, Callable[..., object]] = {
     IntentKind.COLLECT: proof.collect,
     IntentKind.GATE: proof.gate,
     IntentKind.FORECAST: proof.forecast,
+    IntentKind.ASSEMBLE: landing.assemble,
     IntentKind.LAND: landing.land,
     IntentKind.PRICE: price.look_up,
+    IntentKind.NOTIFY: notice.notify,
+    IntentKind.WITHDRAW: notice.withdraw,
 }
 
 
@@ -74,10 +85,31 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         return Policy(
             silence_seconds=float(cli.settings.timeout_seconds),
             keeps_failed_prompts=cli.driver.capabilities.keeps_failed_prompts,
+            hibernate_seconds=float(clis.config().general.hibernate_seconds)
+            if cli.driver.capabilities.resumes
+            else 0.0,
         )
 
     clis = Clis(LiveConfig(home.config_file, config), home.clis)
-    ledger = Ledger(store, Worlds(clock, config.general.max_agents, policy, Budgets(clis)))
+
+    def most_in_lane(lane: Lane) -> int | None:
+        section: LaneConfig = getattr(clis.config().lanes, lane.value)
+        return section.most
+
+    def batch() -> int:
+        return clis.config().gates.batch
+
+    def size_mb(name: str) -> int:
+        cli = clis.last(name)
+        return cli.driver.capabilities.memory_mb if cli else 0
+
+    admission = Admission(
+        most=lambda: clis.config().general.max_agents,
+        keep_free_mb=lambda: clis.config().general.keep_free_mb,
+        size_mb=size_mb,
+    )
+    worlds = Worlds(clock, admission, policy, most_in_lane, batch, Budgets(clis))
+    ledger = Ledger(store, worlds)
     sessions = LiveSessions(ledger, home, clis)
     parts = Parts(
         home=home,
@@ -89,12 +121,14 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         forecasts=anyio.CapacityLimiter(FORECASTS_AT_ONCE),
         news=News(),
         stopping=anyio.Event(),
+        sweeper=Sweeper(home.worktrees, home.warm),
         started_at=clock.now(),
     )
     parts.news.tell(await ledger.read(lambda tx: tx.last_seq()))
     store.on_commit(parts.news.tell)
     acts: dict[IntentKind, Act] = {kind: functools.partial(act, parts) for kind, act in ACTS.items()}  # type: ignore[misc]
     executor, wakeups, patrol = Executor(ledger, acts), Wakeups(ledger), Patrol(ledger)
+    ledger.notices = lambda: wants_notices(clis.config().ui)
     ledger.on_intents, ledger.on_wakes = executor.notify, wakeups.add
     async with anyio.create_task_group() as tasks:
         adopted = await sessions.adopt_all(tasks)
@@ -102,7 +136,11 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
         await end_strays(parts)
         await ledger.change(lambda change: free_stale_slots(change.tx))
         tasks.start_soon(executor.run)
+        tasks.start_soon(Foresight(parts).run)
+        tasks.start_soon(KeepAwake(parts).run)
         tasks.start_soon(wakeups.run)
+        tasks.start_soon(parts.sweeper.run)
+        tasks.start_soon(WarmFolders(parts).run)
         tasks.start_soon(every, config.daemon.heartbeat_interval_seconds, patrol.heartbeat)
         tasks.start_soon(every, config.daemon.patrol_interval_seconds, patrol.round)
         tasks.start_soon(every, config.daemon.kpi_snapshot_interval_seconds, patrol.snapshot)
@@ -124,3 +162,4 @@ def note_started(change: Change, adopted: int, awake: Awake) -> None:
     change.tell(EventType.DAEMON_STARTED, version=__version__, adopted=adopted)
     for bead in change.tx.beads(status={BeadStatus.SLUNG, BeadStatus.REVIEW}):
         change.touch(bead.id)
+    touch_ended(change)

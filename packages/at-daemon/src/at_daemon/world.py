@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from at_agents.decisions import IntentKind, Policy, World
+from at_agents.decisions import IntentKind, Policy, Room, World
 from at_core.store import Tx
-from at_core.types import Agent, Bead, BeadStatus, Fact, GateResult, Message, SessionRecord
+from at_core.types import Agent, Bead, BeadStatus, Fact, Intent, Lane, Message
 from at_core.vocabulary import AgentFact, BeadFact
+from at_daemon.admission import Admission
 from at_daemon.budgets import Budgets
 from at_daemon.clock import Clock
+from at_daemon.queues import gate_results
+from at_daemon.waiting import IN_PROGRESS, review_waits, waits_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,13 @@ class Worlds:
     """Builds worlds: the same clock, bounds and configuration for every one of them."""
 
     clock: Clock
-    max_agents: int = 20
+    admission: Admission = field(default_factory=Admission)
     policy: Callable[[Agent | None], Policy] = lambda agent: Policy()
     """The bounds for an agent's CLI."""
+    most_in_lane: Callable[[Lane], int | None] = lambda lane: None
+    """How many beads of a lane may be in progress at once."""
+    batch: Callable[[], int] = lambda: 16
+    """How many beads may be merged and gated together."""
     budgets: Budgets = field(default_factory=Budgets)
 
     def of(self, tx: Tx, bead: Bead) -> World:
@@ -31,8 +38,9 @@ class Worlds:
         facts = values(tx.facts(bead.id))
         agent_facts = values(tx.facts(agent.id)) if agent else {}
         process = agent_facts.get(AgentFact.PROCESS) or {}
-        room, spare = self._place(tx) if _wants_room(bead, process) else (True, None)
         messages, now = tuple(tx.messages(bead_id=bead.id)), self.clock.now()
+        under_way = tx.open_intents_about(bead.id, bead.agent_id) if bead.status in IN_PROGRESS else []
+        wants_room = agent is not None and _wants_room(bead, process)
         wants_turn = agent is not None and _wants_turn(bead, facts, agent_facts, messages)
         return World(
             bead=bead,
@@ -43,32 +51,17 @@ class Worlds:
             agent_facts=agent_facts,
             session=tx.session(process["session"]) if process.get("session") else None,
             messages=messages,
-            asks=tuple(a for a in tx.open_asks() if agent and (a.agent_id, a.bead_id) == (agent.id, bead.id)),
+            asks=tuple(a for a in tx.open_asks(agent.id) if a.bead_id == bead.id) if agent else (),
             intent=tx.intent,
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
-            room=room,
-            spare=spare,
-            busy_elsewhere=_busy_elsewhere(tx, bead, process),
-            waits_for=_waits_for(tx, bead),
+            room=self.admission.room(tx, agent, now) if agent and wants_room else Room(),
+            busy_elsewhere=_busy_elsewhere(tx, bead, process, under_way),
+            being_removed=any((i.bead_id, i.kind) == (bead.id, IntentKind.REMOVE) for i in under_way),
+            waits_for=waits_for(tx, bead, self.most_in_lane(bead.lane)),
+            review_waits=review_waits(tx, bead, facts),
             budgets=self.budgets.before_turn(tx, bead, agent, facts, now) if agent and wants_turn else (),
             policy=self.policy(agent),
         )
-
-    def _place(self, tx: Tx) -> tuple[bool, str | None]:
-        """Whether one more agent may be started; if not, the session of one that only waits for a review."""
-        held = tx.sessions(live=True)
-        coming = sum(intent.kind == IntentKind.SPAWN for intent in tx.open_intents())
-        if len(held) + coming < self.max_agents:
-            return True, None
-        return False, next((record.id for record in held if _only_waits(tx, record)), None)
-
-
-def _only_waits(tx: Tx, record: SessionRecord) -> bool:
-    bead = tx.bead(record.bead_id) if record.bead_id else None
-    if bead is None or bead.status is not BeadStatus.REVIEW or tx.intent(f"stop:{record.id}") is not None:
-        return False
-    turn = tx.fact(record.agent_id, AgentFact.TURN.value)
-    return turn is not None and turn.value.get("state") == "ended"
 
 
 def _wants_room(bead: Bead, process: Mapping[str, Any]) -> bool:
@@ -89,11 +82,6 @@ def _wants_turn(
 def values(facts: Mapping[str, Fact]) -> dict[str, Any]:
     """The facts' values by name."""
     return {name: fact.value for name, fact in facts.items()}
-
-
-def gate_results(tx: Tx, rig: str, tree: str) -> dict[tuple[str, str], GateResult]:
-    """Newest results of the gates that ran on a tree, by name and command."""
-    return {(result.name, result.command): result for result in tx.gate_results(rig, tree)}
 
 
 def bead_of(tx: Tx, agent: Agent) -> Bead | None:
@@ -117,24 +105,9 @@ def _last_bead(tx: Tx, agent: Agent) -> Bead | None:
     return next((bead for bead in known if bead is not None and bead.agent_id == agent.id), None)
 
 
-def _waits_for(tx: Tx, bead: Bead) -> str | None:
-    first = (bead.metadata or {}).get("after")
-    found = tx.bead(UUID(first)) if first else None
-    if found is None or found.status is BeadStatus.DONE:
-        return None
-    return f"{str(found.id)[:8]} ({found.title[:40]}, {found.status.value})"
-
-
-def _comes_up_elsewhere(tx: Tx, bead: Bead) -> bool:
-    """Whether a start of its agent on another bead is on record: there is one process of an agent at a time."""
-    return bead.agent_id is not None and any(
-        intent.kind == IntentKind.SPAWN and intent.agent_id == bead.agent_id and intent.bead_id != bead.id
-        for intent in tx.open_intents()
-    )
-
-
-def _busy_elsewhere(tx: Tx, bead: Bead, process: Mapping[str, Any]) -> bool:
-    if _comes_up_elsewhere(tx, bead):
+def _busy_elsewhere(tx: Tx, bead: Bead, process: Mapping[str, Any], under_way: Sequence[Intent]) -> bool:
+    """Also where a start of its agent on another bead is on record: there is one process of an agent at a time."""
+    if any(intent.kind == IntentKind.SPAWN and intent.bead_id != bead.id for intent in under_way):
         return True
     other = process.get("bead")
     if process.get("state") != "running" or not other or other == str(bead.id):

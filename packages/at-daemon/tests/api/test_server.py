@@ -70,7 +70,7 @@ def client(shared_serving: Any) -> Iterator[Client]:
     """A client of a server that all tests of this module share."""
     handlers = {
         "show": echo, "add": echo, "beads": echo, "wait": echo, "run": lengths, "status_text": text, "diff": chunks,
-        "land": refuse, "folder": refuse,
+        "land": refuse, "folder": refuse, "pull_request": echo,
     }  # fmt: skip
     with shared_serving(handlers) as served:
         yield served.client
@@ -171,6 +171,20 @@ def test_a_wrong_body_is_one_line_that_names_the_key(client: Client, body: Any, 
 def test_a_wrong_key_deeper_down_is_named_with_its_place(client: Client, order: Any, line: str) -> None:
     with pytest.raises(UsageError, match=line):
         client.call("run", body={"path": "/r", "prompt": "p", "order": order})
+
+
+@pytest.mark.parametrize(
+    ("check", "line"),
+    [
+        ({"name": "n", "word": "w", "link": "x"}, "unknown key 'checks.0.link' .allowed: name, word, url"),
+        ({"name": "n"}, "the key 'checks.0.word' is missing"),
+        ({"name": "\ud800", "word": "w"}, "name: the text is not valid Unicode"),
+    ],
+)
+def test_a_wrong_key_in_a_list_is_named_with_its_place(client: Client, check: Any, line: str) -> None:
+    seen = {"number": 1, "url": "u", "state": "OPEN", "head": "h", "checks": [check]}
+    with pytest.raises(UsageError, match=line):
+        client.call("pull_request", bead="b", body=seen)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"path": NaN}'])

@@ -21,6 +21,7 @@ from at_core.store import Store, Tx, local_day_start, next_local_day
 from at_core.types import Agent, Bead, Intent, MessageKind, TokenMetric
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon.acts.price import note_failure, note_price, price_from
+from at_daemon.admission import Admission
 from at_daemon.budgets import Budgets, Limit
 from at_daemon.clis import Clis, LiveConfig
 from at_daemon.costs import costs_document
@@ -41,7 +42,7 @@ def desk_with() -> Iterator[MakeDesk]:
     def make(settings: str) -> Desk:
         config, clock = Config.from_toml(settings), FakeClock()
         stores.append(Store.open(None))
-        worlds = Worlds(clock, 100, budgets=Budgets(Clis(lambda: config)))
+        worlds = Worlds(clock, Admission(lambda: 100), budgets=Budgets(Clis(lambda: config)))
         desk = Desk(Ledger(stores[-1], worlds), clock)
         desk.ledger.on_wakes = desk.wakes.extend
         return desk
@@ -337,7 +338,7 @@ def test_a_running_turn_is_never_cut_short(desk_with: MakeDesk) -> None:
 
 
 BIG = Usage(10_000_000, 0, 125_000, model="openai/gpt-5")
-PRICE = [1.25, 0.125, 10.0]
+PRICE = [1.25, 0.125, 10.0, None]
 """By which `BIG` is worth $13.75."""
 
 

@@ -12,10 +12,13 @@ import anyio.lowlevel
 import pytest
 
 from at_agents.decisions import Do, IntentKind
+from at_core.errors import NotFound
 from at_core.types import Intent, IntentState, SessionRecord
+from at_core.vocabulary import EventType
 from at_daemon.acts.process import note_start
 from at_daemon.executor import MOST_ATTEMPTS, Effect, Executor
 from at_daemon.git.errors import GitTimedOut
+from at_daemon.ledger import Change
 from at_daemon.parts import Starts
 from at_daemon.testing import Desk
 from at_session.errors import HolderSilent
@@ -24,17 +27,19 @@ from at_session.vocabulary import Write
 
 def carried_out(
     desk: Desk,
-    error: Exception,
+    came_to: Effect | Exception,
     kind: IntentKind = IntentKind.FORECAST,
     payload: Mapping[str, object] | None = None,
 ) -> Intent:
-    """The intent as it stands after an act that raises was tried once."""
+    """The intent as it stands after an act that raises, or gives this effect, was tried once."""
 
     tried = anyio.Event()
 
     async def act(intent: Intent) -> Effect:
         tried.set()
-        raise error
+        if isinstance(came_to, Effect):
+            return came_to
+        raise came_to
 
     async def once() -> None:
         executor = Executor(desk.ledger, {kind: act})
@@ -65,6 +70,25 @@ def test_an_act_that_goes_wrong_fails_its_intent_and_nothing_else(desk: Desk, er
     intent = carried_out(desk, error)
     assert intent.state is IntentState.FAILED
     assert intent.error
+
+
+@pytest.mark.parametrize("error", [NotFound("bead", "b-1"), KeyError("folder")])
+def test_neither_does_one_that_goes_wrong_when_it_is_noted(desk: Desk, error: Exception) -> None:
+    def note(change: Change) -> None:
+        change.tell(EventType.FOLDER_REMOVED)
+        raise error
+
+    intent = carried_out(desk, Effect(note))
+    assert intent.state is IntentState.FAILED and intent.error
+    assert [each.event_type for each in desk.do(lambda change: change.tx.events())] == ["intent.failed"]
+
+
+def test_what_goes_wrong_after_it_was_noted_fails_nothing(desk: Desk) -> None:
+    async def sequel() -> None:
+        raise OSError("busy")
+
+    assert carried_out(desk, Effect(then=sequel)).state is IntentState.DONE
+    assert desk.do(lambda change: change.tx.events()) == []
 
 
 def test_what_may_pass_is_tried_again(desk: Desk) -> None:

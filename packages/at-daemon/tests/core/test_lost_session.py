@@ -13,17 +13,13 @@ import pytest
 
 from at_agents import prompts
 from at_agents.decisions import IntentKind, derived_id
-from at_core.config import Config
 from at_core.paths import Home
 from at_core.types import Intent, MessageKind
 from at_core.vocabulary import BeadFact
 from at_daemon.acts import speech
-from at_daemon.clis import Clis
 from at_daemon.executor import Executor
 from at_daemon.ledger import Change
-from at_daemon.news import News
-from at_daemon.parts import Parts
-from at_daemon.sessions import Live, LiveSessions, write_of
+from at_daemon.sessions import Live, write_of
 from at_daemon.testing import Desk
 from at_session.drivers.claude import ClaudeDriver
 from at_session.drivers.codex import CodexDriver
@@ -128,7 +124,7 @@ class Stage:
         self.agent = desk.agent("wren")
         self.bead = desk.bead(self.agent, title="the work")
         self.driver = cli.driver()
-        self.parts = _parts(desk, Home(home))
+        self.parts = desk.parts(Home(home))
         self.executor = Executor(desk.ledger, {kind: self._act(act) for kind, act in ACTS.items()})
 
     def _act(self, act: Callable[..., Any]) -> Callable[[Intent], Any]:
@@ -175,22 +171,6 @@ class Stage:
 
 
 ACTS: dict[IntentKind, Callable[..., Any]] = {IntentKind.SEND: speech.send, IntentKind.WRITE: speech.write}
-
-
-def _parts(desk: Desk, home: Home) -> Parts:
-    clis = Clis()
-    return Parts(
-        home=home,
-        config=Config(),
-        ledger=desk.ledger,
-        sessions=LiveSessions(desk.ledger, home, clis),
-        clis=clis,
-        gate_slots=anyio.CapacityLimiter(1),
-        forecasts=anyio.CapacityLimiter(1),
-        news=News(),
-        stopping=anyio.Event(),
-        started_at=desk.clock.now(),
-    )
 
 
 @EACH_CLI

@@ -49,13 +49,13 @@ def test_a_model_is_priced_only_where_its_provider_is_known(
     assert price_key(cli, model) == key
 
 
-def asked(*keys: str) -> dict[str, list[float] | None]:
+def asked(*keys: str) -> dict[str, list[float | None] | None]:
     """What the program answers; it sees neither our environment nor a network."""
     done = subprocess.run(
         [sys.executable, "-I", str(PROGRAM), *keys], capture_output=True, text=True, check=True, env={}
     )
     assert done.stderr == ""
-    answer: dict[str, list[float] | None] = json.loads(done.stdout)
+    answer: dict[str, list[float | None] | None] = json.loads(done.stdout)
     return answer
 
 
@@ -66,8 +66,10 @@ def test_the_list_knows_the_models_of_the_clis_and_says_so_of_no_others() -> Non
     for key in KNOWN:
         prices = found[key]
         assert prices is not None
-        given, cached, produced = prices
-        assert 0 < cached < given < produced
+        given, cached, produced, size = prices
+        assert given is not None and cached is not None and produced is not None
+        assert 0 < cached < given < produced and (size is None or size >= 100_000)
+    assert found["openai/gpt-5"] and found["openai/gpt-5"][3] is not None
 
 
 def test_the_daemon_itself_never_loads_the_list() -> None:
@@ -114,7 +116,7 @@ def test_a_price_is_looked_up_once_and_counts_for_what_was_used_before_and_after
         (0.5, False),
     ]
 
-    desk.do(lambda change: note_price(change, price_from("openai/gpt-5", [2.0, 0.2, 8.0], change.now)))
+    desk.do(lambda change: note_price(change, price_from("openai/gpt-5", [2.0, 0.2, 8.0, None], change.now)))
     hear(desk, session, GPT)
     found = [each for each in figures_of(desk) if each.model == "openai/gpt-5"]
     assert [(each.cost_usd, each.estimated) for each in found] == [(0.0029, True)] * 3
@@ -156,7 +158,7 @@ def carry_out(desk: Desk, program: Path, seconds: float = 60.0) -> None:
 @pytest.fixture
 def programs(tmp_path: Path) -> dict[str, Path]:
     """Programs in place of the price list's, by what they do."""
-    answer = json.dumps({"openai/gpt-5": [2.0, 0.2, 8.0]})
+    answer = json.dumps({"openai/gpt-5": [2.0, 0.2, 8.0, None]})
     sources = {
         "exits": "raise SystemExit(3)",
         "talks": "print('no JSON')",
@@ -226,7 +228,7 @@ def test_a_look_up_in_a_newer_list_that_fails_leaves_the_price_that_is_known(
     agent = desk.agent("wren")
     session = desk.start(agent, desk.bead(agent))
     older = dataclasses.replace(
-        price_from("openai/gpt-5", [2.0, 0.2, 8.0], desk.clock.now()), source="price list 1"
+        price_from("openai/gpt-5", [2.0, 0.2, 8.0, None], desk.clock.now()), source="price list 1"
     )
     desk.do(lambda change: note_price(change, older))
     desk.clock.pass_time(3600.0)

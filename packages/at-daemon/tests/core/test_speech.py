@@ -11,15 +11,12 @@ import anyio
 import pytest
 
 from at_agents.decisions import Do, IntentKind, derived_id
-from at_core.config import Config
 from at_core.errors import TryLater
 from at_core.paths import Home
 from at_core.types import Intent, MessageKind, SessionRecord
 from at_daemon.acts import speech
-from at_daemon.clis import Clis
-from at_daemon.news import News
 from at_daemon.parts import Parts
-from at_daemon.sessions import Live, LiveSessions
+from at_daemon.sessions import Live
 from at_daemon.testing import Desk
 from at_session.drivers.demo import DemoDriver
 from at_session.vocabulary import Write
@@ -53,19 +50,7 @@ def stage(desk: Desk, tmp_path: Path) -> tuple[Parts, Listener, Intent]:
     record = desk.start(agent, bead := desk.bead(agent))
     message = derived_id(bead.id, "prompt")
     desk.do(lambda change: change.say(bead, message, MessageKind.PROMPT, "do it"))
-    clis, home = Clis(), Home(tmp_path)
-    parts = Parts(
-        home=home,
-        config=Config(),
-        ledger=desk.ledger,
-        sessions=LiveSessions(desk.ledger, home, clis),
-        clis=clis,
-        gate_slots=anyio.CapacityLimiter(1),
-        forecasts=anyio.CapacityLimiter(1),
-        news=News(),
-        stopping=anyio.Event(),
-        started_at=desk.clock.now(),
-    )
+    parts = desk.parts(Home(tmp_path))
     listener: Any = Listener(desk, record)
     parts.sessions._live[record.id] = Live(record, listener, NotedDriver(), offset=3, fed=7)
     send = Do("send", IntentKind.SEND, {"message": str(message), "session": record.id})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 from at_agents.decisions import derived_id
-from at_core.types import BeadStatus, MessageKind
+from at_agents.dependencies import with_after
+from at_core.types import Bead, BeadStatus, MessageKind
 from at_core.vocabulary import EventType
 from at_daemon.testing import Desk
+from at_daemon.waiting import direct_followers
 from at_daemon.wakeups import Wakeups
 from at_daemon.world import bead_of
 
@@ -51,3 +54,11 @@ def test_saying_the_same_again_comes_to_rest(desk: Desk) -> None:
     identity = derived_id(bead.id, "go-on")
     assert desk.do(lambda change: change.say(bead, identity, MessageKind.NUDGE, "go on"))
     assert not desk.do(lambda change: change.say(bead, identity, MessageKind.NUDGE, "go on"))
+
+
+def test_what_waits_for_a_bead_of_another_repository_is_known_to_wait(desk: Desk) -> None:
+    first = dataclasses.replace(Bead.new("first"), rig="one")
+    second = with_after(dataclasses.replace(Bead.new("second"), rig="two"), [first.id])
+    desk.do(lambda change: change.tx.add_bead(first))
+    desk.do(lambda change: change.tx.add_bead(second))
+    assert desk.do(lambda change: direct_followers(change.tx)) == {first.id: [second.id]}

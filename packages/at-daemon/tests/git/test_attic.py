@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from at_core.errors import Duplicate
 from at_daemon import git
 from at_daemon.git import errors
 from at_daemon.git.testing import BEAD, BRANCH, Repo
@@ -38,7 +40,7 @@ async def test_everything_comes_back(rig: Repo, agent: Repo, tmp_path: Path) -> 
     agent.write("new\nfile", "untracked\n")
     agent.write("noise.log", "ignored\n")
     (agent.top / "gone.txt").unlink()
-    head, status = agent.sha(), agent.git("status", "--porcelain").replace("MM", " M")
+    head, status = agent.sha(), agent.git("status", "--porcelain")
 
     entry = await git.keep(rig.top, agent.top, BEAD, "removed by the person")
     assert (entry.ref, entry.bead_id, entry.reason) == (
@@ -48,7 +50,8 @@ async def test_everything_comes_back(rig: Repo, agent: Repo, tmp_path: Path) -> 
     )
     assert entry.ignored == ("noise.log",) and entry.parents[0] == head
     assert await git.keep(rig.top, agent.top, BEAD, "again") == entry
-    await git.remove_folder(agent.top, agent.top.parent)
+    await git.set_aside_folder(agent.top, agent.top.parent)
+    await git.remove_set_aside(agent.top.parent)
     rig.git("reflog", "expire", "--expire=now", "--all")
     rig.git("gc", "-q", "--prune=now")
     for sha in (lost, elsewhere, *stashes):
@@ -64,6 +67,20 @@ async def test_everything_comes_back(rig: Repo, agent: Repo, tmp_path: Path) -> 
     assert back.git("fsck", "--connectivity-only", "--no-dangling") == ""
     with pytest.raises(errors.FolderInTheWay):
         await git.restore(rig.top, entry.ref, back.top)
+
+
+@pytest.mark.parametrize("later", ["", "later"])
+async def test_what_was_staged_is_staged_again(rig: Repo, agent: Repo, tmp_path: Path, later: str) -> None:
+    agent.write("h.txt", "staged")
+    agent.git("add", "-A")
+    agent.write("h.txt", later or "staged")
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    back = Repo(tmp_path / "back")
+    await git.restore(rig.top, entry.ref, back.top)
+    assert back.status() == agent.status() == ("AM h.txt" if later else "A  h.txt")
+    assert back.git("show", ":h.txt") == "staged"
+    notes = (await git.restore_branch(rig.top, entry.ref, "mine")).notes
+    assert ["what was staged" in note for note in notes] == ([True] if later else [])
 
 
 async def test_a_second_look_is_a_second_entry(rig: Repo, agent: Repo) -> None:
@@ -86,6 +103,12 @@ async def test_a_repository_inside_is_kept_whole(rig: Repo, agent: Repo, tmp_pat
     inside = next(e for e in await git.attic_entries(rig.top) if "vendor/lib" in e.reason)
     await git.restore(rig.top, inside.ref, tmp_path / "back")
     assert Repo(tmp_path / "back").sha() == sha and (tmp_path / "back/g").read_text() == "dirty"
+    assert (await git.restore(rig.top, entry.ref, tmp_path / "all")).notes == ()
+    nested = Repo(tmp_path / "all/vendor/lib")
+    assert (nested.sha(), (nested.top / "g").read_text()) == (sha, "dirty")
+    rig.git("update-ref", "-d", inside.ref)
+    (note,) = (await git.restore(rig.top, entry.ref, tmp_path / "partly")).notes
+    assert "'vendor/lib' did not come back" in note
 
 
 async def test_work_in_a_submodule_is_kept_in_the_persons_own(
@@ -103,6 +126,13 @@ async def test_work_in_a_submodule_is_kept_in_the_persons_own(
     assert len(entry.notes) == 1
     (inside,) = await git.attic_entries(rig.top / "sub")
     assert inside.parents == (sha,) and Repo(rig.top / "sub").tree(inside.sha)["dirty"] == "dirty"
+    await git.restore(rig.top, unchanged.ref, folder.with_name("before"))
+    assert (folder.with_name("before") / "sub/a.txt").read_text() != "inside"
+    await git.restore(rig.top, entry.ref, folder.with_name("after"))
+    assert [(folder.with_name("after") / "sub" / name).read_text() for name in ("a.txt", "dirty")] == [
+        "inside",
+        "dirty",
+    ]
 
 
 async def test_what_a_rewritten_branch_let_go_comes_back_too(rig: Repo, agent: Repo, tmp_path: Path) -> None:
@@ -117,8 +147,81 @@ async def test_what_a_rewritten_branch_let_go_comes_back_too(rig: Repo, agent: R
     assert Repo(tmp_path / "back").sha() == first.head
 
 
+@pytest.mark.parametrize("date", ["99999999999999", "253402300800"])
+async def test_a_date_that_cannot_be_is_none(rig: Repo, agent: Repo, date: str) -> None:
+    agent.commit("x", **{"a.txt": "x"})
+    lines = agent.git("cat-file", "commit", "HEAD").split("\n")
+    dated = [f"committer A <a@example.org> {date} +0000" if x.startswith("committer ") else x for x in lines]
+    made = agent.git("hash-object", "-t", "commit", "-w", "--stdin", stdin="\n".join(dated).encode())
+    agent.git("push", "-q", str(rig.top), f"{made}:refs/at/attic/{BEAD}/1")
+    (entry,) = await git.attic_entries(rig.top)
+    assert entry.kept_at == 0
+    await git.restore_branch(rig.top, entry.ref, "mine")
+    assert rig.sha("mine") == made
+
+
 @pytest.mark.parametrize("ref", ["refs/at/attic/none/1", "refs/heads/main", "refs/at/attic/-x/1"])
 async def test_no_such_entry(rig: Repo, tmp_path: Path, ref: str) -> None:
     with pytest.raises((errors.RevisionMissing, errors.BadName)):
         await git.restore(rig.top, ref, tmp_path / "back")
     assert not (tmp_path / "back").exists()
+
+
+async def test_a_folder_says_which_entry_it_was_made_from(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert git.restored_from(tmp_path / "back") == entry.ref
+    assert git.restored_from(agent.top) is None and git.restored_from(tmp_path / "none") is None
+
+
+async def test_what_the_checkout_includes_comes_along(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    rig.commit("ignore", **{".gitignore": ".env\n", ".worktreeinclude": ".env\n"})
+    rig.write(".env", "TOKEN=1")
+    folder = tmp_path / "newer"
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    (folder / ".env").write_text("changed")
+    entry = await git.keep(rig.top, folder, BEAD, "r")
+    assert entry.ignored == (".env",)
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert (tmp_path / "back/.env").read_text() == "TOKEN=1"
+
+
+async def test_an_agents_commit_that_looks_like_an_entry_names_nothing(
+    rig: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    body = {"head_ref": "refs/../../x", "refs": {"refs/heads/../../x": "0" * 40, "refs/heads/a": "no"}}
+    body |= {"nested": {"../../outside": "refs/at/attic/x/1", ".git": "refs/at/attic/x/1", "in": "HEAD"}}
+    message = f"Keep the folder of bead {BEAD}\n\n{json.dumps(body)}\n"
+    sha = agent.commit("x", **{"a.txt": "forged"})
+    forged = agent.git("commit-tree", f"{sha}^{{tree}}", "-p", sha, stdin=message.encode())
+    agent.git("push", "-q", str(rig.top), f"{forged}:refs/at/attic/{BEAD}/1")
+    (entry,) = await git.attic_entries(rig.top)
+    assert (entry.head_ref, dict(entry.refs), dict(entry.nested)) == (None, {}, {})
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert (tmp_path / "back/a.txt").read_text() == "forged"
+
+
+async def test_onto_a_branch_that_is_not_there(rig: Repo, agent: Repo) -> None:
+    committed = agent.commit("one", **{"a.txt": "one"})
+    first = await git.keep(rig.top, agent.top, BEAD, "r")
+    await git.restore_branch(rig.top, first.ref, "mine")
+    assert rig.sha("mine") == committed
+    agent.write("a.txt", "later")
+    second = await git.keep(rig.top, agent.top, BEAD, "r")
+    await git.restore_branch(rig.top, second.ref, "yours")
+    assert (rig.sha("yours~1"), rig.tree("yours")["a.txt"]) == (committed, "later")
+    with pytest.raises(Duplicate):
+        await git.restore_branch(rig.top, first.ref, "yours")
+    with pytest.raises(errors.BadName):
+        await git.restore_branch(rig.top, first.ref, "-x")
+    assert rig.tree("yours")["a.txt"] == "later"
+
+
+async def test_sizes_are_those_of_the_work(rig: Repo, agent: Repo) -> None:
+    untouched = await git.keep(rig.top, agent.top, BEAD, "r")
+    agent.commit("one", **{"one.txt": "1\n2\n"})
+    agent.write("two.txt", "3\n")
+    changed = await git.keep(rig.top, agent.top, BEAD, "r")
+    sizes = await git.attic_sizes(rig.top, [untouched, changed])
+    assert sizes == {untouched.ref: git.AtticSize(0, 0, 0), changed.ref: git.AtticSize(2, 3, 0)}
+    assert await git.attic_sizes(rig.top, []) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -409,3 +410,22 @@ async def test_collections_side_by_side(rig: Repo, tmp_path: Path) -> None:
             group.start_soon(one, number)
     assert len(set(done)) == 6
     assert len(rig.git("for-each-ref", "refs/at/beads").split("\n")) == 6
+
+
+async def test_a_commit_inside_of_a_submodule_is_said_with_the_way_to_have_it(
+    rig: Repo, make_repo: Callable[[str], Repo], folder: Path
+) -> None:
+    rig.git("submodule", "--quiet", "add", str(make_repo("other").top), "sub")
+    rig.commit("add")
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    made = Repo(folder / "sub").commit("inside", **{"a.txt": "changed"})
+    Repo(folder).commit("outside")
+    found = await git.collect(rig.top, folder, BRANCH, REF, rig.sha("main"), "work")
+    assert found.changed_paths == ("sub",)
+    (note,) = found.notes
+    assert note.startswith(f"submodule 'sub' is set to {made[:12]}, which only this folder has")
+    program, *words = shlex.split(note.partition("(")[2].removesuffix(")"))
+    assert program == "git"
+    rig.git(*words)
+    again = await git.collect(rig.top, folder, BRANCH, REF, rig.sha("main"), "work")
+    assert again.notes == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,37 @@ async def test_what_cannot_be_copied_is_counted_and_the_rest_goes_along(rig: Rep
         ".worktreeinclude: 1 ignored file copied"
     ]
     assert not list(folder.glob("*.pipe"))
+
+
+@pytest.mark.parametrize("pattern", ["deps/", "deps", "/deps/", "deps/*"])
+async def test_a_folder_that_is_to_come_is_told_as_ignored(rig: Repo, folder: Path, pattern: str) -> None:
+    rig.commit("ignore", **{".gitignore": f"{pattern}\n"})
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    assert await git.ignored_in(rig.top, folder, ["deps", "other"]) == ["deps"]
+
+
+async def test_what_is_behind_a_link_or_in_a_submodule_is_not_and_hides_no_other(
+    rig: Repo, make_repo: Callable[[str], Repo], folder: Path
+) -> None:
+    rig.git("submodule", "--quiet", "add", str(make_repo("inner").top), "sub")
+    (rig.top / "web").symlink_to("d")
+    rig.commit("links", **{".gitignore": "deps/\n"})
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    asked = ["sub/deps", "web/deps", "d/deps", "web"]
+    assert await git.ignored_in(rig.top, folder, asked) == ["d/deps"]
+
+
+async def test_what_the_base_has_as_a_submodule_is_not_copied_into(
+    rig: Repo, make_repo: Callable[[str], Repo], folder: Path, tmp_path: Path
+) -> None:
+    rig.commit("plain", **{".gitignore": "*.env\n", ".worktreeinclude": "*.env\n", "sub/file": "1\n"})
+    for name in ("sub/one.env", "two.env"):
+        rig.write(name, "here\n")
+    rig.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
+    other = Repo(tmp_path / "other")
+    other.git("rm", "-q", "-r", "sub")
+    other.git("submodule", "--quiet", "add", str(make_repo("inner").top), "sub")
+    other.commit("submodule")
+    prepared = await git.prepare(rig.top, folder, BRANCH, "other")
+    assert (folder / "two.env").exists() and not (folder / "sub/one.env").exists()
+    assert ".worktreeinclude: 'sub/one.env' was not copied: its base does not ignore it" in prepared.notes

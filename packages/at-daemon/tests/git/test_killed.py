@@ -46,7 +46,7 @@ class World:
         agent = Repo(self.folder)
         odd = [
             str(path)
-            for pattern in ("**/*.lock", "**/at-landing*", "**/.*.at-*", "**/.*.removed-*")
+            for pattern in ("**/*.lock", "**/at-landing*", "**/.*.at-*")
             for path in self.top.glob(pattern)
         ]
         return {
@@ -95,7 +95,7 @@ def _land(world: World) -> Call:
 
 
 def _remove(world: World) -> Call:
-    return "remove_folder", [str(world.folder), str(world.folder.parent)], {}
+    return "set_aside_folder", [str(world.folder), str(world.folder.parent)], {}
 
 
 @pytest.fixture

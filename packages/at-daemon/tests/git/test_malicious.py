@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -225,7 +226,8 @@ async def test_links_in_the_clone_are_not_followed(rig: Repo, folder: Path, tmp_
     assert collected.changed_paths == ("a.txt",)
     assert [path.name for path in outside.iterdir()] == ["precious"]
     (folder / "escape").symlink_to(outside)
-    await git.remove_folder(folder, folder.parent)
+    await git.set_aside_folder(folder, folder.parent)
+    await git.remove_set_aside(folder.parent)
     assert not folder.exists() and (outside / "precious").exists()
 
 
@@ -248,7 +250,7 @@ async def test_only_folders_inside_are_removed(tmp_path: Path, home: Path, path:
     (tmp_path / "other/x").mkdir(parents=True)
     (root / "link").symlink_to(tmp_path / "other")
     with pytest.raises(errors.FolderOutside):
-        await git.remove_folder(Path(path.format(root=root)), root)
+        await git.set_aside_folder(Path(path.format(root=root)), root)
     assert (tmp_path / "other/x").is_dir() and home.is_dir() and (root / "a").is_dir()
 
 
@@ -257,8 +259,9 @@ async def test_folders_without_permissions_are_removed(tmp_path: Path) -> None:
     (folder / "deep/er").mkdir(parents=True)
     (folder / "deep/er").chmod(0)
     (folder / "deep").chmod(stat.S_IRUSR)
-    await git.remove_folder(folder, tmp_path / "root")
-    await git.remove_folder(folder, tmp_path / "root")
+    for _ in range(2):
+        await git.set_aside_folder(folder, folder.parent)
+        await git.remove_set_aside(folder.parent)
     assert os.listdir(tmp_path / "root") == []
 
 
@@ -269,3 +272,42 @@ async def test_a_submodule_name_cannot_leave(rig: Repo, folder: Path) -> None:
     rig.git("commit", "-q", "-m", "sub")
     prepared = await git.prepare(rig.top, folder, BRANCH, "main")
     assert any("'sub'" in note for note in prepared.notes)
+
+
+async def test_a_folder_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "root/x"
+    folder.mkdir(parents=True)
+    current = os.open(folder, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("node_modules", dir_fd=current)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=current))
+        below = os.open("node_modules", os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = below
+    os.close(current)
+    await git.set_aside_folder(folder, folder.parent)
+    assert await git.remove_set_aside(folder.parent) == []
+    assert os.listdir(tmp_path / "root") == []
+
+
+async def test_what_cannot_be_removed_keeps_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if path == "held":
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path, dir_fd=dir_fd)
+
+    root = tmp_path / "root"
+    for name, file in (("a", "held"), ("b", "free"), ("c", "free")):
+        (root / name / "d").mkdir(parents=True)
+        (root / name / "d" / file).write_text("x")
+        (root / name / "d" / "other").write_text("x")
+        await git.set_aside_folder(root / name, root)
+    monkeypatch.setattr(os, "unlink", refuse)
+    (trouble,) = await git.remove_set_aside(root)
+    (left,) = os.listdir(root)
+    assert left.startswith(".a.removed-") and trouble.filename == str(root / left)
+    assert [str(path.relative_to(root / left)) for path in (root / left).rglob("*")] == ["d", "d/held"]

@@ -33,6 +33,16 @@ class LaunchRefused(SessionError):
         super().__init__(f"{cli} cannot be started: {reason}; {hint}")
 
 
+class CannotCarry(SessionError):
+    """A CLI cannot go on with a session in another folder."""
+
+    def __init__(self, cli: str, reason: str, hint: str) -> None:
+        self.cli = cli
+        self.reason = reason
+        self.hint = hint
+        super().__init__(f"{cli} cannot go on with the session elsewhere: {reason}; {hint}")
+
+
 class ManifestError(SessionError):
     """A manifest that cannot be used: its path, line (0 where none can be told), key, what is wrong, what is allowed."""
 

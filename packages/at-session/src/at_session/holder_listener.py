@@ -29,7 +29,16 @@ class Listener:
     def __init__(self, path: bytes) -> None:
         self.path, self.folder, self.name = path, *path.rpartition(b"/")[::2]
         posix.chdir(self.folder)
+        if self.is_left_over():
+            posix.unlink(self.name)
         self.socket, self.identity = self.bind()
+
+    def is_left_over(self) -> bool:
+        """Whether a holder that was killed has left its socket's file here."""
+        try:
+            return self.look()[2] & FORMAT == SOCKET and refuses(self.name)
+        except OSError:
+            return False  # there is none, or somebody listens
 
     def bind(self) -> tuple[_socket.socket, tuple[int, int]]:
         """A new socket that listens, with device and inode of its file: no other gets them while it is bound."""

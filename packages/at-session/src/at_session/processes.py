@@ -80,11 +80,11 @@ def kill_session(session_id: str, *, run_dir: Path, journal_dir: Path) -> dict[i
     Its journal gets no end: whoever opens it then finds an `EndedSession` that is not `complete`. What cannot be seen is
     not ended: without a free file descriptor that is all, and nothing is returned.
     """
-    found: dict[int, str] = {}
-    for holder in holders_of(run_dir, session_id):
-        found |= marked_processes(session_id, journal_dir / session_id, holder=holder)
-        found[holder] = "holder"
-    found |= marked_processes(session_id, journal_dir / session_id)
+    # Holders first: one that outlived its agent for a moment would write down how that ended.
+    found = dict.fromkeys(holders_of(run_dir, session_id), "holder")
+    for holder in (*found, 0):
+        for pid, name in marked_processes(session_id, journal_dir / session_id, holder=holder).items():
+            found.setdefault(pid, name)
     kill_all(found)
     return found
 

@@ -111,7 +111,7 @@ class Session:
                     # Half a frame may have left: only a new connection is in a known state.
                     connection.close()
                     raise
-                except BaseException:
+                except BaseException:  # a whole answer was read, also an error's: the state is known
                     self._connection = connection
                     raise
                 self._connection = connection

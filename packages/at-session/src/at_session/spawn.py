@@ -198,11 +198,12 @@ async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> di
             file.write(launch_file(spec, executable, socket, journal))
         reply = await _run_holder(launch, journal / "holder.log")
         return _read_reply(spec, reply, journal)
-    except (StartError, OSError):
+    except (StartError, OSError) as error:
         kill_all(marked_processes(spec.id, journal))  # the agent of a holder that came as far as that
         shutil.rmtree(journal, ignore_errors=True)
-        for path in (launch, socket):
-            path.unlink(missing_ok=True)
+        launch.unlink(missing_ok=True)
+        if not (isinstance(error, HolderFailed) and error.stage == "socket"):  # then it is somebody else's
+            socket.unlink(missing_ok=True)
         raise
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from at_session.adoption import Adoption
 
 
 class Allow(StrEnum):
@@ -177,6 +180,20 @@ class UsageReported:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextUsed:
+    """How full the model's context is: tokens of the newest call's prompt, with what came from the cache and went there.
+
+    Of one call of the conversation itself, not a sum over a turn and not an inner agent's. `size` is that of the window
+    as the CLI tells it, else None.
+    """
+
+    used: int
+    size: int | None
+    model: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """The CLI itself tries an API call again; seconds until then, if it says so."""
 
@@ -247,6 +264,7 @@ DriverEvent = (
     | AskOpened
     | AskClosed
     | UsageReported
+    | ContextUsed
     | Retrying
     | CallAnswered
     | Limited
@@ -312,7 +330,8 @@ class Capabilities:
     """What a CLI can do through this driver; asked instead of its name.
 
     `record_has_usage`: final figures of a turn are in the CLI's own record only, so `reconcile` is to be called after
-    each turn. `keeps_failed_prompts`: a session still knows a prompt whose turn ended with an error. `unreported` names figures that the CLI does not give at all (`cost`, `requests`, …).
+    each turn. `keeps_failed_prompts`: a session still knows a prompt whose turn ended with an error.
+    `memory_mb`: what its processes take together, as it was seen. `adoption`: sessions that a person began can be gone on with in another folder. `unreported` names figures that the CLI does not give at all (`cost`, `requests`, …).
     """
 
     chooses_session_id: bool
@@ -324,10 +343,12 @@ class Capabilities:
     exits_on_eof: bool
     login_hint: str
     draws_on: str
+    memory_mb: int
     asks_questions: bool = True
     record_has_usage: bool = False
     keeps_failed_prompts: bool = True
     unreported: tuple[str, ...] = ()
+    adoption: Adoption | None = None
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import click
 
 from at_cli.amounts import budget_option
 from at_cli.face import Face
-from at_cli.verb import BEAD, lane_option, verb
+from at_cli.verb import after_option, lane_option, verb
 from at_cli.views.bead import one_line
 
 
@@ -15,7 +15,7 @@ from at_cli.views.bead import one_line
 @click.option("-d", "--description", metavar="TEXT", help="More about it; - reads standard input.")
 @lane_option()
 @click.option("-p", "--priority", type=int, default=0, metavar="N", help="Higher comes first in its lane.")
-@click.option("--after", type=BEAD, metavar="BEAD", help="Not before that one is done.")
+@after_option
 @budget_option()
 def command(
     face: Face,
@@ -23,7 +23,7 @@ def command(
     description: str | None,
     lane: str | None,
     priority: int,
-    after: str | None,
+    after: tuple[str, ...],
     budget: dict[str, float] | None,
 ) -> None:
     """Note a work item (bead) in the backlog. Nothing is started."""
@@ -34,7 +34,7 @@ def command(
         description=None if description is None else face.words(description, "the description"),
         lane=lane,
         priority=priority,
-        after=after,
+        after=list(after),
         budget=budget,
     )
     face.emit(document, one_line(document, face.style))

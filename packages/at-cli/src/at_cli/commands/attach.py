@@ -8,6 +8,7 @@ import click
 
 from at_cli.errors import NotAttached, TerminalTaken
 from at_cli.face import Document, Face
+from at_cli.terminal_title import of_work, title_of
 from at_cli.transcript import print_transcript
 from at_cli.verb import AGENT, verb
 from at_core.errors import UsageError
@@ -41,13 +42,15 @@ def _terminal(face: Face, name: str, session: Document, steal: bool) -> None:
         raise UsageError("a terminal is wanted for this", f"at logs {name} -f")
     face.note(f"at: attached to {name}; Ctrl-\\ leaves, the agent goes on")
     try:
-        end = attach(
-            session["session"],
-            run_dir=Path(session["run_dir"]),
-            journal_dir=Path(session["journal_dir"]),
-            owner="at attach",
-            steal=steal,
-        )
+        with title_of(face) as show_title:
+            show_title(of_work({"agent": name, **session}))
+            end = attach(
+                session["session"],
+                run_dir=Path(session["run_dir"]),
+                journal_dir=Path(session["journal_dir"]),
+                owner="at attach",
+                steal=steal,
+            )
     except LeaseHeld as error:
         raise TerminalTaken(name, str(error)) from error
     except (SessionError, OSError) as error:

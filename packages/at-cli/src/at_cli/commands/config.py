@@ -62,7 +62,7 @@ def _settings(face: Face | None) -> list[Setting]:
 def command(face: Face, key: str | None, value: str | None, unset: bool, show_origin: bool) -> None:
     """Show all settings, those of a section, or the one called KEY; with VALUE, set it.
 
-    Those of agents and budgets count at once; the daemon reads others when it starts: at down --keep-agents, at up.
+    Those of agents, budgets and git count at once; the daemon reads others when it starts: at down --keep-agents, at up.
     """
     path = face.home.config_file
     if unset and (key is None or value is not None):

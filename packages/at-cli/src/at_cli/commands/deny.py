@@ -1,19 +1,29 @@
-"""`at deny`: refuse what an agent asked for."""
+"""`at deny`: refuse what agents asked for."""
 
 from __future__ import annotations
 
 import click
 
+from at_cli.answers import KINDS, Meant, decide, meant_options, require_sense
 from at_cli.face import Face
 from at_cli.verb import ASK, message_option, verb
-from at_cli.views.ask import decided_lines
 
 
 @verb(example='at deny 8c11d2f0 -m "Use the staging database"')
-@click.argument("ask", metavar="ID", type=ASK)
+@click.argument("asks", metavar="ID...", type=ASK, nargs=-1)
 @message_option(required=False)
-def command(face: Face, ask: str, message: str | None) -> None:
-    """Refuse what was asked under ID; the agent is told TEXT."""
+@meant_options(KINDS)
+def command(
+    face: Face,
+    asks: tuple[str, ...],
+    message: str | None,
+    everything: bool,
+    kind: str | None,
+    agent: str | None,
+    yes: bool,
+) -> int:
+    """Refuse what was asked under each ID, or all that is asked; the agents are told TEXT."""
+    meant = Meant(asks, everything, kind, agent, yes)
+    require_sense(meant, "deny")
     text = "" if message is None else face.words(message, "the message")
-    document = face.call("decide", ask=ask, approve=False, text=text)
-    face.emit(document, decided_lines(document["approval"], "denied", face.style))
+    return decide(face, meant, "deny", "denied", KINDS, approve=False, text=text)

@@ -13,6 +13,7 @@ from at_cli.face import Face
 from at_cli.style import Look
 from at_cli.verb import verb
 from at_cli.views.words import count
+from at_core.agent_environment import OF_A_REPOSITORY
 from at_core.errors import AtError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def examine(face: Face) -> Iterator[Check]:
     yield _daemon(face)
     yield judge.terminals(facts.pty_facts())
     yield judge.sqlite(facts.sqlite_version())
-    yield judge.environment(environ, ("AT_HOME",))
+    yield judge.environment(environ, OF_A_REPOSITORY)
 
 
 def _agent_programs(face: Face, environ: Mapping[str, str]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ import click
 from at_cli.errors import CannotExecute
 from at_cli.face import Face
 from at_cli.verb import BEAD, verb
+from at_core.agent_environment import inherited
 
 
 @verb(example="at exec 3f2a9c1e -- make test")
@@ -25,7 +26,7 @@ def command(face: Face, bead: str, argv: tuple[str, ...]) -> None:
     if face.json:
         face.line({**document, "argv": list(argv)})
         return
-    environment = {**face.environ, **document["environment"], "PWD": document["path"]}
+    environment = {**inherited(face.environ), **document["environment"], "PWD": document["path"]}
     sys.stdout.flush()
     try:
         os.chdir(document["path"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from at_cli.face import Face
-from at_cli.verb import lane_option, order_options, verb, wait_options
+from at_cli.verb import after_option, lane_option, order_options, verb, wait_options
 from at_cli.waiting import settle
 
 
@@ -13,6 +13,7 @@ from at_cli.waiting import settle
 @click.argument("prompt")
 @click.option("--title", metavar="T", help="Title of the work item, else the prompt's first line.")
 @lane_option()
+@after_option
 @order_options
 @wait_options
 def command(
@@ -20,6 +21,7 @@ def command(
     prompt: str,
     title: str | None,
     lane: str | None,
+    after: tuple[str, ...],
     wait: bool,
     timeout: float | None,
     **order: object,
@@ -31,6 +33,7 @@ def command(
         prompt=face.words(prompt, "the prompt"),
         title=None if title is None else face.argument(title, "the title"),
         lane=lane,
+        after=list(after),
         order={**order, "env": face.caller_environment()},
     )
     return settle(face, document, wait=wait or timeout is not None, timeout=timeout)

@@ -84,7 +84,8 @@ class Stage:
             for name, value in base.items()
             if not name.startswith("GIT_") and not (name.startswith("AT_") and "__" in name)
         }
-        return kept | {"AT_HOME": str(self.home.root)}
+        # It answers for itself: nobody is to be told on the desktop that a demo needs them.
+        return kept | {"AT_HOME": str(self.home.root), "AT_UI__NOTIFY": "off"}
 
     def git(self, *words: str) -> str:
         """Plain git in the demo's repository. Raises GitNeeded."""

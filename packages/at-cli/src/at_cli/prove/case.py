@@ -23,6 +23,10 @@ class Failed(Exception):
     """What must hold does not; the message is the fact that shows it."""
 
 
+class TooSlow(Exception):
+    """The CLI is slower on this machine than the case's watchdog allows for; one that waits longer decides."""
+
+
 class Cannot(Exception):
     """This CLI cannot do the case; the message is the proof, as it was seen in this run."""
 
@@ -31,7 +35,8 @@ class Cannot(Exception):
 class Case:
     """`play` gives the fact that decided, or raises Failed or Cannot.
 
-    `watchdog` is the CLI's `timeout_seconds` where the case needs a short one. `failpoint` names the instant at which
+    `watchdog` is the CLI's `timeout_seconds` where the case needs a short one, `table.SLOWER` times that where the CLI turns
+    out to be too slow for it. `failpoint` names the instant at which
     the case's daemon kills itself. Either gives the case a daemon of its own.
     """
 

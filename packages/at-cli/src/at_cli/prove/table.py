@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import queue
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from at_cli.clock import monotonic
 from at_cli.prove import ground
-from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played
+from at_cli.prove.case import Cannot, Case, CaseResult, Failed, Played, TooSlow
 from at_cli.prove.scene import Scene
 from at_cli.prove.site import Site
 from at_core.errors import AtError
@@ -22,6 +23,9 @@ JOBS = 3
 
 Cases that mostly wait have lanes of their own beside them.
 """
+
+SLOWER = 6
+"""So many times the watchdog of a case is what a CLI gets that is too slow for it on this machine."""
 
 Play = Callable[[Case, Site], str]
 
@@ -94,6 +98,16 @@ class Table:
             self.troubles += shared.end()
 
     def _alone(self, case: Case, endpoint: Endpoint, began: float) -> Played:
+        try:
+            return self._in_site(case, endpoint, began)
+        except TooSlow:
+            patient = dataclasses.replace(case, watchdog=(case.watchdog or 0) * SLOWER)
+        try:
+            return self._in_site(patient, endpoint, began)
+        except TooSlow as fact:
+            return self._told(case, CaseResult.FAIL, str(fact), began)
+
+    def _in_site(self, case: Case, endpoint: Endpoint, began: float) -> Played:
         site = self._open(endpoint, case)
         try:
             return self._cell(case, site, began)
@@ -114,7 +128,7 @@ class Table:
         )
         try:
             site.prepare()
-        except BaseException:
+        except BaseException:  # whatever ends it, no daemon or endpoint is left running
             self.troubles += site.end()
             raise
         return site

@@ -25,8 +25,21 @@ def _row(agent: Document, style: Look) -> tuple[TableCell, ...]:
         TableCell(style.plain(agent.get("cli", "")), ""),
         TableCell(style.plain(agent.get("role", "")), "dim"),
         TableCell(style.plain(agent.get("label") or agent.get("status", "")), agent_colour(agent)),
+        TableCell(context_words(agent.get("context")), "dim"),
         TableCell(bead, ""),
     )
+
+
+def context_left(context: Document | None) -> str:
+    """What is left of the model's context, such as `83%`; nothing where that is not known."""
+    left = (context or {}).get("left_percent")
+    return "" if left is None else f"{left}%"
+
+
+def context_words(context: Document | None) -> str:
+    """The same with what it is of."""
+    left = context_left(context)
+    return f"{left} context left" if left else ""
 
 
 def one_line(agent: Document, style: Look) -> list[str]:

@@ -48,3 +48,14 @@ def _name(agent: Any) -> str:
 def decided_lines(ask: Document, verdict: str, style: Look) -> list[str]:
     """What a decision answers with."""
     return [f"{short(ask['id'])} {verdict}: {style.fit(style.plain(ask.get('what', '')), 60)}"]
+
+
+def answers_lines(document: Document, verdict: str, style: Look) -> list[str]:
+    """What decisions about several asks answer with: what could not be decided last."""
+    if not document["approvals"] and not document["failed"]:
+        return ["Nothing of that is asked."]
+    lines = [line for ask in document["approvals"] for line in decided_lines(ask, verdict, style)]
+    for each in document["failed"]:
+        told = style.paint("red", f"not {verdict}")
+        lines.append(f"{short(style.plain(each['id']))} {told}: {style.plain(each['error']['message'])}")
+    return lines

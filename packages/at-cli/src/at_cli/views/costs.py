@@ -35,6 +35,14 @@ def dollars(cost: float | None, estimated: bool = False, partial: bool = False) 
     return f"{'~' if estimated else ''}${cost:,.{digits}f}{'+' if partial else ''}"
 
 
+def brief_dollars(cost: float | None, estimated: bool = False) -> str:
+    """The same in seven columns, up to $9,999: to the cent, from $100 on to the dollar; `<$0.01` for less than a cent."""
+    if cost is None or cost == 0 or 0.1 <= cost < 100:
+        return dollars(cost, estimated)
+    sign = "~" if estimated else ""
+    return f"{sign}<$0.01" if cost < 0.01 else f"{sign}${cost:,.{0 if cost >= 100 else 2}f}"
+
+
 def tokens(number: float) -> str:
     """`950`, `12.3k`, `4.56M`."""
     if number < 10_000:

@@ -6,18 +6,9 @@ from typing import Any
 
 from at_cli.style import Look
 from at_cli.views.words import clock_time, count, short
+from at_core.need_words import WORDS
 
 Document = dict[str, Any]
-WORDS = {
-    "login": "cannot log in",
-    "approval": "asks for approval",
-    "question": "asks a question",
-    "checkout": "cannot land yet",
-    "unknown": "does not go on",
-    "failed": "failed",
-    "budget": "has used its budget",
-    "review": "is proved",
-}
 
 
 def need_lines(needs: list[Document], style: Look, most: int | None) -> list[str]:

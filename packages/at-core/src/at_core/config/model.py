@@ -31,9 +31,21 @@ class GeneralConfig:
     """The repository meant when none is named and the current folder is in none."""
     default_lane: Lanes = "standard"
     max_agents: Count = 20
+    keep_free_mb: Annotated[int, Within(0, 10_000_000)] = 500
+    """Beside one that runs, an agent is started only if so many MB of memory stay free. 0: memory is not looked at."""
     max_ptys: Count = 20
     first_port: Annotated[int, Within(1024, 65526)] = 21000
     """Ports from here on are given to work items and gates, ten to each slot (`AT_SLOT`, `AT_PORT`)."""
+    hibernate_seconds: Annotated[int, Within(0, 30 * 24 * 3600)] = 900
+    """An agent that waits for you, a limit or a budget holds no process after so long; it is resumed. 0: never."""
+    stale_days: Annotated[int, Within(0, 3650)] = 3
+    """`at ls --stale` lists what nobody touched for so many days."""
+    tidy_days: Annotated[int, Within(0, 3650)] = 14
+    """`at tidy` removes journals, logs and the like once they are so many days old."""
+    folder_cache_mb: Annotated[int, Within(0, 10_000_000)] = 5000
+    """What set-ups made is kept for other folders, if their repository says so, up to so many MB. 0: never."""
+    keep_awake: bool = False
+    """The machine does not fall asleep by itself while agents are at work, gates run, or folders are set up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +74,40 @@ class ProvidersConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaneConfig:
+    """One lane. `most`: so many of its work items are in progress at once, those that wait for your look included."""
+
+    most: Annotated[int, Within(1, 10_000)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanesConfig:
+    """The lanes by name. Further work waits; what has begun goes on."""
+
+    critical: LaneConfig = LaneConfig()
+    standard: LaneConfig = LaneConfig()
+    experimental: LaneConfig = LaneConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitConfig:
+    """Remotes. Nothing is fetched or pushed unless you say so."""
+
+    fetch: Literal["never", "auto"] = "never"
+    """`auto`: before work begins, the branch that its target follows is fetched, without any question to you."""
+    fetch_seconds: Annotated[int, Within(1, 300)] = 10
+    """So long work waits for that at most; then it begins at what is there."""
+    fetch_minutes: Annotated[int, Within(0, 24 * 60)] = 5
+    """What was fetched is not fetched again for so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatesConfig:
     """How gates run; which ones there are is the repository's to say."""
 
     parallel: Annotated[int, Within(1, 64)] = 1
+    batch: Annotated[int, Within(1, 100)] = 16
+    """So many work items at most are merged together, gated once, and landed together."""
     timeout_seconds: Seconds = 1800
     """For a gate that names no limit of its own."""
 
@@ -136,6 +178,10 @@ class UiConfig:
     theme: Word = "dark"
     refresh_interval_ms: Annotated[int, Within(50, 60_000)] = 2000
     terminal_scrollback_lines: Annotated[int, Within(0, 1_000_000)] = 5000
+    notify: Literal["auto", "desktop", "terminal", "off"] = "auto"
+    """How you are told that something needs you: on the desktop, by the terminal of a face that runs, or by both."""
+    notify_command: tuple[str, ...] = ()
+    """A program of yours with its arguments, run as a need begins and ends, with JSON on its standard input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +206,16 @@ class Setting:
 
 
 NOT_USED_YET = frozenset(
-    {"general.max_ptys", "dolt", "cache.ttl_seconds", "providers", "security", "ui", "bridge"}
+    {
+        "general.max_ptys",
+        "dolt",
+        "cache.ttl_seconds",
+        "providers",
+        "security",
+        "ui.refresh_interval_ms",
+        "ui.terminal_scrollback_lines",
+        "bridge",
+    }
 )
 """Keys and sections that are kept and checked, for parts that are still to come."""
 
@@ -180,9 +235,11 @@ class Settings:
     """All settings as values alone; `Config` is what a program uses. A key is a path of their names."""
 
     general: GeneralConfig = GeneralConfig()
+    lanes: LanesConfig = LanesConfig()
     dolt: DoltConfig = field(default_factory=DoltConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     providers: ProvidersConfig = ProvidersConfig()
+    git: GitConfig = GitConfig()
     gates: GatesConfig = GatesConfig()
     agents: AgentsConfig = AgentsConfig()
     budget: BudgetConfig = BudgetConfig()

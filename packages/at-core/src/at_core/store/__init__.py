@@ -8,6 +8,7 @@ statement.py  SQL compiled once from SQLAlchemy Core              mapping.py  re
 tx.py         everything a transaction can do, from one module per aggregate (beads.py, agents.py, …)
 """
 
+from at_core.store.destructive import DestructiveAct
 from at_core.store.kpi import local_day_start, next_local_day
 from at_core.store.leases import Lease
 from at_core.store.slots import Slot
@@ -19,6 +20,7 @@ from at_core.store.usage import LandedTotals, UsageBy, UsageTotals
 
 __all__ = [
     "Counts",
+    "DestructiveAct",
     "LandedTotals",
     "Lease",
     "Slot",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, or_, select
 
 from at_core.store import schema
 from at_core.store.identity import id_range
@@ -12,7 +12,7 @@ from at_core.store.insertion import insert_new, put, upsert
 from at_core.store.mapping import Mapping
 from at_core.store.revision import save
 from at_core.store.statement import Rows, Statement
-from at_core.types import Agent
+from at_core.types import Agent, AgentStatus
 
 _c = schema.agents.c
 _agents = Mapping(Agent, schema.agents)
@@ -24,6 +24,8 @@ _BY_RANGE = Statement(
 )
 _ALL = Statement(_agents.select.order_by(_c.name))
 _OF_RIG = Statement(_agents.select.where(_c.rig == bindparam("rig")).order_by(_c.name))
+_is_under_way = or_(*(_c.status == status.value for status in (AgentStatus.ACTIVE, AgentStatus.PENDING)))
+_UNDER_WAY = Statement(select(_c.name, _c.status, _c.rig).where(_is_under_way))
 _UPSERT = Statement(upsert(schema.agents, _agents.names, "id"))
 
 
@@ -69,3 +71,8 @@ class Agents(Rows):
         """Agents by name, of that rig or all."""
         rows = self._all(_ALL) if rig is None else self._all(_OF_RIG, rig)
         return [_agents.decode(row) for row in rows]
+
+    def agents_under_way(self, rig: str | None = None) -> dict[str, AgentStatus]:
+        """The names of those that work or wait, of that rig or all: of the others there is no end."""
+        rows = self._all(_UNDER_WAY)
+        return {name: AgentStatus(status) for name, status, home in rows if rig in (None, home)}

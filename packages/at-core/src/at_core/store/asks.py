@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, delete, update
 
 from at_core.errors import NotFound, Refused
 from at_core.store import schema
@@ -30,6 +30,7 @@ _BY_REQUEST = Statement(
     _asks.select.where(_c.session == bindparam("session"), _c.request_id == bindparam("request_id"))
 )
 _OPEN = Statement(_asks.select.where(_is_open).order_by(_c.number))
+_OPEN_OF = Statement(_asks.select.where(_is_open, _c.agent_id == bindparam("agent")).order_by(_c.number))
 _LISTS = by_owner(_asks, schema.asks)
 _DECIDE = Statement(
     update(schema.asks)
@@ -49,6 +50,10 @@ _CLOSE = Statement(
 _r = schema.rules.c
 _RULES = Statement(_rules.select.order_by(_r.number))
 _RULES_OF = Statement(_rules.select.where(_r.rig == bindparam("rig")).order_by(_r.number))
+_RULE_RANGE = Statement(
+    _rules.select.where(_r.id >= bindparam("low"), _r.id < bindparam("high")).order_by(_r.number)
+)
+_REMOVE_RULE = Statement(delete(schema.rules).where(_r.id == bindparam("of")))
 _MATCHING = Statement(
     _rules.select.where(
         _r.rig == bindparam("rig"),
@@ -83,9 +88,10 @@ class Asks(Rows):
         row = self._one(_BY_REQUEST, session, request_id)
         return None if row is None else _asks.decode(row)
 
-    def open_asks(self) -> list[Ask]:
-        """Those neither decided nor closed, oldest first."""
-        return [_asks.decode(row) for row in self._all(_OPEN)]
+    def open_asks(self, agent_id: UUID | None = None) -> list[Ask]:
+        """Those neither decided nor closed, of that agent (None: of any), oldest first."""
+        rows = self._all(_OPEN) if agent_id is None else self._all(_OPEN_OF, str(agent_id))
+        return [_asks.decode(row) for row in rows]
 
     def asks(self, agent_id: UUID | None = None, bead_id: UUID | None = None) -> list[Ask]:
         """Asks of that agent and bead (None: of any), oldest first."""
@@ -115,6 +121,15 @@ class Asks(Rows):
         """Rules of that rig or all, oldest first."""
         rows = self._all(_RULES) if rig is None else self._all(_RULES_OF, rig)
         return [_rules.decode(row) for row in rows]
+
+    def find_rules(self, text: str) -> list[Rule]:
+        """By whole id or a prefix of at least four hexadecimal digits, oldest first."""
+        span = id_range(text)
+        return [] if span is None else [_rules.decode(row) for row in self._all(_RULE_RANGE, *span)]
+
+    def remove_rule(self, id: UUID) -> bool:
+        """Take it away; False where it was gone."""
+        return self._run(_REMOVE_RULE, str(id)) > 0
 
     def matching_rule(self, rig: str, kind: str, tool: str | None, argv: Sequence[str]) -> Rule | None:
         """The rule for exactly this argument list, tool and kind in that rig."""

@@ -35,6 +35,16 @@ def _page(by_bead: bool, by_agent: bool, by_type: bool) -> Statement:
     return Statement(page.order_by(_c.seq).limit(bindparam("limit")))
 
 
+_NEWEST = Statement(
+    _events.select.where(
+        _c.agent_id == bindparam("agent_id"),
+        _c.event_type.in_(select(column("value")).select_from(func.json_each(bindparam("types")))),
+    )
+    .order_by(_c.seq.desc())
+    .limit(1)
+)
+
+
 class Events(Rows):
     """What a transaction can do with the audit log."""
 
@@ -65,6 +75,11 @@ class Events(Rows):
             values.append(json_text([str(one) for one in types]))
         page = _page(bead_id is not None, agent_id is not None, types is not None)
         return [_events.decode(row) for row in self._all(page, *values, -1 if limit is None else limit)]
+
+    def last_event(self, agent_id: UUID, types: Iterable[str]) -> Event | None:
+        """The newest event of that agent and of one of those types."""
+        row = self._one(_NEWEST, str(agent_id), json_text([str(one) for one in types]))
+        return None if row is None else _events.decode(row)
 
     def last_seq(self) -> int:
         """The newest event's seq, 0 before the first."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, literal_column, update
 from sqlalchemy.dialects.sqlite import insert
 
 from at_core.store import schema
@@ -14,13 +15,18 @@ from at_core.types import Intent, IntentState
 
 _c = schema.intents.c
 _intents = Mapping(Intent, schema.intents)
-_is_open = _c.state == IntentState.OPEN.value
+_is_open = _c.state == literal_column(f"'{IntentState.OPEN.value}'")  # as the partial index has it
 
 _OPEN = Statement(
     insert(schema.intents).values(columns(_intents.names)).on_conflict_do_nothing(index_elements=["key"])
 )
 _BY_KEY = Statement(_intents.select.where(_c.key == bindparam("key")))
 _ALL_OPEN = Statement(_intents.select.where(_is_open).order_by(_c.number))
+_ALL_OPEN_ABOUT = Statement(
+    _intents.select.where(
+        _is_open, (_c.bead_id == bindparam("bead")) | (_c.agent_id == bindparam("agent"))
+    ).order_by(_c.number)
+)
 _CLOSE = Statement(
     update(schema.intents)
     .where(_c.key == bindparam("of"), _is_open)
@@ -50,6 +56,11 @@ class Intents(Rows):
     def open_intents(self) -> list[Intent]:
         """What there is to finish, oldest first, also those that wait for their time."""
         return [_intents.decode(row) for row in self._all(_ALL_OPEN)]
+
+    def open_intents_about(self, bead_id: UUID, agent_id: UUID | None) -> list[Intent]:
+        """Those of them that are about the bead or the agent."""
+        values = (str(bead_id), None if agent_id is None else str(agent_id))
+        return [_intents.decode(row) for row in self._all(_ALL_OPEN_ABOUT, *values)]
 
     def finish_intent(self, key: str, at: datetime) -> bool:
         """It was carried out; False if it was not open."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
-FORMAT = "0003"
+FORMAT = "0006"
 """The migration that brings a file to these tables. A file that says anything unknown is refused."""
 
 VERSION_TABLE = "alembic_version"
@@ -293,6 +293,7 @@ prices = _table(
     Column("output_usd", Float, nullable=True),
     _text("source", required=True),
     _text("at", required=True),
+    _integer("context_tokens", required=False),
     UniqueConstraint("model"),
 )
 
@@ -332,6 +333,22 @@ slots = _table(
     UniqueConstraint("slot"),
 )
 
+destructive_acts = _table(
+    "destructive_acts",
+    _text("id", required=True),
+    _text("kind", required=True),
+    _text("bead_id", required=True),
+    _text("title", required=True),
+    _text("rig"),
+    _text("record", required=True),
+    _text("attic"),
+    _text("asked_at", required=True),
+    _text("done_at"),
+    _text("undone_at"),
+    UniqueConstraint("id"),
+)
+Index("destructive_acts_by_bead", destructive_acts.c.bead_id)
+
 rules = _table(
     "rules",
     _text("id", required=True),
@@ -344,6 +361,27 @@ rules = _table(
     UniqueConstraint("id"),
 )
 Index("rules_by_rig", rules.c.rig)
+
+interruptions = _table(
+    "interruptions",
+    _text("id", required=True),
+    _text("bead_id", required=True),
+    _text("kind", required=True),
+    _text("ask_id"),
+    _text("rig"),
+    _text("agent"),
+    _text("title", required=True),
+    _text("reason", required=True),
+    _integer("own"),
+    _text("opened_at", required=True),
+    _text("closed_at"),
+    _text("outcome"),
+    _text("act"),
+    UniqueConstraint("id"),
+)
+Index("interruptions_by_bead", interruptions.c.bead_id)
+Index("interruptions_by_time", interruptions.c.opened_at)
+Index("interruptions_open", interruptions.c.number, sqlite_where=interruptions.c.closed_at.is_(None))
 
 kpi = _table(
     "kpi",

@@ -6,10 +6,12 @@ from at_core.store.agents import Agents
 from at_core.store.asks import Asks
 from at_core.store.beads import Beads
 from at_core.store.convoys import Convoys
+from at_core.store.destructive import DestructiveActs
 from at_core.store.events import Events
 from at_core.store.facts import Facts
 from at_core.store.gates import Gates
 from at_core.store.intents import Intents
+from at_core.store.interruptions import Interruptions
 from at_core.store.kpi import Kpi
 from at_core.store.leases import Leases
 from at_core.store.messages import Messages
@@ -38,6 +40,8 @@ class Tx(
     Prices,
     Gates,
     Slots,
+    Interruptions,
+    DestructiveActs,
     Convoys,
     Kpi,
     Status,

@@ -8,17 +8,29 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
+import math
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 
+from at_core.errors import AtError, TryLater
+from at_daemon.endings import let_go
 from at_daemon.failpoints import failpoint
 from at_daemon.parts import Parts
-from at_daemon.sessions import let_go
-from at_session.errors import HolderSilent, JournalDamaged, RequestRefused, SessionError, SessionOver
+from at_session.errors import (
+    HolderFailed,
+    HolderLost,
+    HolderSilent,
+    JournalDamaged,
+    RequestRefused,
+    SessionError,
+    SessionOver,
+)
 from at_session.journal import ExitStatus, Record, RecordKind, read_records
 from at_session.processes import kill_session
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
@@ -32,6 +44,12 @@ LOG_SEGMENT = 4 << 20
 STOP_GRACE_SECONDS = 2.0
 REACH_SECONDS = 8.0
 """A command beyond its limit whose holder does not end it for so long is ended by force."""
+
+DISOWNED = "disowned"
+"""The file in a journal that says that its run is no result, whatever its end."""
+
+BEGAN = "began"
+"""The file in a journal that says when its run was begun, in awake seconds of which boot."""
 
 Unwanted = Callable[[], Awaitable[None]]
 """Returns once nobody wants the command to go on."""
@@ -71,6 +89,19 @@ class CommandRun:
     limit: float
     prepare: Callable[[], Awaitable[SessionSpec]]
     unwanted: Unwanted = anyio.sleep_forever
+    places: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(math.inf))
+    begun: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    """Told whenever the run is there: begun now, or found."""
+
+
+class CommandLost(AtError):
+    """A command came to no end that is on record: its holder was killed, or could not be started just now."""
+
+    code = "command_lost"
+    exit_code = TryLater.exit_code
+
+    def __init__(self, error: SessionError) -> None:
+        super().__init__(f"it was lost: {error}", "try again")
 
 
 def session_name(prefix: str, key: str) -> str:
@@ -99,30 +130,89 @@ def spec_of(name: str, command: str, env: dict[str, str], cwd: Path) -> SessionS
 
 
 async def carry_out(parts: Parts, run: CommandRun) -> Finished:
-    """Begin the command, or find the run that was begun, and follow it to its end; then its log is written.
+    """Begin the command once it has a place, or find the run that was begun, and follow it to its end; then its log is
+    written.
 
-    Never returns for a command that was ended because everything is stopped: the next daemon runs it again.
+    Never returns for a command that was ended because everything is stopped: the next daemon runs it again. Raises
+    CommandLost.
     """
-    began = parts.awake_seconds()
-    async with parts.starts.one():
-        session = await _found_or_begun(parts, run)
-    failpoint(f"{run.place}.after-start")
+    token = object()
     try:
-        status, timed_out, given_up = await _watched(parts, session, run)
-    except JournalDamaged:  # what it said cannot be read any more, so nothing that it does proves anything
-        await _give_up(session)
-        await forget(parts, run.name)
+        found = await _found(parts, run)
+        if not await _has_place(run, token, waits=found is None):
+            return Finished(None, False, True, 0.0, "")
+        return await _carried_out(parts, run, found)
+    except (SessionError, OSError) as error:
+        if parts.starts.closed:
+            await anyio.sleep_forever()  # it was ended with everything else
+        if isinstance(error, HolderLost) or (isinstance(error, HolderFailed) and error.stage == "socket"):
+            raise CommandLost(error) from error
         raise
+    finally:
+        with contextlib.suppress(RuntimeError):  # one that was found may have no place
+            run.places.release_on_behalf_of(token)
+
+
+async def _carried_out(parts: Parts, run: CommandRun, found: Session | EndedSession | None) -> Finished:
+    if found is None:
+        async with parts.starts.one():
+            session: Session | EndedSession = await _begin(parts, run)
+    else:
+        session = found
+    try:
+        return await _followed_up(parts, run, session)
+    finally:
+        if isinstance(session, Session):
+            await session.aclose()
+
+
+async def _followed_up(parts: Parts, run: CommandRun, session: Session | EndedSession) -> Finished:
+    failpoint(f"{run.place}.after-start")
+    await run.begun()
+    status, timed_out, given_up = await _watched(parts, session, run)
     if parts.starts.closed:
         await anyio.sleep_forever()
-    seconds = parts.awake_seconds() - began
     failpoint(f"{run.place}.after-exit")
     if isinstance(session, Session):
         await let_go(session)
-    output = await anyio.to_thread.run_sync(_write_log, session, parts, run.log)
+    output, wall_seconds = await anyio.to_thread.run_sync(_write_log, session, run.log)
+    seconds = duration(wall_seconds, _awake_since(parts, session.journal))
+    if isinstance(session, EndedSession) and seconds > run.limit:
+        timed_out = True  # it ended while nobody was there to end it
     if timed_out:
-        output += f"\n(ended after {run.limit:.0f} s, its time limit)\n"
+        output += f"\n(it did not end within {run.limit:.0f} s, its time limit)\n"
     return Finished(status, timed_out, given_up, round(seconds, 3), output[-MOST_OUTPUT:])
+
+
+def duration(wall: float, awake: float | None) -> float:
+    """How long a run took: by the journal's times, in which a machine may have slept, or by awake time since its start,
+    in which it may have been over for long. Either may be unknown (infinite, None)."""
+    known = [each for each in (wall, awake) if each is not None and each < math.inf]
+    return max(0.0, min(known, default=0.0))
+
+
+async def abandon(parts: Parts, name: str) -> None:
+    """End a run that nobody wants any more, if it was begun, and forget it."""
+    folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
+    try:
+        held = await open_session(name, **folders)
+    except FileNotFoundError:
+        return
+    if isinstance(held, EndedSession):
+        held.kill_processes()
+    else:
+        with contextlib.suppress(SessionOver, RequestRefused):  # it may end at that very moment
+            await held.stop(STOP_GRACE_SECONDS)
+            await held.wait()
+        await let_go(held)
+        await held.aclose()
+    await forget(parts, name)
+
+
+def disown(journal: Path) -> None:
+    """Have the run of this journal begun anew when it is looked for again: what ends it now is no end of its own."""
+    with contextlib.suppress(FileNotFoundError):  # it is forgotten already
+        (journal / DISOWNED).touch()
 
 
 async def forget(parts: Parts, name: str) -> None:
@@ -132,52 +222,127 @@ async def forget(parts: Parts, name: str) -> None:
     )
 
 
-async def _found_or_begun(parts: Parts, run: CommandRun) -> Session | EndedSession:
+async def _found(parts: Parts, run: CommandRun) -> Session | EndedSession | None:
+    """The run that was begun before, unless its end is none of its own."""
     folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
     try:
         held = await open_session(run.name, **folders)
     except FileNotFoundError:
-        pass
-    else:
-        if isinstance(held, Session):
-            with contextlib.suppress(
-                SessionOver, RequestRefused
-            ):  # its input is closed already, or it is over
-                await held.close_input()
-            return held
-        if held.exit is not None:
-            return held
-        held.kill_processes()
-        held.discard()
-    session = await start_session(await run.prepare(), **folders)
+        return None
+    disowned = (held.journal / DISOWNED).exists()
+    if isinstance(held, Session) and not disowned:
+        with contextlib.suppress(SessionOver, RequestRefused):  # its input is closed already, or it is over
+            await held.close_input()
+        return held
+    if isinstance(held, EndedSession) and held.exit is not None and not disowned:
+        return held
+    if isinstance(held, Session):
+        await held.aclose()
+    await abandon(parts, run.name)
+    return None
+
+
+async def _has_place(run: CommandRun, token: object, *, waits: bool) -> bool:
+    """Take a place; False if nobody wants the run any more before one is free. One that runs already waits for none."""
+    if not waits:
+        with contextlib.suppress(anyio.WouldBlock):
+            run.places.acquire_on_behalf_of_nowait(token)
+        return True
+    has, failure = False, None
+
+    async def give_up() -> None:
+        nonlocal failure
+        failure = await _until_unwanted(run)
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(give_up)
+        await run.places.acquire_on_behalf_of(token)
+        has = True
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return has
+
+
+async def _until_unwanted(run: CommandRun) -> AtError | None:
+    """Return once nobody wants the run, with what went wrong if that cannot be told. It is wanted while the daemon ends.
+
+    Not raised: it would come out of a task group in a group of its own.
+    """
+    try:
+        await run.unwanted()
+    except TryLater:
+        await anyio.sleep_forever()
+    except AtError as error:
+        return error
+    return None
+
+
+async def _begin(parts: Parts, run: CommandRun) -> Session:
+    session = await start_session(
+        await run.prepare(), run_dir=parts.home.holders, journal_dir=parts.home.journal
+    )
+    now = parts.ledger.worlds.clock.awake()
+    (session.journal / BEGAN).write_text(json.dumps({"awake": now.seconds, "boot": now.boot}))
     with contextlib.suppress(SessionOver, RequestRefused):  # a quick command is over already
         await session.close_input()
     return session
+
+
+def _awake_since(parts: Parts, journal: Path) -> float | None:
+    """Awake seconds since the run was begun; None if it was in another boot, or that was not written down."""
+    now = parts.ledger.worlds.clock.awake()
+    try:
+        began = json.loads((journal / BEGAN).read_text())
+    except (OSError, ValueError):  # the daemon was killed between the start and this
+        return None
+    return now.seconds - float(began["awake"]) if began["boot"] == now.boot else None
+
+
+def _lasted(parts: Parts, session: Session) -> float:
+    """For how long a run that is under way has been so."""
+    awake = _awake_since(parts, session.journal)
+    if awake is not None:
+        return awake
+    first = next(read_records(session.journal), None)
+    return 0.0 if first is None else parts.now().timestamp() - first.time_ns / 1e9
 
 
 async def _watched(
     parts: Parts, session: Session | EndedSession, run: CommandRun
 ) -> tuple[ExitStatus | None, bool, bool]:
     """Exit status, whether it met its limit, whether nobody wanted it any more."""
-    given_up, failure = False, None
+    given_up = False
+    limit = run.limit - _lasted(parts, session) if isinstance(session, Session) else run.limit
+    failure: AtError | SessionError | OSError | None = None
     status, timed_out = None, False
 
     async def watch() -> None:
-        nonlocal given_up
-        await run.unwanted()
+        nonlocal given_up, failure
+        if (failure := await _until_unwanted(run)) is not None:
+            tasks.cancel_scope.cancel()
+            return
         given_up = True
-        await _stop(session)
+        disown(session.journal)
+        try:
+            await _stop(session)
+        except (SessionError, OSError) as error:
+            failure = error
+            tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         try:
-            status, timed_out = await _exit_of(parts, session, run.limit)
-        except (
-            SessionError,
-            OSError,
-        ) as error:  # not out of a task group: it would come in a group of its own
-            failure = error
+            status, timed_out = await _exit_of(parts, session, max(0.0, limit))
+        except (SessionError, OSError) as error:
+            failure = error  # not out of a task group: it would come in a group of its own
         tasks.cancel_scope.cancel()
+    if isinstance(failure, JournalDamaged):
+        await _give_up(
+            session
+        )  # what it said cannot be read any more, so nothing that it does proves anything
+        await forget(parts, run.name)
     if failure is not None:
         raise failure
     return status, timed_out, given_up
@@ -221,15 +386,19 @@ async def _followed(session: Session) -> ExitStatus | None:
     return status
 
 
-def _write_log(session: Session | EndedSession, parts: Parts, log: Path) -> str:
+def _write_log(session: Session | EndedSession, log: Path) -> tuple[str, float]:
+    """Write what the run said; the end of that, and the seconds between its start and its exit."""
     log.parent.mkdir(mode=0o700, exist_ok=True)
     tail = b""
+    began = ended = 0
     with log.open("wb") as file:
-        for record in read_records(parts.home.journal / session.id):
+        for record in read_records(session.journal):
             data = _shown(record)
             file.write(data)
             tail = (tail + data)[-MOST_OUTPUT * 4 :]
-    return tail.decode("utf-8", "replace")
+            began = began or record.time_ns
+            ended = record.time_ns if record.kind is RecordKind.EXIT else ended
+    return tail.decode("utf-8", "replace"), (ended - began) / 1e9 if ended else math.inf
 
 
 def _shown(record: Record) -> bytes:

@@ -43,7 +43,7 @@ async def looked_up(intent: Intent, program: Path, seconds: float) -> Effect:
     )
 
 
-async def _answer(key: str, program: Path, seconds: float) -> list[float] | None:
+async def _answer(key: str, program: Path, seconds: float) -> list[float | None] | None:
     try:
         with anyio.fail_after(seconds):
             done = await anyio.run_process([sys.executable, "-I", str(program), key], check=False, env={})
@@ -55,17 +55,23 @@ async def _answer(key: str, program: Path, seconds: float) -> list[float] | None
         said = done.stderr[-200:].decode("utf-8", "replace")
         raise TryLater(f"the price list ended with exit code {done.returncode}: {said}", "at costs")
     try:
-        found: list[float] | None = json.loads(done.stdout)[key]
+        found: list[float | None] | None = json.loads(done.stdout)[key]
     except (ValueError, LookupError, TypeError):
         raise TryLater("the answer of the price list cannot be read", "at costs") from None
     return found
 
 
-def price_from(key: str, found: list[float] | None, at: datetime) -> Price:
+def price_from(key: str, found: list[float | None] | None, at: datetime) -> Price:
     """The record of what the list said."""
-    given, cached, produced = found or (None, None, None)
+    given, cached, produced, size = found or (None, None, None, None)
     return Price(
-        model=key, input_usd=given, cached_usd=cached, output_usd=produced, source=list_name(), at=at
+        model=key,
+        input_usd=given,
+        cached_usd=cached,
+        output_usd=produced,
+        source=list_name(),
+        at=at,
+        context_tokens=int(size) if size else None,
     )
 
 

@@ -6,6 +6,7 @@ import functools
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -142,7 +143,6 @@ def _request(
     settings = cli.settings
     private = parts.home.private / str(agent.id)
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    environment = environments.load(parts.home, agent.id)
     marks = {
         "AT_BEAD": str(bead.id),
         "AT_AGENT": agent.name,
@@ -153,14 +153,16 @@ def _request(
         binary=settings.binary,
         args=tuple(settings.args),
         cwd=folder["path"],
-        env=environment | marks,
+        env=environments.of_process(parts.home, agent.id, Path(folder["path"]), marks),
         private_dir=str(private),
         allow=Allow(order.get("allow") or settings.allow),
         model=order.get("model"),
-        session_id=named or str(derived_id(agent.id, bead.id, "session")),
+        session_id=named or str(derived_id(agent.id, bead.id, "session", *session_number(order))),
         resume=named is not None,
         attempt=attempt,
-        instructions=prompts.instructions(folder["branch"], folder["target"]),
+        instructions=prompts.instructions(
+            folder["branch"], folder["target"], folder.get("adopted_from"), folder.get("begun_in")
+        ),
     )
 
 

@@ -10,20 +10,24 @@ from typing import Any
 
 import anyio
 
+from at_agents.comments import Comments
+from at_core.errors import AtError, TryLater
 from at_core.repo_settings import FILE_NAME
 from at_core.text import MAX_TITLE, one_line
 from at_core.types import Bead, BeadStatus, GateResult, Intent, Rig
 from at_core.vocabulary import BeadFact, EventType
 from at_daemon import environments, git
 from at_daemon.acts.commands import GATE_PREFIX, CommandRun, carry_out, forget, session_name, spec_of
+from at_daemon.acts.landing import note_given, trial_merge
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
+from at_daemon.git.errors import GitError
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, bead_named, rig_of
 from at_daemon.rules import read_rules
 from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
-from at_session.errors import JournalDamaged
+from at_session.errors import HolderSilent, SessionError
 from at_session.session import SessionSpec
 
 Json = dict[str, Any]
@@ -76,15 +80,36 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
         "notes": list(found.notes),
     }
     seen = await _look(parts, work, found.head) if found.commits else None
+    moved, unknown = await _comments_moved(work, found.head)
 
     def note(change: Change) -> None:
         change.put(work.bead.id, BeadFact.BRANCH, branch, "git")
         pin_permission(change, work.bead, found.head)
+        noted = Comments.of(change.fact(work.bead.id, BeadFact.COMMENTS))
+        if noted.all:
+            noted = noted.moved(found.head, moved, unknown=unknown)
+            change.put(work.bead.id, BeadFact.COMMENTS, noted.to_fact(), "git")
         change.tell(EventType.WORK_COLLECTED, work.bead, said=branch)
         if seen is not None:
             _note_look(change, work.bead, seen)
 
     return Effect(note)
+
+
+async def _comments_moved(work: Work, head: str) -> tuple[dict[int, int | None], list[int]]:
+    """Where the lines are in a new head that were commented on and wait to be sent; then those that nobody can tell."""
+    moved: dict[int, int | None] = {}
+    unknown = []
+    for each in Comments.of(work.facts.get(BeadFact.COMMENTS)).to_send(from_others=True):
+        if each.file is None or each.line is None:
+            continue
+        try:
+            moved[each.number] = await git.line_now(
+                Path(work.rig.path), each.head, head, each.file, each.line
+            )
+        except GitError:  # a commit that somebody else pushed, or that is gone meanwhile, is not here
+            unknown.append(each.number)
+    return moved, unknown
 
 
 def pin_permission(change: Change, bead: Bead, head: str) -> None:
@@ -112,13 +137,17 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
         parts.home.logs / "gates" / f"{session_id.removeprefix(GATE_PREFIX)}.log",
         float(intent.payload["timeout_seconds"]),
         lambda: _gate_spec(parts, work, intent, session_id),
+        places=parts.gate_slots,
     )
     try:
-        async with parts.gate_slots:
-            finished = await carry_out(parts, run)
-    except JournalDamaged:
+        finished = await carry_out(parts, run)
+    except (TryLater, HolderSilent):
+        raise  # it runs, or may: what it has stays its own
+    except (AtError, SessionError, OSError):  # nothing of it runs; a further try takes what it needs
         await anyio.to_thread.run_sync(_remove_gate, parts, session_id)
+        await parts.ledger.record(lambda change: change.tx.free_slot(session_id))
         raise
+    shown = await _show_target(work, intent) if not finished.ok and intent.payload.get("merges") else None
     result = GateResult(
         name=intent.payload["name"],
         command=intent.payload["run"],
@@ -135,6 +164,8 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
     def note(change: Change) -> None:
         change.tx.free_slot(session_id)
         change.tx.add_gate_result(result)
+        if shown is not None:
+            note_given(change, work.bead.id, shown)
         change.tell(
             EventType.GATE_FINISHED,
             work.bead,
@@ -144,6 +175,7 @@ async def gate(parts: Parts, intent: Intent) -> Effect:
             seconds=result.seconds,
             exit_code=result.exit_code,
             log=result.log,
+            together=len(intent.payload.get("merges", ())),
         )
         for bead in change.tx.beads(status={BeadStatus.REVIEW}, rig=str(work.rig.id)):
             change.touch(bead.id)
@@ -180,6 +212,7 @@ async def _look(parts: Parts, work: Work, head: str) -> tuple[Json, Json]:
         "clean": found.clean,
         "tree": found.tree,
         "contained": found.contained,
+        "brought": found.brought,
         "conflicts": list(conflicts),
         "look": number,
         "settings_brought": await _brings_settings(work, found),
@@ -202,16 +235,22 @@ def _note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:
     change.put(bead.id, BeadFact.RULES, rules, "git")
     change.put(bead.id, BeadFact.FORECAST, found, "git")
     if not found["clean"]:
-        look = change.fact(bead.id, BeadFact.LOOK) or {"number": 0, "why": ""}
-        given = [*look.get("given", ()), found["target"]]
-        change.put(bead.id, BeadFact.LOOK, {**look, "given": given})
+        note_given(change, bead.id, found["target"])
+
+
+async def _show_target(work: Work, intent: Intent) -> str | None:
+    """Give the agent's clone the target on which its merge failed, so that it can see for itself."""
+    target, folder = str(intent.payload["target"]), Path(work.facts[BeadFact.FOLDER]["path"])
+    if not folder.is_dir():
+        return None
+    await git.update_branch(Path(work.rig.path), folder, target)
+    return target
 
 
 async def _gate_spec(parts: Parts, work: Work, intent: Intent, session_id: str) -> SessionSpec:
     folder = _gate_folder(parts, session_id)
     async with parts.rig_locks[work.rig.path]:
         await git.checkout_tree(Path(work.rig.path), folder, await _commit_of(work, intent))
-    environment = environments.load(parts.home, work.bead.agent_id) if work.bead.agent_id else {}
     first_port = parts.config.general.first_port
     slot = await slot_for(parts.ledger, session_id, first_port)
     marks = {
@@ -219,21 +258,18 @@ async def _gate_spec(parts: Parts, work: Work, intent: Intent, session_id: str) 
         "AT_GATE": intent.payload["name"],
         **slot_marks(slot, first_port),
     }
-    return spec_of(session_id, intent.payload["run"], environment | marks, folder)
+    environment = environments.of_process(parts.home, work.bead.agent_id, folder, marks)
+    return spec_of(session_id, intent.payload["run"], environment, folder)
 
 
 async def _commit_of(work: Work, intent: Intent) -> str:
-    """The commit to check out: the branch's head, or a merge made aside for a merged tree."""
+    """The commit to check out: the branch's head, or merges made aside onto the target."""
     if intent.payload.get("head"):
         return str(intent.payload["head"])
-    return await git.make_merge(
-        Path(work.rig.path),
-        work.facts[BeadFact.BRANCH]["head"],
-        work.facts[BeadFact.FORECAST]["target"],
-        intent.payload["tree"],
-        "A merge on trial, for gates.\n",
-        date=int(intent.created_at.timestamp()),
-    )
+    at = str(intent.payload["target"])
+    for merge in intent.payload["merges"]:
+        at = await trial_merge(Path(work.rig.path), at, merge["head"], merge["tree"], intent)
+    return at
 
 
 def _gate_folder(parts: Parts, session_id: str) -> Path:

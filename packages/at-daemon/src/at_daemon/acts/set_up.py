@@ -7,19 +7,21 @@ import functools
 import logging
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from at_agents.decisions import IntentKind
-from at_agents.set_up import Phase, noted
+from at_agents.set_up import BEGUN, OVER, Phase, Standing, begun, dropped, noted, standing
 from at_core.repo_settings import FILE_NAME
 from at_core.store import Tx
 from at_core.types import Bead, Intent, IntentState, Rig
-from at_core.vocabulary import BeadFact, EventType
+from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments, git
+from at_daemon.acts.cache import keep_made
 from at_daemon.acts.commands import (
     FOLDER_PREFIX,
+    CommandLost,
     CommandRun,
     Finished,
+    abandon,
     carry_out,
     forget,
     session_name,
@@ -35,6 +37,10 @@ from at_session.errors import HolderSilent, SessionError
 from at_session.session import SessionSpec
 
 Json = dict[str, Any]
+OF_START = (BeadFact.ORDER, BeadFact.SET_UP)
+"""The facts that tell for which start a command is."""
+MOST_LOST = 2
+"""So often a teardown whose holder was killed is begun anew; then the folder goes without it."""
 log = logging.getLogger(__name__)
 
 
@@ -73,38 +79,116 @@ async def read_commands(parts: Parts, intent: Intent) -> Effect:
 
 
 async def command(parts: Parts, intent: Intent) -> Effect:
-    """Run one command of the set-up in the bead's folder; `at rm` ends it."""
-    bead, folder = await parts.ledger.read(
-        lambda tx: ((b := bead_named(tx, intent.bead_id)), tx.fact(b.id, BeadFact.FOLDER.value))
-    )
-    assert folder is not None
+    """Run one command of the set-up in the bead's folder, while it is wanted.
+
+    One that is halted is ended, and runs again later; one that is over is ended for good.
+    """
     name = session_of(intent)
-    phase, index = intent.payload["phase"], intent.payload["index"]
-
-    async def unwanted() -> None:
-        await parts.until(lambda tx: True if is_being_removed(tx, bead.id) else None)
-
-    run = CommandRun(
-        name,
-        "setup",
-        log_of(parts, bead, phase, index),
-        float(intent.payload["timeout_seconds"]),
-        functools.partial(_spec, parts, bead, Path(folder.value["path"]), name, intent.payload["run"]),
-        unwanted,
-    )
-    async with parts.set_ups:
+    while await _is_wanted(parts, intent):
+        bead, folder, commands = await parts.ledger.read(
+            lambda tx: (
+                (b := bead_named(tx, intent.bead_id)),
+                tx.fact(b.id, BeadFact.FOLDER.value),
+                tx.fact(b.id, BeadFact.COMMANDS.value),
+            )
+        )
+        assert folder is not None
+        run = CommandRun(
+            name,
+            "setup",
+            log_of(parts, bead, intent.payload["phase"], intent.payload["index"]),
+            float(intent.payload["timeout_seconds"]),
+            functools.partial(_spec, parts, bead, Path(folder.value["path"]), name, intent.payload["run"]),
+            unwanted=functools.partial(_unwanted, parts, intent),
+            places=parts.set_ups,
+            begun=functools.partial(_note_begun, parts, intent, bead),
+        )
         finished = await carry_out(parts, run)
-    result = result_of(phase, intent.payload["run"], run, finished)
+        result = result_of(intent.payload["phase"], intent.payload["run"], run, finished)
+        if not finished.given_up:
+            of_folder = commands.value if commands is not None else None
+            kept = await keep_made(parts, intent, of_folder, Path(folder.value["path"]), finished.ok)
+            result = result if kept is None else {**result, "cache": kept}
+            return _ended(parts, intent, bead, result)
+        await _note_given_up(parts, intent, bead, result)
+    await abandon(parts, name)
+    said = {"phase": intent.payload["phase"], "command": intent.payload["run"]}
+
+    def drop(change: Change) -> None:
+        bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
+        if bead is not None and bead.status in OVER:  # at work, it is being removed, and would ask at once
+            change.put(bead.id, BeadFact.SET_UP, dropped(_of_start(change, bead), intent.payload))
+        change.tell(EventType.FOLDER_COMMAND_DROPPED, bead, said=said)  # its removal waits for this
+
+    return Effect(drop)
+
+
+async def _is_wanted(parts: Parts, intent: Intent) -> bool:
+    """Wait while it is halted; False once it is over."""
+    halted = Standing.HALTED
+    found = await parts.until(lambda tx: None if (s := _standing(parts, tx, intent)) is halted else s)
+    return found is Standing.WANTED
+
+
+async def _unwanted(parts: Parts, intent: Intent) -> None:
+    await parts.until(lambda tx: True if _standing(parts, tx, intent) is not Standing.WANTED else None)
+
+
+def _standing(parts: Parts, tx: Tx, intent: Intent) -> Standing:
+    """How it stands with the command now. One that is wanted waits for any of an earlier try that has not ended yet."""
+    bead = tx.bead(intent.bead_id) if intent.bead_id else None
+    if bead is None:
+        return Standing.OVER
+    of_bead = [each for each in tx.open_intents() if each.bead_id == bead.id]
+    if any(each.kind == IntentKind.REMOVE for each in of_bead):
+        return Standing.OVER
+    facts = {name.value: fact.value for name in OF_START if (fact := tx.fact(bead.id, name.value))}
+    stopped = bead.agent_id is not None and tx.fact(bead.agent_id, AgentFact.STOPPED.value) is not None
+    found = standing(bead, facts, parts.ledger.worlds.clock.awake().boot, stopped, intent.payload)
+    commands = [each.key for each in of_bead if each.kind == IntentKind.COMMAND]
+    waits = found is Standing.WANTED and commands[:1] != [intent.key]
+    return Standing.HALTED if waits else found
+
+
+def _of_start(change: Change, bead: Bead) -> Json:
+    return {name.value: change.fact(bead.id, name) for name in OF_START}
+
+
+async def _note_begun(parts: Parts, intent: Intent, bead: Bead) -> None:
+    def note(change: Change) -> None:
+        before = change.fact(bead.id, BeadFact.SET_UP) or {}
+        if change.tx.bead(bead.id) is None or before.get(BEGUN) == intent.key:
+            return  # it was found again
+        change.put(bead.id, BeadFact.SET_UP, begun(before, intent.key), "holder")
+        phase, index, line = (intent.payload[name] for name in ("phase", "index", "run"))
+        said = {"phase": phase, "command": line, "log": str(log_of(parts, bead, phase, index))}
+        change.tell(EventType.FOLDER_COMMAND_BEGUN, bead, said=said)
+
+    await parts.ledger.record(note)
+
+
+async def _note_given_up(parts: Parts, intent: Intent, bead: Bead, result: Json) -> None:
+    """Say that it was ended, if it had been begun, and have it begun anew when it is wanted again."""
 
     def note(change: Change) -> None:
-        before = change.fact(bead.id, BeadFact.SET_UP)
-        change.put(bead.id, BeadFact.SET_UP, noted(before, intent.payload, result), "holder")
+        before = change.fact(bead.id, BeadFact.SET_UP) or {}
+        if change.tx.bead(bead.id) is None or before.get(BEGUN) != intent.key:
+            return
+        change.put(bead.id, BeadFact.SET_UP, begun(before, None), "holder")
         change.tell(EventType.FOLDER_COMMAND_FINISHED, bead, said=result)
 
-    async def tidy() -> None:
-        await forget(parts, name)
+    await forget(parts, session_of(intent))
+    await parts.ledger.record(note)
 
-    return Effect(note, tidy)
+
+def _ended(parts: Parts, intent: Intent, bead: Bead, result: Json) -> Effect:
+    def note(change: Change) -> None:
+        if change.tx.bead(bead.id) is None:
+            return
+        change.put(bead.id, BeadFact.SET_UP, noted(_of_start(change, bead), intent.payload, result), "holder")
+        change.tell(EventType.FOLDER_COMMAND_FINISHED, bead, said=result)
+
+    return Effect(note, functools.partial(forget, parts, session_of(intent)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -116,7 +200,9 @@ class Teardown:
     sessions: tuple[str, ...]
 
     def note(self, change: Change, bead: Bead) -> None:
-        """Say how each command ended."""
+        """Say how each command ended, unless another removal of the same folder said so."""
+        if self.results and change.fact(bead.id, BeadFact.TEARDOWN) is None:
+            return
         change.put(bead.id, BeadFact.TEARDOWN, None)
         for result in self.results:
             change.tell(EventType.FOLDER_COMMAND_FINISHED, bead, said=result)
@@ -130,7 +216,7 @@ async def tear_down(
     Carried out again it gives what the first try came to, be the folder gone meanwhile (`attic` is None then).
     """
     plan = await _plan(parts, intent, bead, rig, attic)
-    sessions = teardown_sessions(intent, plan)
+    sessions = teardown_sessions(plan)
     results = []
     for index, (line, name) in enumerate(zip(plan["commands"], sessions, strict=True)):
         run = CommandRun(
@@ -139,18 +225,20 @@ async def tear_down(
             log_of(parts, bead, Phase.TEARDOWN, index),
             float(plan["timeout_seconds"]),
             functools.partial(_spec, parts, bead, folder, name, line),
+            places=parts.teardowns,
         )
-        async with parts.set_ups:
-            results.append(await _torn_down(parts, run, line))
+        results.append(await _torn_down(parts, run, line, intent.attempts))
     return Teardown(plan["attic"], tuple(results), sessions)
 
 
-async def _torn_down(parts: Parts, run: CommandRun, line: str) -> Json:
+async def _torn_down(parts: Parts, run: CommandRun, line: str, attempts: int) -> Json:
     try:
         result = result_of(Phase.TEARDOWN, line, run, await carry_out(parts, run))
     except HolderSilent:
         raise  # it may only be slow: once more
-    except (SessionError, FileNotFoundError, NotADirectoryError) as error:
+    except (CommandLost, SessionError, FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, CommandLost) and attempts < MOST_LOST:
+            raise
         result = {
             "phase": Phase.TEARDOWN.value,
             "command": line,
@@ -166,10 +254,13 @@ async def _torn_down(parts: Parts, run: CommandRun, line: str) -> Json:
 
 
 async def _plan(parts: Parts, intent: Intent, bead: Bead, rig: Rig, attic: str | None) -> Json:
-    """The commands of this removal, the same whenever it is carried out again; none where no folder is."""
-    fact = await parts.ledger.read(lambda tx: tx.fact(bead.id, BeadFact.TEARDOWN.value))
-    if fact is not None and fact.value["intent"] == intent.key:
-        return dict(fact.value)
+    """The commands of this removal, the same whenever it is carried out again; none where no folder is.
+
+    What another open removal of the folder has begun is followed to its end, not begun anew.
+    """
+    begun = await parts.ledger.read(lambda tx: _begun(tx, bead))
+    if begun is not None:
+        return begun
     rules = Rules("absent") if attic is None else await rules_on_target(parts, rig)
     worktree = rules.settings.worktree
     plan = {
@@ -183,24 +274,22 @@ async def _plan(parts: Parts, intent: Intent, bead: Bead, rig: Rig, attic: str |
     return plan
 
 
+def _begun(tx: Tx, bead: Bead) -> Json | None:
+    fact = tx.fact(bead.id, BeadFact.TEARDOWN.value)
+    intent = tx.intent(fact.value["intent"]) if fact else None
+    return dict(fact.value) if fact and intent and intent.state is IntentState.OPEN else None
+
+
 def session_of(intent: Intent) -> str:
     """The session in which the command of this intent runs."""
     return session_name(FOLDER_PREFIX, intent.key)
 
 
-def teardown_sessions(intent: Intent, plan: Json | None) -> tuple[str, ...]:
+def teardown_sessions(plan: Json | None) -> tuple[str, ...]:
     """The sessions of a removal's commands, in their order."""
-    if plan is None or plan["intent"] != intent.key:
+    if plan is None:
         return ()
-    return tuple(session_name(FOLDER_PREFIX, f"{intent.key}:{n}") for n in range(len(plan["commands"])))
-
-
-def is_being_removed(tx: Tx, bead_id: UUID) -> bool:
-    """Whether nobody waits for the bead's set-up any more."""
-    return tx.bead(bead_id) is None or any(
-        intent.bead_id == bead_id and intent.kind == IntentKind.REMOVE and intent.state is IntentState.OPEN
-        for intent in tx.open_intents()
-    )
+    return tuple(session_name(FOLDER_PREFIX, f"{plan['intent']}:{n}") for n in range(len(plan["commands"])))
 
 
 def log_of(parts: Parts, bead: Bead, phase: str, index: int) -> Path:
@@ -223,9 +312,9 @@ def result_of(phase: str, line: str, run: CommandRun, finished: Finished) -> Jso
 
 def _how(finished: Finished, limit: float) -> str:
     if finished.given_up:
-        return "was ended, because its bead is being removed"
+        return "was ended, as nobody waits for it any more"
     if finished.timed_out:
-        return f"did not end within {limit:.0f} s, its time limit, and was ended"
+        return f"did not end within {limit:.0f} s, its time limit"
     if finished.status is None:
         return "left no exit status"
     if finished.status.signal:
@@ -234,8 +323,7 @@ def _how(finished: Finished, limit: float) -> str:
 
 
 async def _spec(parts: Parts, bead: Bead, folder: Path, name: str, line: str) -> SessionSpec:
-    environment = environments.load(parts.home, bead.agent_id) if bead.agent_id else {}
     first_port = parts.config.general.first_port
     slot = await slot_for(parts.ledger, str(bead.id), first_port)
     marks = {"AT_BEAD": str(bead.id), **slot_marks(slot, first_port)}
-    return spec_of(name, line, environment | marks, folder)
+    return spec_of(name, line, environments.of_process(parts.home, bead.agent_id, folder, marks), folder)

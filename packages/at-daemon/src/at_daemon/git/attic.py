@@ -2,7 +2,8 @@
 
 An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD, the
 further parents whatever else branches, stashes, the index and the reflogs of the clone name and the person's own
-branches and tags do not contain. Its message says which ref was where, so that `restore` can put them back.
+branches and tags do not contain. Its message says which ref was where, so that `restore` can put them back. Entries
+are read in `entries`.
 """
 
 from __future__ import annotations
@@ -17,48 +18,20 @@ import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private
-from at_daemon.git.clone import move_into_place, scratch_folder
-from at_daemon.git.errors import (
-    BadName,
-    BadObjects,
-    FolderInTheWay,
-    GitFailed,
-    NotARepository,
-    RevisionMissing,
-)
+from at_daemon.git.entries import FILES, AtticEntry, attic_entries
+from at_daemon.git.errors import BadObjects, GitFailed, NotARepository
 from at_daemon.git.head import peeled
 from at_daemon.git.names import ATTIC, checked_ref, is_ref
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import folder_git, gitlinks, look, write_dot_git
+from at_daemon.git.plant import folder_git, gitlinks
 from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
+from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
 from at_daemon.git.snapshot import Snapshot, copy_index, take_snapshot
 from at_daemon.git.transport import blinded, bring_objects, objects_of
 
 MOST_IGNORED = 1000
-_FORMAT = "%(refname)%00%(objectname)%00%(tree)%00%(parent)%00%(creatordate:unix)%00%(contents)%00"
-
-
-@dataclass(frozen=True)
-class AtticEntry:
-    """One thing kept. `kept_at` is in seconds since 1970; `ignored` are files that were not kept (at most 1000).
-
-    `whole`: a folder with its files; else only commits that a rewritten branch let go of.
-    """
-
-    ref: str
-    sha: str
-    bead_id: str
-    reason: str
-    kept_at: int
-    tree: str
-    parents: tuple[str, ...]
-    head_ref: str | None
-    refs: Mapping[str, str]
-    ignored: tuple[str, ...]
-    notes: tuple[str, ...]
-    whole: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ class _Keeping:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an entry is made of; `named` are the clone's refs that are worth putting back."""
+    """What an entry is made of; `named` are the clone's refs that are worth putting back, `staged` as in `AtticEntry`."""
 
     tree: str
     parents: tuple[str, ...]
@@ -83,6 +56,7 @@ class _Contents:
     notes: tuple[str, ...]
     nested: tuple[str, ...]
     changed: bool
+    staged: str | None = None
 
 
 async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int | None = None) -> AtticEntry:
@@ -125,7 +99,8 @@ async def _keep(request: _Request) -> AtticEntry | None:
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     keeping = _Keeping(place, request.folder, git, settings, found, known)
     contents = await _contents(keeping)
-    notes = [*contents.notes, *await _keep_nested(keeping, contents, request)]
+    nested = await _keep_nested(keeping, contents, request)
+    notes = [*contents.notes, *(note for _, note in nested.values())]
     if request.inner and not contents.changed:
         return None
     body = {
@@ -135,6 +110,8 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "refs": dict(contents.named),
         "ignored": await _ignored(git),
         "notes": notes,
+        "staged": contents.staged,
+        "nested": {path: ref for path, (ref, _) in nested.items()},
     }
     return await _write_entry(keeping, replace(contents, notes=tuple(notes)), body, request.date)
 
@@ -145,8 +122,9 @@ async def _write_entry(
     git = keeping.place.git
     bead_id = str(body["bead_id"])
     there = await attic_entries(keeping.place.top, bead_id)
+    wanted = (contents.tree, contents.parents, contents.notes, contents.staged)
     for entry in there:
-        if (entry.tree, entry.parents, entry.notes) == (contents.tree, contents.parents, contents.notes):
+        if (entry.tree, entry.parents, entry.notes, entry.staged) == wanted:
             return entry
     message = f"Keep the folder of bead {bead_id}\n\n{json.dumps(body)}\n"
     identity = (keeping.settings.identity or FALLBACK).environment(date)
@@ -184,15 +162,16 @@ async def _with_history(keeping: _Keeping) -> _Contents:
         raise BadObjects("HEAD names no commit")
     snapshot = await take_snapshot(seeing, keeping.folder, head)
     tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
-    staged = await _staged_commit(keeping, seeing, head, tree)
-    parents = tuple(dict.fromkeys([head, *fresh, *staged]))
+    staged = await _staged(keeping, seeing, head, tree)
+    kept_staged = () if staged in (None, FILES) else (staged,)
+    parents = tuple(dict.fromkeys([head, *fresh, *kept_staged]))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(keeping, seeing, tree, (head,))
     await bring_objects(keeping.place.git, source, [*parents, held], sorted(keeping.mine))
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
-    changed = bool(snapshot.tree or staged or fresh)
+    changed = bool(snapshot.tree or kept_staged or fresh)
     nested = await _nested(keeping, snapshot, head)
-    return _Contents(tree, parents, named, _notes(snapshot), nested, changed)
+    return _Contents(tree, parents, named, _notes(snapshot), nested, changed, staged)
 
 
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
@@ -243,20 +222,20 @@ async def _independent(git: Git, tips: list[str], known: frozenset[str]) -> list
     return alone
 
 
-async def _staged_commit(keeping: _Keeping, git: Git, head: str, tree: str) -> list[str]:
-    """What is staged, as a commit, where it is neither HEAD's tree nor that of the files."""
+async def _staged(keeping: _Keeping, git: Git, head: str, tree: str) -> str | None:
+    """What is staged, as a commit; `FILES` where it is the tree of the files, None where it is HEAD's."""
     assert git.index is not None
     index = git.index.with_name("staged")
     if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
-        return []
+        return None
     try:
         staged = await git.having(index=index).text("write-tree", limit=LONG)
     except GitFailed:
         # Conflicts are in the index, or it cannot be read: the files are kept all the same.
-        return []
-    if staged in (tree, await git.text("rev-parse", f"{head}^{{tree}}")):
-        return []
-    return [await _commit(keeping, git, staged, (head,))]
+        return None
+    if staged == await git.text("rev-parse", f"{head}^{{tree}}"):
+        return None
+    return FILES if staged == tree else await _commit(keeping, git, staged, (head,))
 
 
 async def _nested(keeping: _Keeping, snapshot: Snapshot, head: str) -> tuple[str, ...]:
@@ -266,16 +245,15 @@ async def _nested(keeping: _Keeping, snapshot: Snapshot, head: str) -> tuple[str
     return tuple(dict.fromkeys([*snapshot.nested, *filled]))
 
 
-async def _keep_nested(keeping: _Keeping, contents: _Contents, request: _Request) -> list[str]:
-    """A submodule is kept in the person's own repository of it, any other one in the rig."""
-    notes = []
+async def _keep_nested(
+    keeping: _Keeping, contents: _Contents, request: _Request
+) -> dict[str, tuple[str, str]]:
+    """Path to entry and a sentence about it, of what was kept beside the folder itself."""
+    kept = {}
     for number, path in enumerate(contents.nested):
         if not nofollow.is_directory(keeping.folder, path):
             continue
-        try:
-            rig = locate(keeping.place.top / path).top
-        except NotARepository:
-            rig = keeping.place.top
+        rig = home_of_nested(keeping.place, path)
         scratch = request.scratch / str(number)
         scratch.mkdir()
         reason = f"{request.reason} (inside {path!r})"
@@ -284,8 +262,19 @@ async def _keep_nested(keeping: _Keeping, contents: _Contents, request: _Request
         )
         entry = await _keep(inner)
         if entry is not None:
-            notes.append(f"the repository inside {path!r} is kept on {entry.ref} of {str(rig)!r}")
-    return notes
+            kept[path] = (
+                entry.ref,
+                f"the repository inside {path!r} is kept on {entry.ref} of {str(rig)!r}",
+            )
+    return kept
+
+
+def home_of_nested(place: Place, path: str) -> Path:
+    """Where a repository inside a folder is kept: a submodule in the person's own copy of it, else in the rig."""
+    try:
+        return locate(place.top / path).top
+    except NotARepository:
+        return place.top
 
 
 async def _ignored(git: Git) -> list[str]:
@@ -296,81 +285,3 @@ async def _ignored(git: Git) -> list[str]:
 
 def _notes(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
-
-
-async def attic_entries(rig: Path, bead_id: str | None = None) -> list[AtticEntry]:
-    """All entries of the attic, or those of one bead, by ref."""
-    prefix = checked_ref(f"{ATTIC}{bead_id}") + "/" if bead_id else ATTIC
-    listed = os.fsdecode((await locate(rig).git.run("for-each-ref", f"--format={_FORMAT}", prefix)).stdout)
-    fields = listed.split("\0")
-    rows = zip(*(fields[offset::6] for offset in range(6)), strict=False)
-    return [_entry(*row) for row in rows]
-
-
-def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str) -> AtticEntry:
-    ref = ref.lstrip("\n")
-    body = _body(message)
-    texts = {key: value for key, value in body.items() if isinstance(value, str)}
-    refs = body.get("refs")
-    lists = {key: tuple(map(str, value)) for key, value in body.items() if isinstance(value, list)}
-    return AtticEntry(
-        ref=ref,
-        sha=sha,
-        bead_id=ref.removeprefix(ATTIC).rpartition("/")[0],
-        reason=texts.get("reason", "its history was rewritten"),
-        kept_at=int(date or 0),
-        tree=tree,
-        parents=tuple(parents.split()),
-        head_ref=texts.get("head_ref"),
-        refs={str(name): str(value) for name, value in refs.items()} if isinstance(refs, dict) else {},
-        ignored=lists.get("ignored", ()),
-        notes=lists.get("notes", ()),
-        whole=bool(body),
-    )
-
-
-def _body(message: str) -> dict[str, object]:
-    """The record in an entry's message; commits set aside by `collect` are the agent's own and have none."""
-    try:
-        found = json.loads(message.strip().rpartition("\n")[2])
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-async def restore(rig: Path, attic_ref: str, folder: Path) -> AtticEntry:
-    """Make `folder` (not there yet, or empty) a private clone as it was kept: branches, HEAD, uncommitted files.
-
-    Raises `RevisionMissing`, `BadName`, `FolderInTheWay`.
-    """
-    if not checked_ref(attic_ref).startswith(ATTIC):
-        raise BadName("attic ref", attic_ref)
-    place = locate(rig)
-    bead_id = attic_ref.removeprefix(ATTIC).rpartition("/")[0]
-    entry = next((e for e in await attic_entries(rig, bead_id) if e.ref == attic_ref), None)
-    if entry is None:
-        raise RevisionMissing(rig, attic_ref)
-    await to_thread.run_sync(_make_room, folder)
-    head = entry.parents[0] if entry.whole and entry.parents else entry.sha
-    source = await look(place, head)
-    source = replace(source, refs={**source.refs, **entry.refs})
-    scratch = await to_thread.run_sync(scratch_folder, folder)
-    try:
-        await to_thread.run_sync(write_dot_git, place, scratch, source, entry.head_ref or head)
-        git = folder_git(place, scratch, source.settings, scratch / ".git/index")
-        await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
-        await git.run("read-tree", "--reset", head, limit=LONG)
-        await to_thread.run_sync(move_into_place, scratch, folder)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(nofollow.remove_tree, scratch)
-    return entry
-
-
-def _make_room(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError:
-        raise FolderInTheWay(folder) from None

@@ -12,12 +12,15 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from anyio import to_thread
+
+LOWEST = 19
+"""On Linux the priority for the disk follows from that for the processor."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,10 @@ class Ran:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `stdin` bytes are fed to it; `most` is how many bytes of output are read before it is ended."""
+    """What to run. `stdin` bytes are fed to it; `most` is how many bytes of output are read before it is ended.
+
+    `patient`: it leaves processor and disk to others.
+    """
 
     arguments: Sequence[str]
     cwd: Path
@@ -41,6 +47,7 @@ class Command:
     stdout: IO[bytes] | None
     most: int | None
     pass_fds: Sequence[int]
+    patient: bool = False
 
 
 class Child:
@@ -94,6 +101,9 @@ class Child:
                 start_new_session=True,
                 pass_fds=command.pass_fds,
             )
+            if command.patient:
+                with suppress(OSError):  # it has ended
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, LOWEST)
             return self._process
 
     def _read_some(self, process: subprocess.Popen[bytes], most: int, errors: IO[bytes] | None) -> Ran:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +21,24 @@ from at_daemon.git.plant import CloneSource, folder_git, look, plant, plant_subm
 from at_daemon.git.private import TARGET_REF, alternates_line
 from at_daemon.git.refs import Move, move_refs
 from at_daemon.git.run import LONG, Git
+from at_daemon.git.scratch import move_into_place, scratch_folder
 from at_daemon.git.together import together
+from at_daemon.git.warm import Warm, take
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder that is ready. `base_ref` keeps the base alive in the person's repository; `notes` are sentences."""
+    """A folder that is ready. `base_ref` keeps the base alive in the person's repository; `notes` are sentences.
+
+    `warm`: its files were there already.
+    """
 
     base_sha: str
     base_ref: str
     branch: str
     reused: bool
     notes: tuple[str, ...]
+    warm: bool = False
 
 
 def base_ref(branch: str) -> str:
@@ -42,11 +46,12 @@ def base_ref(branch: str) -> str:
     return f"{HIDDEN}base/{checked_branch(branch).removeprefix('at/')}"
 
 
-async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
+async def prepare(rig: Path, folder: Path, branch: str, base: str, warm: Warm | None = None) -> Prepared:
     """Make `folder` a private clone of `rig` on the new branch `branch` at `base`, or find it made already.
 
-    The clone is made beside its place and renamed into it, so a folder that exists is whole. Raises
-    `NotARepository`, `BadName`, `RevisionMissing`, `FolderInTheWay`.
+    The clone is made beside its place and renamed into it, so a folder that exists is whole. One of the `warm` folders
+    is used up if it has about the files of `base`; what comes of it is the same. Raises `NotARepository`, `BadName`,
+    `RevisionMissing`, `FolderInTheWay`.
     """
     place = locate(rig)
     hidden = base_ref(branch)
@@ -55,13 +60,15 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     found = await look(place, base)
     scratch = await to_thread.run_sync(scratch_folder, folder)
     notes: tuple[str, ...] = ()
+    taken = False
 
     async def hold_base() -> None:
         await move_refs(place.git, [Move(hidden, found.commit, None)], "at: base")
 
     async def fill() -> None:
-        nonlocal notes
-        planted = await plant(place, scratch, found, f"refs/heads/{branch}")
+        nonlocal notes, taken
+        taken = warm is not None and await take(place, found, scratch, warm)
+        planted = await plant(place, scratch, found, f"refs/heads/{branch}", filled=taken)
         notes = (*planted, *await carry_included(place, scratch))
 
     try:
@@ -70,15 +77,14 @@ async def prepare(rig: Path, folder: Path, branch: str, base: str) -> Prepared:
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(nofollow.remove_tree, scratch)
-    return Prepared(found.commit, hidden, branch, False, notes)
+    return Prepared(found.commit, hidden, branch, False, notes, taken)
 
 
 def _is_clone_of(folder: Path, place: Place) -> bool:
     """Whether the folder is a clone made here of that repository. An empty folder is none, and is removed."""
     if not os.path.lexists(folder):
         return False
-    alternates = nofollow.read(folder, ".git/objects/info/alternates") or b""
-    if os.fsencode(alternates_line(place.objects)) in alternates:
+    if _shares_objects_with(folder, place):
         return True
     try:
         folder.rmdir()
@@ -87,25 +93,14 @@ def _is_clone_of(folder: Path, place: Place) -> bool:
     return False
 
 
-def scratch_folder(folder: Path) -> Path:
-    """A new empty folder beside `folder`; those that a killed process left there are removed."""
-    prefix = f".{folder.name}.at-"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for name in os.listdir(folder.parent):
-        if name.startswith(prefix):
-            # An orphan of the killed process may still write there; what resists is swept the next time.
-            with suppress(OSError):
-                nofollow.remove_tree(folder.parent / name)
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+def is_clone_of(folder: Path, rig: Path) -> bool:
+    """Whether the folder is a clone made here of the repository at `rig`. Raises `NotARepository`."""
+    return _shares_objects_with(folder, locate(rig))
 
 
-def move_into_place(scratch: Path, folder: Path) -> None:
-    """Give a finished folder its name."""
-    try:
-        os.rename(scratch, folder)
-    except OSError:
-        raise FolderInTheWay(folder) from None
-    folder.chmod(0o700)
+def _shares_objects_with(folder: Path, place: Place) -> bool:
+    alternates = nofollow.read(folder, ".git/objects/info/alternates") or b""
+    return os.fsencode(alternates_line(place.objects)) in alternates
 
 
 async def checkout_tree(rig: Path, folder: Path, sha: str) -> None:

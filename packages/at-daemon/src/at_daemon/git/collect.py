@@ -11,15 +11,15 @@ import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private
-from at_daemon.git.clone import scratch_folder
 from at_daemon.git.diff import DiffStat, diffstat_in
 from at_daemon.git.head import Choice, choose_head
 from at_daemon.git.merge import is_ancestor
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref, checked_sha
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import folder_git
+from at_daemon.git.plant import folder_git, unknown_submodule_commits
 from at_daemon.git.refs import Move, Ref, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
+from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
 from at_daemon.git.snapshot import Snapshot, take_snapshot
 from at_daemon.git.together import together
@@ -148,6 +148,7 @@ async def _collect(
         notes = (*choice.notes, *made.notes, *await _move(work, made, span))
 
     await together(count, move)
+    notes += tuple(await unknown_submodule_commits(work.place, work.folder, made.head, changes.paths))
     if made.committed:
         await to_thread.run_sync(_advance, work, choice, made)
     return Collected(
@@ -179,7 +180,7 @@ class _Made:
 
 
 async def _commit_leftovers(work: _Work, git: Git, choice: Choice, message: str, date: int | None) -> _Made:
-    snapshot = await take_snapshot(git, work.folder, choice.parent)
+    snapshot = await take_snapshot(git, work.folder, choice.parent, sparse=bool(work.settings.sparse))
     notes = _snapshot_notes(snapshot)
     made = _Made(choice.tip, False, choice.set_aside, frozenset(), snapshot.unmerged, snapshot.seed, notes)
     tree = snapshot.tree

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from at_core.text import CUT_DIFF
 from at_daemon.git.errors import RevisionMissing
 from at_daemon.git.names import checked_path, checked_revision, checked_sha
 from at_daemon.git.places import locate
@@ -33,7 +34,7 @@ class DiffStat:
 async def diff(
     rig: Path, base: str, head: str, *, stat: bool = False, color: bool = False, most: int = MOST_DIFF_BYTES
 ) -> bytes:
-    """The difference as git prints it, with renames found; at most `most` bytes, the last line then says it is cut.
+    """The difference as git prints it, with renames found; at most `most` bytes; if there is more, `is_cut`.
 
     It is text of agents: whoever shows it makes control characters visible.
     """
@@ -53,7 +54,7 @@ async def diff(
     )
     if len(ran.stdout) < most:
         return ran.stdout
-    return ran.stdout[: ran.stdout.rfind(b"\n") + 1] + b"(cut here: the whole difference is larger)\n"
+    return ran.stdout[: ran.stdout.rfind(b"\n") + 1] + CUT_DIFF
 
 
 async def diffstat(rig: Path, base: str, head: str) -> DiffStat:

@@ -5,6 +5,8 @@ GitError
 ├── NotARepository, DubiousOwnership, BareRepository, NoCommits    what `inspect` refuses
 ├── BadName, RevisionMissing           a name or revision that cannot be used
 ├── FolderInTheWay, FolderOutside      a folder that is not ours to make or remove
+├── RemoteMissing, PushRefused         a remote that is not there, or does not take a branch
+├── FetchFailed                        a remote that gives nothing, or not in time
 ├── RefMoved                           somebody moved a ref first (compare-and-set failed)
 ├── BadObjects                         an agent's clone lacks objects or holds malformed ones
 ├── SigningFailed                      the person's commit.gpgsign is set and signing did not work
@@ -125,6 +127,37 @@ class FolderOutside(GitError):
     def __init__(self, folder: Path, root: Path) -> None:
         super().__init__(f"{_shown(folder)} is not a folder inside {_shown(root)}, so it stays")
         self.folder = folder
+
+
+class RemoteMissing(GitError):
+    """The repository has no remote of that name."""
+
+    code = "remote_missing"
+    exit_code = 4
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        listed = f"it has {', '.join(known)}" if known else "it has none"
+        super().__init__(
+            f"the repository has no remote {name!r}: {listed}", "git remote add NAME URL, or --remote NAME"
+        )
+
+
+class PushRefused(GitError):
+    """The branch did not reach the remote."""
+
+    code = "push_refused"
+
+    def __init__(self, remote: str, detail: str) -> None:
+        super().__init__(f"the branch was not pushed to {remote}: {detail}", "at pr BEAD --print")
+
+
+class FetchFailed(GitError):
+    """The remote's branch could not be had. Never a person's error: work begins at what is there, and says so."""
+
+    code = "fetch_failed"
+
+    def __init__(self, remote: str, detail: str) -> None:
+        super().__init__(f"{remote} could not be fetched: {detail}", "git fetch")
 
 
 class RefMoved(GitError):

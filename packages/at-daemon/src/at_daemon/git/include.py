@@ -12,17 +12,20 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from anyio import to_thread
 
 from at_daemon.git import nofollow
+from at_daemon.git.child import Ran
 from at_daemon.git.names import is_inside
-from at_daemon.git.places import Place
+from at_daemon.git.places import Place, locate
 from at_daemon.git.run import LONG, Git
 
 FILE = ".worktreeinclude"
 MOST_NAMED = 3
 """Files that could not be copied and are named."""
+_NO_ANSWER = 128
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -61,10 +64,18 @@ async def _ignored(git: Git, paths: list[str]) -> list[str]:
     """Those of the paths that git ignores there."""
     if not paths:
         return []
+    found = await _check(git, paths)
+    if found.returncode != _NO_ANSWER:
+        return [os.fsdecode(path) for path in found.stdout.split(b"\0") if path]
+    # One is in a submodule, or behind a link, and git says nothing of the others.
+    return [path for path in paths if (await _check(git, [path])).returncode == 0]
+
+
+async def _check(git: Git, paths: list[str]) -> Ran:
     feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    asked = ("check-ignore", "-z", "--stdin")
     # Exit code 1: it ignores none of them.
-    found = await git.run("check-ignore", "-z", "--stdin", stdin=feed, accept=(0, 1), limit=LONG)
-    return [os.fsdecode(path) for path in found.stdout.split(b"\0") if path]
+    return await git.run(*asked, stdin=feed, accept=(0, 1, _NO_ANSWER), limit=LONG)
 
 
 def _is_behind_link(folder: Path, path: str) -> bool:
@@ -104,10 +115,22 @@ def _copy_file(there: int, here: int, name: str) -> None:
             raise OSError("it is no regular file")
         mode = stat.S_IMODE(status.st_mode)
         with os.fdopen(os.open(name, _NEW, mode, dir_fd=here), "wb") as target:
-            try:
-                fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-            except OSError:  # another file system, or one that cannot
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
+            copy_content(source, target)
             os.fchmod(target.fileno(), mode)
             os.utime(target.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def copy_content(source: BinaryIO, target: BinaryIO) -> None:
+    """Fill an empty file with what is in another, by shared blocks where the file system can."""
+    try:
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except OSError:  # another file system, or one that cannot
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+
+
+async def ignored_in(rig: Path, folder: Path, paths: list[str]) -> list[str]:
+    """Those of the paths that git ignores in a folder of this repository, as folders, which need not be there yet."""
+    git = locate(rig).git.having(work_tree=folder, cwd=folder, index=folder / ".git/index")
+    found = await _ignored(git, [f"{path}/" for path in paths])
+    return [path for path in paths if f"{path}/" in found]

@@ -22,7 +22,8 @@ from at_daemon.git.settings import FALLBACK, read_settings
 
 @dataclass(frozen=True)
 class Forecast:
-    """What merging would give. `tree` is the merged tree if `clean`; `contained`: nothing is left to merge.
+    """What merging would give. `tree` is the merged tree if `clean`; `contained`: nothing is left to merge, `brought`: and
+    nothing would change, though the target may have it under other commits (squashed, rebased).
 
     `file` is what the target commit has under the name that was asked for, None if it has none.
     """
@@ -34,6 +35,7 @@ class Forecast:
     contained: bool = False
     unrelated: bool = False
     file: bytes | None = None
+    brought: bool = False
 
 
 async def try_merge(rig: Path, head: str, target_ref: str, file: str | None = None) -> Forecast:
@@ -62,9 +64,10 @@ async def forecast_in(place: Place, head: str, target_ref: str, file: str | None
             return Forecast(target, False, "", (), unrelated=True, file=found)
         raise GitFailed(("merge-tree",), 128, ran.stderr)
     tree, *paths = os.fsdecode(ran.stdout).split("\0")
-    contained = tree == target_tree and ran.returncode == 0 and await is_ancestor(place.git, head, target)
+    brought = tree == target_tree and ran.returncode == 0
+    contained = brought and await is_ancestor(place.git, head, target)
     conflicts = tuple(dict.fromkeys(filter(None, paths)))
-    return Forecast(target, ran.returncode == 0, tree, conflicts, contained, file=found)
+    return Forecast(target, ran.returncode == 0, tree, conflicts, contained, file=found, brought=brought)
 
 
 async def _merge_tree(git: Git, target: str, head: str, attributes: bytes) -> Ran:
@@ -116,6 +119,19 @@ async def make_merge(
             raise SigningFailed(error.message) from None
         raise
     return made.stdout.decode().strip()
+
+
+async def merges_since(rig: Path, base: str, target_ref: str) -> dict[str, str]:
+    """Our merges on the first-parent line of a branch since the commit `base`: the merged head to the merge commit."""
+    ran = await locate(rig).git.run(
+        "log",
+        "--first-parent",
+        "--format=%H %P %(trailers:key=Bead,valueonly,separator=%x2C)",
+        checked_revision(target_ref),
+        f"^{checked_sha(base)}",
+    )
+    lines = (line.split() for line in ran.stdout.decode("utf-8", "replace").splitlines())
+    return {line[2]: line[0] for line in lines if len(line) == 4}
 
 
 def _encoded(message: str) -> bytes:

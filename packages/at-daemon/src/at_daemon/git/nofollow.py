@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,8 +44,11 @@ def read(root: Path, path: str, most: int = LARGEST) -> bytes | None:
             descriptor = os.open(name, flags, dir_fd=directory)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return file.read(most)
 
 
 def replace(
@@ -130,20 +133,91 @@ def names_below(root: Path, path: str, most: int = 100_000) -> Iterator[str]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all in it; links are removed, not followed; folders made unreadable are opened first."""
-    if folder.is_symlink() or not folder.is_dir():
-        with suppress(FileNotFoundError):
+    """Remove a folder with all in it, however deep; links are removed, not followed; folders made unreadable are
+    opened first. What can go goes; raises the first `OSError` of what cannot."""
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
             folder.unlink()
+            return
+        os.chmod(folder, 0o700)
+        top = os.open(folder, _DIRECTORY)
+    except FileNotFoundError:
         return
-    if not shutil.rmtree.avoids_symlink_attacks:
-        raise OSError("this platform cannot remove folders without following links")
-    shutil.rmtree(folder, ignore_errors=True)
-    if not folder.exists():
+    troubles = _emptied(top)  # closes it
+    with _noted(troubles):
+        folder.rmdir()
+    if troubles:
+        raise troubles[0]
+
+
+def _emptied(current: int) -> list[OSError]:
+    """Remove all in the directory of this descriptor, and close it; what could not be removed.
+
+    One descriptor at a time, and no path: a tree may be deeper than there are descriptors, and than a path is long.
+    """
+    troubles: list[OSError] = []
+    way: list[tuple[str, tuple[int, int]]] = []
+    waiting: list[list[str]] = [[]]
+    try:
+        waiting[0] = _files_removed(current, troubles)
+        while way or waiting[-1]:
+            if waiting[-1]:
+                with _noted(troubles):
+                    name = waiting[-1].pop()
+                    below = _entered(current, name)
+                    way.append((name, _identity(current)))
+                    os.close(current)
+                    current = below
+                    waiting.append([])
+                    waiting[-1] = _files_removed(current, troubles)
+                continue
+            name, above = way.pop()
+            waiting.pop()
+            parent = os.open("..", _DIRECTORY, dir_fd=current)
+            os.close(current)
+            current = parent
+            if _identity(current) != above:
+                raise OSError(errno.ESTALE, "a folder was moved while it was removed", name)
+            with _noted(troubles):
+                os.rmdir(name, dir_fd=current)
+    except OSError as error:
+        troubles.append(error)
+    finally:
+        os.close(current)
+    return troubles
+
+
+def _files_removed(directory: int, troubles: list[OSError]) -> list[str]:
+    """The folders in a directory, all else in which is removed."""
+    folders: list[str] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                with _noted(troubles):
+                    os.unlink(entry.name, dir_fd=directory)
+    return folders
+
+
+def _entered(directory: int, name: str) -> int:
+    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
+        os.chmod(name, 0o700, dir_fd=directory)
+    return os.open(name, _DIRECTORY, dir_fd=directory)
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    found = os.fstat(directory)
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _noted(troubles: list[OSError]) -> Iterator[None]:
+    """Go on after what could not be removed; what is gone already is none of that."""
+    try:
+        yield
+    except FileNotFoundError:
         return
-    for _, names, _, directory in os.fwalk(folder, follow_symlinks=False):
-        for name in names:
-            mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                os.chmod(name, 0o700, dir_fd=directory)
-    os.chmod(folder, 0o700)
-    shutil.rmtree(folder)
+    except OSError as error:
+        troubles.append(error)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
 
 from at_daemon.git import nofollow
+from at_daemon.git.filters import filter_notes
 from at_daemon.git.inspect import commit_of
 from at_daemon.git.names import is_inside
 from at_daemon.git.places import Place, common_dir_of
@@ -23,12 +26,16 @@ _KINDS = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/replace/")
 
 @dataclass(frozen=True)
 class CloneSource:
-    """The person's repository as a clone needs it: a commit, the refs, the settings."""
+    """The person's repository as a clone needs it: a commit, the refs, the settings.
+
+    `sparse` are the patterns of their sparse checkout, empty for a full one.
+    """
 
     commit: str
     refs: dict[str, str]
     peeled: dict[str, str]
     settings: Settings
+    sparse: bytes = b""
 
 
 async def look(place: Place, revision: str) -> CloneSource:
@@ -49,7 +56,8 @@ async def look(place: Place, revision: str) -> CloneSource:
         settings = await read_settings(place.git)
 
     await together(read_commit, read_refs, read_config)
-    return CloneSource(commit, *_parse_refs(listed), settings)
+    sparse = _content(place.git_dir / "info/sparse-checkout") if settings.sparse else b""
+    return CloneSource(commit, *_parse_refs(listed), settings, sparse)
 
 
 def _parse_refs(listed: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -78,21 +86,33 @@ def folder_git(place: Place, folder: Path, settings: Settings, index: Path) -> G
     )
 
 
-async def plant(place: Place, folder: Path, source: CloneSource, head: str) -> tuple[str, ...]:
+async def plant(
+    place: Place, folder: Path, source: CloneSource, head: str, *, filled: bool = False
+) -> tuple[str, ...]:
     """Fill the empty `folder` at `source.commit`; `head` is the full ref or the sha that HEAD names.
 
-    Files are written with the person's repository as GIT_DIR, so the clone's configuration plays no part. Gives
-    sentences about what could not be had.
+    `filled`: `write_files` was done, and nothing else. Gives sentences about what could not be had.
     """
-    await to_thread.run_sync(write_dot_git, place, folder, source, head)
+    await to_thread.run_sync(write_dot_git, place, folder, source, head, source.sparse)
     git = folder_git(place, folder, source.settings, folder / ".git/index")
-    await git.run("read-tree", "-m", "-u", source.commit, limit=LONG)
+    if not filled:
+        await write_files(git, source)
     notes = await plant_submodules(place, folder, source)
-    return (*notes, *_lfs_note(folder, source.settings))
+    return (*_sparse_note(source), *notes, *await filter_notes(git, folder, source.settings))
 
 
-def write_dot_git(place: Place, folder: Path, source: CloneSource, head: str) -> None:
-    """Write a fresh `folder/.git` without an index."""
+async def write_files(git: Git, source: CloneSource) -> None:
+    """Bring the working tree of `git` and its index to `source.commit`, from nothing or from another commit.
+
+    That is done with the person's repository as GIT_DIR, so a clone's configuration plays no part; the patterns of a
+    sparse checkout are read from there, too.
+    """
+    kept = git.having(config={**git.config, **source.settings.sparse}) if source.sparse else git
+    await kept.run("read-tree", "-m", "-u", source.commit, limit=LONG)
+
+
+def write_dot_git(place: Place, folder: Path, source: CloneSource, head: str, sparse: bytes = b"") -> None:
+    """Write a fresh `folder/.git` without an index; with the patterns of a sparse checkout if there are some."""
     refs = {**source.refs, head: source.commit} if head.startswith("refs/") else source.refs
     layout = Layout(
         objects=place.objects,
@@ -100,10 +120,11 @@ def write_dot_git(place: Place, folder: Path, source: CloneSource, head: str) ->
         refs=refs,
         peeled=source.peeled,
         identity=source.settings.identity or FALLBACK,
-        carried=source.settings.carried,
+        carried=source.settings.carried | (source.settings.sparse if sparse else {}),
         sha256=len(source.commit) == 64,
         exclude=_content(place.common_dir / "info/exclude"),
         shallow=_content(place.common_dir / "shallow"),
+        sparse=sparse,
     )
     lay_out(folder, layout)
 
@@ -112,11 +133,10 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _lfs_note(folder: Path, settings: Settings) -> tuple[str, ...]:
-    attributes = nofollow.read(folder, ".gitattributes", 1 << 20) or b""
-    if b"filter=lfs" not in attributes or "lfs" in settings.trusted_filters:
+def _sparse_note(source: CloneSource) -> tuple[str, ...]:
+    if not source.sparse:
         return ()
-    return ("git-lfs is not installed: files it manages are left as pointers",)
+    return ("it has the sparse set of your own checkout; gates run in a full one",)
 
 
 async def plant_submodules(place: Place, folder: Path, source: CloneSource) -> tuple[str, ...]:
@@ -126,6 +146,8 @@ async def plant_submodules(place: Place, folder: Path, source: CloneSource) -> t
     notes: list[str] = []
     names = await _module_names(place, source.commit)
     for path, sha in await gitlinks(place.git, source.commit):
+        if not nofollow.is_directory(folder, path):
+            continue  # outside of a sparse set
         module = await to_thread.run_sync(_local_module, place, names.get(path), path)
         if module is None:
             notes.append(f"submodule {path!r} is left empty: it is not initialised in your own checkout")
@@ -138,10 +160,37 @@ async def plant_submodules(place: Place, folder: Path, source: CloneSource) -> t
     return tuple(notes)
 
 
+async def unknown_submodule_commits(
+    place: Place, folder: Path, head: str, paths: Collection[str]
+) -> list[str]:
+    """Sentences about submodules among `paths` that the commit `head` sets to what the person's own copy lacks."""
+    if nofollow.read(folder, ".gitmodules", 1) is None:
+        return []
+    names = await _module_names(place, head)
+    notes = []
+    for path, sha in await gitlinks(place.git, head):
+        if path not in paths:
+            continue
+        module = await to_thread.run_sync(_local_module, place, names.get(path), path)
+        asked = ("cat-file", "-e", f"{sha}^{{commit}}")
+        if module is None or (await module.git.run(*asked, accept=(0, 1, 128))).returncode:
+            fetch = (
+                f"git -C {shlex.quote(str(place.top / path))} fetch {shlex.quote(str(folder / path))} {sha}"
+            )
+            notes.append(
+                f"submodule {path!r} is set to {sha[:12]}, which only this folder has: no landing brings it ({fetch})"
+            )
+    return notes
+
+
 async def gitlinks(git: Git, commit: str) -> list[tuple[str, str]]:
     """Path and commit of each submodule in a tree."""
-    listed = os.fsdecode((await git.run("ls-tree", "-r", "-z", "--full-tree", commit)).stdout)
-    entries = (entry.partition("\t") for entry in listed.split("\0") if entry.startswith("160000 "))
+    listed = (await git.run("ls-tree", "-r", "-z", "--full-tree", commit)).stdout
+    if b"160000 commit " not in listed:  # in a large repository, splitting takes longer than git
+        return []
+    entries = (
+        entry.partition("\t") for entry in os.fsdecode(listed).split("\0") if entry.startswith("160000 ")
+    )
     return [(path, head.split(" ")[2]) for head, _, path in entries if is_inside(path)]
 
 

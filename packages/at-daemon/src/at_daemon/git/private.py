@@ -35,6 +35,7 @@ class Layout:
     sha256: bool = False
     exclude: bytes = b""
     shallow: bytes = b""
+    sparse: bytes = b""
 
 
 def lay_out(folder: Path, layout: Layout) -> None:
@@ -48,6 +49,8 @@ def lay_out(folder: Path, layout: Layout) -> None:
     _write(dot_git / "objects/info/alternates", alternates_line(layout.objects))
     _write(dot_git / "packed-refs", _packed(layout.refs, layout.peeled))
     (dot_git / "info/exclude").write_bytes(layout.exclude)
+    if layout.sparse:
+        (dot_git / "info/sparse-checkout").write_bytes(layout.sparse)
     if layout.shallow:
         (dot_git / "shallow").write_bytes(layout.shallow)
 
@@ -181,9 +184,9 @@ def all_refs(folder: Path) -> dict[str, str]:
     """Every ref of the clone but the hidden ones: full name to sha."""
     packed = packed_refs(folder)
     loose = [f"refs/{path}" for path in nofollow.names_below(folder, ".git/refs") if is_ref(f"refs/{path}")]
-    names = dict.fromkeys([*packed, *loose])
-    found = {name: resolve(folder, name, packed) for name in names if not name.startswith(HIDDEN)}
-    return {name: sha for name, sha in found.items() if sha is not None}
+    # Thousands of packed refs are no files: only those that are need to be opened.
+    found = packed | {name: resolve(folder, name, packed) for name in loose}
+    return {name: sha for name, sha in found.items() if sha is not None and not name.startswith(HIDDEN)}
 
 
 def remembered(folder: Path, most: int = 10_000) -> list[str]:

@@ -30,7 +30,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Move:
-    """`old` None: whatever it was; "": it must not exist."""
+    """`old` None: whatever it was; "": it must not exist. `new` "": it is deleted, and then has to be `old`."""
 
     name: str
     new: str
@@ -52,6 +52,10 @@ def transaction(moves: Iterable[Move]) -> bytes:
     parts: list[str] = []
     for move in moves:
         checked_ref(move.name)
+        if not move.new:
+            # Should somebody have made it a symbolic ref, what that points to stays.
+            parts.append(f"option no-deref\0delete {move.name}\0{checked_sha(move.old or '')}\0")
+            continue
         checked_sha(move.new)
         if move.old is None:
             old = ""

@@ -2,7 +2,7 @@
 
 What a process gets: an argument list (never a shell), the daemon's environment without any `GIT_*`, no hooks, no
 file-system monitor, no external diff or text conversion, no pager, no editor, no prompt, no network (only the
-`file` transport is allowed, so a lazy fetch of a partial clone fails instead of dialling), no background
+`file` transport is allowed, so a lazy fetch of a partial clone fails instead of dialling; `network` alone may), no background
 maintenance, messages in English, a session of its own and a time limit after which its whole group is ended.
 Directories are always given (`GIT_DIR`), so nothing is discovered from the working directory.
 """
@@ -61,7 +61,8 @@ class Git:
     """Where git works: each field becomes the variable of that name; `config` beats every configuration file.
 
     `alternates` are object folders that are read beside the repository's own. `pass_fds` lets children inherit
-    descriptors (a lock that must outlive this process as long as the child runs).
+    descriptors (a lock that must outlive this process as long as the child runs). `caller` is the environment of
+    whoever asked, with their credentials, in place of the daemon's. `patient` children leave processor and disk to others.
     """
 
     git_dir: Path | None = None
@@ -73,6 +74,8 @@ class Git:
     cwd: Path | None = None
     reads_only: bool = True
     pass_fds: tuple[int, ...] = ()
+    caller: Mapping[str, str] | None = None
+    patient: bool = False
 
     def having(self, **changes: object) -> Git:
         """The same place with some fields changed."""
@@ -80,8 +83,9 @@ class Git:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of a child."""
+        asked = os.environ if self.caller is None else self.caller
         env: dict[str, str] = {
-            k: v for k, v in os.environ.items() if not k.startswith("GIT_") and k not in _DROPPED
+            k: v for k, v in asked.items() if not k.startswith("GIT_") and k not in _DROPPED
         }
         env |= _FIXED
         if self.reads_only:
@@ -114,7 +118,9 @@ class Git:
         in `accept`.
         """
         cwd, env = self.cwd or self.git_dir or Path("/"), self.environment()
-        child = Child(Command(["git", *arguments], cwd, env, stdin, stdout, most, self.pass_fds))
+        child = Child(
+            Command(["git", *arguments], cwd, env, stdin, stdout, most, self.pass_fds, self.patient)
+        )
         try:
             with anyio.fail_after(limit), _git_there():
                 ran = await child.run()

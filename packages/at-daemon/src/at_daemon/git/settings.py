@@ -13,6 +13,7 @@ FALLBACK_NAME = "auto-tundra"
 FALLBACK_EMAIL = "auto-tundra@localhost"
 
 _FILTER_KEYS = ("clean", "smudge", "process")
+_YES = ("true", "yes", "on", "1")
 _LFS_COMMANDS = ("git-lfs ", "git lfs ")
 # What makes files look the same in a clone as in the person's own checkout.
 _CARRIED = frozenset(
@@ -58,7 +59,7 @@ class Settings:
     @property
     def signs(self) -> bool:
         """Whether the person signs commits."""
-        return self.values.get("commit.gpgsign", "false").lower() in ("true", "yes", "on", "1")
+        return self.values.get("commit.gpgsign", "false").lower() in _YES
 
     @property
     def carried(self) -> dict[str, str]:
@@ -82,8 +83,25 @@ class Settings:
         ours = all(command.startswith(_LFS_COMMANDS) for command in commands)
         return frozenset({"lfs"}) if ours and shutil.which("git-lfs") else frozenset()
 
+    def strict_filters(self) -> dict[str, str]:
+        """Configuration for a look at the person's own checkout: a filter that fails stops it, as git would go on with
+        what it is there to hide."""
+        cleaning = [name for name in self.filters if self._cleans(name)]
+        return {f"filter.{name}.required": "true" for name in sorted(cleaning)}
+
+    def _cleans(self, name: str) -> bool:
+        return any(self.values.get(f"filter.{name}.{key}") for key in ("clean", "process"))
+
+    @property
+    def sparse(self) -> dict[str, str]:
+        """The settings of a sparse checkout; empty for a full one."""
+        if self.values.get("core.sparsecheckout", "false").lower() not in _YES:
+            return {}
+        cone = self.values.get("core.sparsecheckoutcone", "true")
+        return {"core.sparseCheckout": "true", "core.sparseCheckoutCone": cone}
+
     def without_filters(self) -> dict[str, str]:
-        """Configuration for work in an agent's folder: untrusted filters off, and no sparse checkout."""
+        """Configuration for work in an agent's folder: untrusted filters off, and no sparse set applied."""
         config = {"core.sparseCheckout": "false"}
         for name in sorted((self.filters | {"lfs"}) - self.trusted_filters):
             config |= {f"filter.{name}.{key}": "" for key in _FILTER_KEYS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from at_daemon.git import nofollow
 from at_daemon.git.errors import BadObjects, GitFailed
 from at_daemon.git.names import is_inside
 from at_daemon.git.run import LONG, Git
+
+_PATTERNS = ".git/info/sparse-checkout"
+_TRACKED = b"H "
+CHANGED = (b"C", b"?")
+"""Tags of `listed` for files that are changed or missing, and for those that are not tracked."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,37 @@ class _Staged:
     seed: bytes | None
     added: tuple[str, ...]
     unmerged: tuple[str, ...]
+    seeded: bool = True
+    """Whether the clone's index was of use."""
 
 
-async def take_snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
+async def take_snapshot(git: Git, folder: Path, commit: str | None, *, sparse: bool = False) -> Snapshot:
     """Write the tree of `folder` (changed, deleted and new files that are not ignored, and staged ones that are).
 
     `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder. Without a
-    commit all files are taken. Raises `BadObjects` if the commit cannot be read.
+    commit all files are taken. Files that its sparse set leaves out are no deletions; `sparse` says that it had such a
+    set where the folder cannot. Raises `BadObjects` if the commit cannot be read.
     """
     staged = await _seed_index(git, folder, commit)
-    listed = (await git.run("ls-files", "-z", "-t", "-m", "-o", "--exclude-standard", limit=LONG)).stdout
-    tagged = [(entry[:1], os.fsdecode(entry[2:])) for entry in listed.split(b"\0") if entry]
-    paths = dict.fromkeys([path for _, path in tagged] + list(staged.added))
-    sorted_out = await to_thread.run_sync(_sort_out, folder, list(paths))
+    if not staged.seeded and commit and (sparse or nofollow.read(folder, _PATTERNS, 1) is not None):
+        await _leave_out_what_is_missing(git)
+    found = await _look_at_what_is_there(git, folder) if staged.seeded else await _changed(git)
+    taken = await take_in(git, folder, [*found, *staged.added])
+    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, taken.unreadable)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of paths of a folder: `tree` is None if none of them could be used; the others as in `Snapshot`."""
+
+    tree: str | None
+    nested: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+async def take_in(git: Git, folder: Path, paths: Iterable[str]) -> Taken:
+    """Put these paths into the index as the folder has them, missing ones too, and write its tree."""
+    sorted_out = await to_thread.run_sync(_sort_out, folder, list(dict.fromkeys(paths)))
     tree = None
     if sorted_out.usable:
         feed = b"".join(os.fsencode(path) + b"\0" for path in sorted_out.usable)
@@ -58,14 +82,14 @@ async def take_snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
             "update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=feed, limit=LONG
         )
         tree = await git.text("write-tree", limit=LONG)
-    return Snapshot(tree, staged.seed, staged.unmerged, sorted_out.nested, sorted_out.unreadable)
+    return Taken(tree, sorted_out.nested, sorted_out.unreadable)
 
 
 async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
     assert git.index is not None
     if commit is None:
         await git.run("read-tree", "--empty")
-        return _Staged(None, (), ())
+        return _Staged(None, (), (), seeded=False)
     seed = await to_thread.run_sync(copy_index, folder, git.index)
     if seed is not None:
         try:
@@ -84,7 +108,45 @@ async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
         await git.run("read-tree", commit, limit=LONG)
     except GitFailed as error:
         raise BadObjects(error.message) from None
-    return _Staged(seed, (), ())
+    return _Staged(seed, (), (), seeded=False)
+
+
+async def _look_at_what_is_there(git: Git, folder: Path) -> list[str]:
+    """The changed and new files, with those that the index says are not checked out, or not to be looked at."""
+    tagged = await listed(git, "--cached")
+    unseen = [path for tag, path in tagged if tag.islower()]
+    left_out = [path for tag, path in tagged if tag in b"Ss"]
+    there = await to_thread.run_sync(lambda: [path for path in left_out if os.path.lexists(folder / path)])
+    await _mark(git, "--no-assume-unchanged", unseen)
+    await _mark(git, "--no-skip-worktree", there)
+    return await _changed(git) if unseen or there else [path for tag, path in tagged if tag in CHANGED]
+
+
+async def _changed(git: Git) -> list[str]:
+    return [path for tag, path in await listed(git) if tag in CHANGED]
+
+
+async def listed(git: Git, *more: str) -> list[tuple[bytes, str]]:
+    """Changed and new files, by the tags of `ls-files -v`: in lower case for what is not to be looked at. Files that are
+    tracked and nothing else are left out."""
+    asked = ("ls-files", "-z", "-v", "-m", "-o", "--exclude-standard", *more)
+    found = (await git.run(*asked, limit=LONG)).stdout
+    return [
+        (entry[:1], os.fsdecode(entry[2:]))
+        for entry in found.split(b"\0")
+        if entry and not entry.startswith(_TRACKED)
+    ]
+
+
+async def _leave_out_what_is_missing(git: Git) -> None:
+    listed = (await git.run("ls-files", "-z", "--deleted", limit=LONG)).stdout
+    await _mark(git, "--skip-worktree", [os.fsdecode(path) for path in listed.split(b"\0") if path])
+
+
+async def _mark(git: Git, option: str, paths: list[str]) -> None:
+    if paths:
+        feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        await git.run("update-index", "-z", option, "--stdin", stdin=feed, limit=LONG)
 
 
 def copy_index(folder: Path, target: Path) -> bytes | None:

@@ -102,6 +102,7 @@ async def _resume(parts: Parts, agents: list[Agent], request: ResumeRequest) -> 
     def allow(change: Change) -> None:
         for agent in agents:
             change.put(agent.id, AgentFact.STOPPED, None)
+            change.tell(EventType.AGENT_RESUMED, bead_of(change.tx, agent), agent, actor="person")
             go_on_with_turn(change, agent.id)
             if limit := change.fact(agent.id, AgentFact.LIMIT):  # the person knows better than the CLI told
                 now = change.now.isoformat()
@@ -121,7 +122,7 @@ def _queue(change: Change, agent_id: UUID, identity: UUID, body: str) -> None:
         return_to_agent(change, bead, identity, MessageKind.NUDGE, body)
     elif bead.status is BeadStatus.SLUNG:
         go_on_with_turn(change, agent.id)
-        change.say(bead, identity, MessageKind.NUDGE, body)
+        change.say(bead, identity, MessageKind.NUDGE, body, actor="person")
         change.touch(bead.id)
     else:
         word = str(bead.id)[:8]
@@ -156,7 +157,7 @@ def _shown(parts: Parts, tx: Tx, agent: Agent) -> Json:
     current = tx.agent(agent.id) or agent
     bead = bead_of(tx, current)
     return (
-        agent_document(parts, parts.ledger.worlds.of(tx, bead))
+        agent_document(parts, tx, parts.ledger.worlds.of(tx, bead))
         if bead
         else agent_only(current, NO_BEAD, None)
     )

@@ -14,10 +14,12 @@ from at_core.store import Tx
 from at_core.text import one_line
 from at_core.types import Rule
 from at_core.vocabulary import EventType
+from at_daemon.costs import since_when
 from at_daemon.documents import ask_document, needs_document
 from at_daemon.edge import Call
-from at_daemon.handlers.named import ask_called, rig_at
+from at_daemon.handlers.named import agent_called, ask_called, rig_at
 from at_daemon.ingest import decide as decide_ask
+from at_daemon.interruptions import interruptions_document
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
 
@@ -28,10 +30,14 @@ SHOWN = 80
 
 
 async def approvals(parts: Parts, call: Call) -> Json:
-    """Everything undecided, oldest first."""
-    return {
-        "approvals": await parts.ledger.read(lambda tx: [ask_document(tx, ask) for ask in tx.open_asks()])
-    }
+    """Everything undecided, oldest first; of one agent if one is named."""
+    word = call.query["agent"]
+
+    def listed(tx: Tx) -> list[Json]:
+        agent = agent_called(tx, word) if word else None
+        return [ask_document(tx, ask) for ask in tx.open_asks() if agent is None or ask.agent_id == agent.id]
+
+    return {"approvals": await parts.ledger.read(listed)}
 
 
 async def needs(parts: Parts, call: Call) -> Json:
@@ -45,6 +51,13 @@ async def needs(parts: Parts, call: Call) -> Json:
     with anyio.move_on_after(min(call.query["seconds"] or 0.0, MOST_WAIT_SECONDS)):
         return await parts.until(look)
     return await parts.ledger.read(lambda tx: needs_document(parts, tx, rig))
+
+
+async def interruptions(parts: Parts, call: Call) -> Json:
+    """What persons were wanted for, and how it ended."""
+    now = parts.now()
+    since = since_when(call.query["since"], now)
+    return await parts.ledger.read(lambda tx: interruptions_document(tx, since, now))
 
 
 async def decide(parts: Parts, call: Call) -> Json:
@@ -79,7 +92,8 @@ async def decide(parts: Parts, call: Call) -> Json:
                 created_by="person",
             )
             change.tx.add_rule(rule)
-            change.tell(EventType.RULE_ADDED, bead, actor="person", argv=list(ask.argv))
+            said = {"rule": str(rule.id), "ask": str(ask.id), "argv": list(ask.argv)}
+            change.tell(EventType.RULE_ADDED, bead, actor="person", said=said)
         return decide_ask(change, ask, bead, approve=request.approve, answer=request.text, by="person").id
 
     ask_id = await parts.ledger.change(note)
@@ -96,5 +110,6 @@ async def decide(parts: Parts, call: Call) -> Json:
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {
     "approvals": approvals,
     "needs": needs,
+    "interruptions": interruptions,
     "decide": decide,
 }

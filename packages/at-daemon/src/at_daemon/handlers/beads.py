@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,10 +13,10 @@ import anyio
 
 from at_agents import prompts
 from at_agents.decisions import Do, IntentKind, derived_id
+from at_agents.dependencies import with_after
 from at_agents.lifecycle import stop as stop_session
-from at_agents.names import fresh_name
 from at_core import text
-from at_core.api import AddRequest, HookRequest, Order, RetryRequest, RunRequest, SlingRequest
+from at_core.api import AddRequest, HookRequest, Order, RenameRequest, RetryRequest, RunRequest, SlingRequest
 from at_core.errors import AtError, NotFound, Refused, TryLater, UsageError
 from at_core.store import Tx
 from at_core.types import (
@@ -32,29 +32,26 @@ from at_core.types import (
 )
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import environments, git
+from at_daemon.acts.base import with_base
 from at_daemon.acts.folder import REMOVED
 from at_daemon.budgets import checked
+from at_daemon.destructive import NEW_SESSION, REMOVAL, bead_as_it_is, write_down
 from at_daemon.documents import bead_document
 from at_daemon.edge import Call
+from at_daemon.handlers.after import beads_called
+from at_daemon.handlers.begun import (
+    add_polecat,
+    forget_outcome,
+    insert_bead,
+    put_on_hook,
+    start_bead,
+)
 from at_daemon.handlers.named import bead_called, rig_at, rig_or_new
 from at_daemon.handlers.orders import checked_order, choose_cli
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, agent_named, bead_named
 
 Json = dict[str, Any]
-OF_LAST_TRY = (
-    AgentFact.LIMIT,
-    AgentFact.LOGIN,
-    AgentFact.STOPPED,
-    AgentFact.CRASHES,
-    AgentFact.TURN,
-    AgentFact.TROUBLE,
-    AgentFact.TOOLS,
-    AgentFact.RETRYING,
-    AgentFact.LIMITS,
-    AgentFact.ERRORS,
-)
-"""What an agent was seen to do on other work, or before, says nothing about what it is given now."""
 MOST_REMOVE_SECONDS = 45.0
 """The call is answered within so long; the removal goes on."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -67,13 +64,10 @@ async def add(parts: Parts, call: Call) -> Json:
     bead = new_bead(
         parts, rig, request.title, request.description, request.lane, request.priority, request.id
     )
-    if request.after is not None:
-        word = request.after
-        first = await parts.ledger.read(lambda tx: bead_called(tx, word, rig))
-        bead = dataclasses.replace(bead, metadata={"after": str(first.id)})
+    bead = await _after(parts, bead, request.after, rig)
     budget = None if request.budget is None else checked(request.budget)
     await parts.ledger.change(
-        lambda change: None if change.tx.bead(bead.id) else _insert(change, bead, budget)
+        lambda change: None if change.tx.bead(bead.id) else insert_bead(change, bead, budget)
     )
     return await shown(parts, bead.id)
 
@@ -89,29 +83,19 @@ async def run(parts: Parts, call: Call) -> Json:
     budget = None if request.order.budget is None else checked(request.order.budget)
     title = request.title or text.plain_title(request.prompt)
     bead = new_bead(parts, rig, title, request.prompt, request.lane, 0, request.id)
+    bead = await _after(parts, bead, request.after, rig)
     identity = derived_id(bead.id, "agent")
     environments.save(parts.home, identity, request.order.env)
 
     def begin(change: Change) -> None:
         if change.tx.bead(bead.id) is not None:
             return
-        name = fresh_name(identity.int % 9973, {agent.name for agent in change.tx.agents()})
-        agent = Agent(
-            id=identity,
-            name=name,
-            role=AgentRole.POLECAT,
-            model=request.order.model,
-            rig=str(rig.id),
-            created_at=change.now,
-            **cli.identity,
-        )
-        change.tx.add_agent(agent)
-        change.tell(EventType.AGENT_ADDED, agent=agent, cli=cli.name, role=agent.role.value)
-        _insert(change, bead, budget)
-        _start(change, _hook(change, bead, agent), order)
+        agent = add_polecat(change, identity, cli, rig, request.order.model)
+        insert_bead(change, bead, budget)
+        start_bead(change, put_on_hook(change, bead, agent), order)
 
     await parts.ledger.change(begin)
-    return await shown(parts, bead.id)
+    return await with_base(parts, await shown(parts, bead.id), rig, request.order.base)
 
 
 async def hook(parts: Parts, call: Call) -> Json:
@@ -124,9 +108,9 @@ async def hook(parts: Parts, call: Call) -> Json:
     def put(change: Change) -> UUID:
         known = _backlog_or_none(change.tx, request.title, rig)
         if known is None:
-            _insert(change, fresh)
+            insert_bead(change, fresh)
         agent = _agent_or_new(parts, change, request.agent, request.cli, identity, rig)
-        return _hook(change, known or fresh, agent).id
+        return put_on_hook(change, known or fresh, agent).id
 
     return await shown(parts, await parts.ledger.change(put))
 
@@ -161,8 +145,8 @@ async def sling(parts: Parts, call: Call) -> Json:
                 bead, BeadStatus.BACKLOG, EventType.BEAD_UNHOOKED, actor="person", agent_id=None
             )
         if bead.status is not BeadStatus.HOOKED:
-            bead = _hook(change, bead, agent)
-        _start(change, bead, order)
+            bead = put_on_hook(change, bead, agent)
+        start_bead(change, bead, order)
         return bead.id, agent.id
 
     try:
@@ -173,7 +157,7 @@ async def sling(parts: Parts, call: Call) -> Json:
     if agent_id != kept:  # it was made by somebody else meanwhile
         environments.save(parts.home, agent_id, request.order.env)
         environments.forget(parts.home, identity)
-    return await shown(parts, bead_id)
+    return await with_base(parts, await shown(parts, bead_id), rig, request.order.base)
 
 
 async def retry(parts: Parts, call: Call) -> Json:
@@ -186,38 +170,61 @@ async def retry(parts: Parts, call: Call) -> Json:
         bead, agent = bead_named(change.tx, bead_id), agent_named(change.tx, agent_id)
         bead.status.require_transition_to(BeadStatus.BACKLOG)
         _require_free(change, agent, bead)
-        body = (
-            fresh_body(change.tx, bead, request.text)
-            if request.fresh
-            else retry_body(
-                change.tx, bead, request.text, parts.ledger.worlds.of(change.tx, bead).lost_prompt
-            )
-        )
+        lost = parts.ledger.worlds.of(change.tx, bead).lost_prompt
+        body = instead = retry_body(change.tx, bead, request.text, lost)
+        if request.fresh:
+            body = fresh_body(change.tx, bead, request.text)
         forget_outcome(change, bead, agent)
         order = change.fact(bead.id, BeadFact.ORDER) or {}
-        if request.fresh:
-            order = _forget_session(change, bead, agent, order)
-        bead = change.move(bead, BeadStatus.BACKLOG, EventType.BEAD_RETRIED, actor="person")
-        bead = _hook(change, bead, agent)
         generation = int(order.get("generation", 0)) + 1
+        message = derived_id(bead.id, "retry", generation)
+        if request.fresh:
+            told = {"message": str(message), "instead": instead}
+            order = _forget_session(change, bead, agent, order, told)
+        bead = change.move(bead, BeadStatus.BACKLOG, EventType.BEAD_RETRIED, actor="person")
+        bead = put_on_hook(change, bead, agent)
         change.put(bead.id, BeadFact.ORDER, {**order, "generation": generation}, "person")
         bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
         if body:
-            change.say(bead, derived_id(bead.id, "retry", generation), MessageKind.PROMPT, body)
+            change.say(bead, message, MessageKind.PROMPT, body)
         return bead.id
 
     return await shown(parts, await parts.ledger.change(begin))
 
 
+async def rename(parts: Parts, call: Call) -> Json:
+    """Another title; everything that names the bead by its id stays."""
+    request: RenameRequest = call.body
+    text.require_title(request.title)
+
+    def put(change: Change) -> UUID:
+        bead = bead_called(change.tx, call.path["bead"])
+        if bead.title != request.title:
+            change.tx.save_bead(dataclasses.replace(bead, title=request.title))
+            said = {"title": request.title, "before": bead.title}
+            change.tell(EventType.BEAD_RENAMED, bead, actor="person", said=said)
+        return bead.id
+
+    return await shown(parts, await parts.ledger.change(put))
+
+
 async def remove(parts: Parts, call: Call) -> Json:
     """End its process, keep its work on a hidden ref, remove its folder and its record."""
     bead = await parts.ledger.read(lambda tx: bead_called(tx, call.path["bead"]))
-    key = f"remove:{bead.id}:{uuid4()}"
+    fresh = f"remove:{bead.id}:{uuid4()}"
 
-    def intend(change: Change) -> str | None:
+    def intend(change: Change) -> str:
+        if (under_way := _removal(change.tx, bead)) is not None:
+            change.tell(EventType.BEAD_REMOVAL_ASKED, bead, actor="person")
+            return under_way
         process = change.fact(bead.agent_id, AgentFact.PROCESS) if bead.agent_id else None
+        act = write_down(change, REMOVAL, bead, bead_as_it_is(change, bead), done=False)
         change.intend(
-            Do(key, IntentKind.REMOVE, {"reason": "removed by a person", "forget": True}),
+            Do(
+                fresh,
+                IntentKind.REMOVE,
+                {"reason": "removed by a person", "forget": True, "act": str(act)},
+            ),
             bead.id,
             bead.agent_id,
         )
@@ -235,22 +242,41 @@ async def remove(parts: Parts, call: Call) -> Json:
                 bead.agent_id,
             )
             change.put(bead.agent_id, AgentFact.STOPPED, {"by": "person", "reason": REMOVED}, "person")
-        return None
+        return fresh
 
-    await parts.ledger.change(intend)
+    key = await parts.ledger.change(intend)
     intent = None
     with anyio.move_on_after(MOST_REMOVE_SECONDS):
         intent = await parts.until(
             lambda tx: i if (i := tx.intent(key)) and i.state is not IntentState.OPEN else None
         )
     if intent is None:
-        raise TryLater("its teardown takes long; its folder is removed once that ends", "at ls")
+        raise TryLater(
+            "its agent or its teardown takes long to end; its folder is removed after that", "at ls"
+        )
     if intent.state is not IntentState.DONE:
         raise Refused(f"it was not removed: {intent.error}", f"at rm {str(bead.id)[:8]}")
-    attic = await parts.ledger.read(
-        lambda tx: tx.events(bead_id=bead.id, types=[EventType.BEAD_REMOVED.value])
+    act_id = UUID(intent.payload["act"])
+    act = await parts.ledger.read(lambda tx: tx.destructive_act(act_id))
+    return {"removed": str(bead.id), "attic": act.attic if act else None, "act": str(act_id)}
+
+
+async def _after(parts: Parts, bead: Bead, words: Sequence[str], rig: Rig) -> Bead:
+    """The new bead with what has to land before it begins. Raises NotFound, Ambiguous."""
+    return with_after(bead, await parts.ledger.read(lambda tx: beads_called(tx, words, rig)))
+
+
+def _removal(tx: Tx, bead: Bead) -> str | None:
+    """The removal that is under way, which a second call joins. Raises NotFound once the bead is gone."""
+    bead_named(tx, bead.id)
+    return next(
+        (
+            intent.key
+            for intent in tx.open_intents()
+            if (intent.bead_id, intent.kind) == (bead.id, IntentKind.REMOVE) and intent.payload.get("forget")
+        ),
+        None,
     )
-    return {"removed": str(bead.id), "attic": (attic[-1].payload or {}).get("attic") if attic else None}
 
 
 async def shown(parts: Parts, bead_id: UUID) -> Json:
@@ -312,41 +338,6 @@ async def _require_base(rig: Rig, order: Order) -> None:
         await git.resolve(Path(rig.path), order.base)
 
 
-def forget_outcome(change: Change, bead: Bead, agent: Agent) -> None:
-    """Clear what the last try left, so that the next one is judged by itself."""
-    for name in (
-        BeadFact.OUTCOME,
-        BeadFact.BLOCKED,
-        BeadFact.ROUNDS,
-        BeadFact.LAND_ALLOWED,
-        BeadFact.OVERRIDE,
-        BeadFact.PARKED,
-    ):
-        change.put(bead.id, name, None)
-    for fact in OF_LAST_TRY:
-        change.put(agent.id, fact, None)
-
-
-def _insert(change: Change, bead: Bead, budget: Json | None = None) -> None:
-    change.tx.add_bead(bead)
-    if budget is not None:
-        change.put(bead.id, BeadFact.BUDGET, budget, "person")
-    change.tell(EventType.BEAD_ADDED, bead, actor="person", title=bead.title)
-
-
-def _hook(change: Change, bead: Bead, agent: Agent) -> Bead:
-    return change.move(bead, BeadStatus.HOOKED, EventType.BEAD_HOOKED, actor="person", agent_id=agent.id)
-
-
-def _start(change: Change, bead: Bead, order: Json) -> None:
-    change.put(bead.id, BeadFact.ORDER, order, "person")
-    bead = change.move(bead, BeadStatus.SLUNG, EventType.BEAD_SLUNG, actor="person")
-    if bead.agent_id is not None:
-        for fact in OF_LAST_TRY:
-            change.put(bead.agent_id, fact, None)
-    change.say(bead, derived_id(bead.id, "prompt"), MessageKind.PROMPT, bead.description or bead.title)
-
-
 def _backlog_or_none(tx: Tx, word: str, rig: Rig) -> Bead | None:
     try:
         return bead_called(tx, word, rig)
@@ -395,8 +386,14 @@ def _retried(bead: Bead) -> tuple[UUID, UUID]:
     return bead.id, bead.agent_id
 
 
-def _forget_session(change: Change, bead: Bead, agent: Agent, order: Json) -> Json:
-    """Let the next start be of a new session; the order with the number that names it."""
+def _forget_session(change: Change, bead: Bead, agent: Agent, order: Json, told: Json) -> Json:
+    """Let the next start be of a new session; the order with the number that names it.
+
+    `told`: the message to that session, and what the one before is told `instead` should this be taken back.
+    """
+    session = change.fact(bead.id, BeadFact.SESSION)
+    if session is not None:
+        write_down(change, NEW_SESSION, bead, {"session": session, **told})
     change.put(bead.id, BeadFact.SESSION, None)
     process = change.fact(agent.id, AgentFact.PROCESS) or {}
     if process.get("state") == "running" and process.get("bead") == str(bead.id):
@@ -435,5 +432,6 @@ HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {
     "hook": hook,
     "sling": sling,
     "retry": retry,
+    "rename": rename,
     "remove": remove,
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,11 +11,11 @@ import anyio
 
 from at_core.api import DownRequest
 from at_core.vocabulary import EventType
-from at_daemon.acts.commands import is_command
+from at_daemon.acts.commands import disown, is_command
 from at_daemon.edge import Call
+from at_daemon.endings import GONE_SECONDS, let_go, process_gone
 from at_daemon.handlers.agents import stop_agents
 from at_daemon.parts import Parts
-from at_daemon.sessions import GONE_SECONDS, let_go, process_gone
 from at_daemon.vitals import processes_naming
 from at_session.errors import SessionError
 from at_session.processes import kill_session
@@ -59,40 +57,49 @@ async def down(parts: Parts, call: Call) -> Json:
 
 
 async def _stop_the_rest(parts: Parts) -> None:
-    """Sessions that belong to no agent: gates, commands around folders, and anything that a crash left behind."""
-    for session_id in list_sessions(parts.home.holders):
-        try:
-            held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)
-        except FileNotFoundError:
-            continue
-        except SessionError as error:
-            log.warning("session %s could not be ended: %s", session_id, error)
-            continue
-        if isinstance(held, EndedSession):
-            held.kill_processes()
-            continue
-        with contextlib.suppress(SessionError):  # it ended at that very moment
-            await held.stop(1.0)
-            await held.wait()
-        await let_go(held)
-        if is_command(session_id):
-            # What we ended is no result: without a journal the command is run again.
-            shutil.rmtree(held.journal, ignore_errors=True)
+    """Sessions that belong to no agent: gates, commands around folders, and anything that a crash left behind.
+
+    They are stopped side by side: one that takes no word has its process ended only after seconds.
+    """
+    async with anyio.create_task_group() as tasks:
+        for session_id in list_sessions(parts.home.holders):
+            if is_command(session_id):
+                disown(parts.home.journal / session_id)
+            tasks.start_soon(_stop_one, parts, session_id)
+
+
+async def _stop_one(parts: Parts, session_id: str) -> None:
+    try:
+        held = await open_session(session_id, run_dir=parts.home.holders, journal_dir=parts.home.journal)
+    except FileNotFoundError:
+        return
+    except (SessionError, OSError) as error:
+        log.warning("session %s could not be ended: %s", session_id, error)
+        return
+    if isinstance(held, EndedSession):
+        held.kill_processes()
+        return
+    try:
+        await held.stop(1.0)
+        await held.wait()
+    except (SessionError, OSError) as error:
+        log.info("session %s: %s", session_id, error)  # it ended at that very moment, or is ended by force
+    await let_go(held)
 
 
 async def _end_by_force(parts: Parts) -> None:
     """Whatever is held still has had its time: it is frozen, or cannot be reached."""
     folders = {"run_dir": parts.home.holders, "journal_dir": parts.home.journal}
     live = await parts.ledger.read(lambda tx: {record.id for record in tx.sessions(live=True)})
+    ended: set[int] = set()
     for session_id in sorted(live | set(list_sessions(parts.home.holders))):
         killed = await anyio.to_thread.run_sync(functools.partial(kill_session, session_id, **folders))
         if killed:
             log.warning("session %s was ended by force: %s", session_id, killed)
-        if killed and is_command(session_id):
-            shutil.rmtree(parts.home.journal / session_id, ignore_errors=True)  # it proves nothing
-        with anyio.move_on_after(GONE_SECONDS):
-            for pid in killed:
-                await process_gone(pid)
+        ended.update(killed)
+    with anyio.move_on_after(GONE_SECONDS):
+        for pid in ended:
+            await process_gone(pid)
 
 
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {"down": down}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -24,11 +25,15 @@ from at_daemon.documents import (
 )
 from at_daemon.edge import Call
 from at_daemon.handlers.named import agent_called, bead_called, rig_at
+from at_daemon.interruptions import standing
 from at_daemon.parts import Parts
 from at_daemon.slots import slot_marks
+from at_daemon.status_text import short_text
 from at_daemon.status_text import status_text as render_status
 from at_daemon.terminals import PtyFeed
+from at_daemon.top import top_document
 from at_daemon.transcript import TRANSCRIPT_TYPES, line_of
+from at_daemon.untouched import stale_document
 from at_daemon.world import bead_of
 
 Json = dict[str, Any]
@@ -49,21 +54,50 @@ async def status_text(parts: Parts, call: Call) -> str:
     return render_status(document, color=bool(call.query["color"]), width=int(call.query["width"] or 80))
 
 
+async def short(parts: Parts, call: Call) -> Json:
+    """The counts of a prompt's line."""
+    rig = await rig_at(parts, call.query["path"])
+    counts = await parts.ledger.read(lambda tx: standing(tx, rig))
+    return {**counts, "text": short_text(counts)}
+
+
+async def short_line(parts: Parts, call: Call) -> str:
+    """That line alone."""
+    return short_text(await short(parts, call), tmux=bool(call.query["tmux"]))
+
+
+async def top(parts: Parts, call: Call) -> Json:
+    """What the live screen shows."""
+    rig = await rig_at(parts, call.query["path"])
+    return await parts.ledger.read(lambda tx: top_document(parts, tx, rig))
+
+
 async def beads(parts: Parts, call: Call) -> Json:
     """The list of work items, by priority."""
-    word = call.query["status"]
-    if word is not None and word not in set(BeadStatus):
-        raise UsageError(f"{word!r} is no status (allowed: {', '.join(BeadStatus)})")
+    status = _status_called(call.query["status"])
     rig = await rig_at(parts, call.query["path"])
 
     def rows(tx: Tx) -> list[Json]:
         limit = call.query["limit"]
-        found = tx.beads(
-            status=BeadStatus(word) if word else None, rig=str(rig.id) if rig else None, limit=limit
-        )
+        found = tx.beads(status=status, rig=str(rig.id) if rig else None, limit=limit)
         return bead_rows(tx, found)
 
     return {"beads": await parts.ledger.read(rows)}
+
+
+async def stale(parts: Parts, call: Call) -> Json:
+    """What nobody touched for a time, longest first."""
+    status = _status_called(call.query["status"])
+    rig, seconds = await rig_at(parts, call.query["path"]), call.query["seconds"]
+    days = parts.clis.config().general.stale_days
+    try:
+        patience = timedelta(days=days) if seconds is None else timedelta(seconds=seconds)
+        begun = parts.now() - patience
+    except OverflowError:
+        raise UsageError("nothing is that old", "at ls --stale 3d") from None
+    if begun > parts.now():
+        raise UsageError("an age is not below zero", "at ls --stale 3d")
+    return await parts.ledger.read(lambda tx: stale_document(parts, tx, rig, patience, status))
 
 
 async def show(parts: Parts, call: Call) -> Json:
@@ -183,7 +217,9 @@ async def logs(parts: Parts, call: Call) -> Json:
         )
         if not found and call.query["follow"]:
             return None
-        return {"lines": [line_of(tx, event) for event in found], "next": found[-1].seq if found else after}
+        lines = [line_of(tx, event) for event in found]
+        about = _about(tx, agent, bead)
+        return {"lines": lines, "next": found[-1].seq if found else after, **about}
 
     seconds = min(call.query["seconds"] or MOST_WAIT_SECONDS, MOST_WAIT_SECONDS)
     with anyio.move_on_after(seconds):
@@ -214,13 +250,18 @@ async def folder(parts: Parts, call: Call) -> Json:
 
 async def session(parts: Parts, call: Call) -> Json:
     """What attach needs to talk to the holder itself."""
-    record, live = await parts.ledger.read(lambda tx: _session(tx, call.path["agent"]))
+
+    def look(tx: Tx) -> tuple[SessionRecord, bool, Json]:
+        return *_session(tx, call.path["agent"]), _about(tx, agent_called(tx, call.path["agent"]), None)
+
+    record, live, about = await parts.ledger.read(look)
     return {
         "session": record.id,
         "run_dir": str(parts.home.holders),
         "journal_dir": str(parts.home.journal),
         "transport": record.launch.get("transport", "pipe"),
         "live": live,
+        **about,
     }
 
 
@@ -259,6 +300,12 @@ def _status(parts: Parts, tx: Tx, rig: Rig | None) -> Json:
     return status_document(parts, tx, rig, kpi, daemon)
 
 
+def _status_called(word: str | None) -> BeadStatus | None:
+    if word is not None and word not in set(BeadStatus):
+        raise UsageError(f"{word!r} is no status (allowed: {', '.join(BeadStatus)})")
+    return BeadStatus(word) if word else None
+
+
 def _either(tx: Tx, word: str) -> tuple[Agent | None, Bead | None]:
     try:
         return agent_called(tx, word), None
@@ -268,6 +315,19 @@ def _either(tx: Tx, word: str) -> tuple[Agent | None, Bead | None]:
         return None, bead_called(tx, word)
     except NotFound:
         raise NotFound("agent or bead", word, "at agents, at ls") from None
+
+
+def _about(tx: Tx, agent: Agent | None, bead: Bead | None) -> Json:
+    """What a window that shows the one or the other is named after."""
+    if bead is None and agent is not None:
+        bead = bead_of(tx, agent)
+    elif agent is None and bead is not None and bead.agent_id is not None:
+        agent = tx.agent(bead.agent_id)
+    return {
+        "agent": agent.name if agent else None,
+        "bead": str(bead.id) if bead else None,
+        "title": bead.title if bead else None,
+    }
 
 
 def _session(tx: Tx, word: str) -> tuple[SessionRecord, bool]:
@@ -282,7 +342,11 @@ def _session(tx: Tx, word: str) -> tuple[SessionRecord, bool]:
 HANDLERS: Mapping[str, Callable[[Parts, Call], Awaitable[Any]]] = {
     "status": status,
     "status_text": status_text,
+    "short": short,
+    "short_text": short_line,
+    "top": top,
     "beads": beads,
+    "stale": stale,
     "show": show,
     "wait": wait,
     "agents": agents,

@@ -179,6 +179,8 @@ class AcpChannel(Channel):
                 self._asked(**fields)
             case "ask_closed":
                 self._ask_closed(fields)
+            case "context" if "size" in fields:
+                self._update("usage_update", used=fields["used"], size=fields["size"])
             case "usage":
                 for name in ("input_tokens", "cached_tokens", "output_tokens"):
                     self._usage[name] = self._usage.get(name, 0) + int(str(fields.get(name, 0)))

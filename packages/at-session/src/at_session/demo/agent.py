@@ -22,6 +22,8 @@ _NEEDED = ("--session", "--state-dir")
 _OPTIONS = (*_NEEDED, "--allow", "--attempt")
 _ACP = "--acp"
 _ALLOWED = ("ask", "edits", "all")
+WINDOW = 200_000
+"""Tokens that the context of no model at all is said to take."""
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -53,7 +55,7 @@ class DemoAgent:
     def run(self) -> int:
         """Serve until standard input is closed; the exit code.
 
-        A scenario that an earlier process or a usage limit left waits for a prompt: nothing starts by itself.
+        A scenario that an earlier process, a usage limit or `end-turn` left waits for a prompt: nothing starts by itself.
         """
         self.channel.send("hello", protocol=PROTOCOL, session=self.session.id, resumed=self.session.resumed)
         while True:
@@ -147,6 +149,8 @@ class DemoAgent:
             outcome, failure, error = "failed", "other", str(problem)
         except steps.LimitReached as limit:
             outcome, failure, error, keep = "failed", "limit", str(limit), True
+        except steps.TurnIsOver:
+            keep = True
         self.in_turn = False
         self._report_usage(prompt)
         text = self.words[-1] if self.words else ""
@@ -180,12 +184,14 @@ class DemoAgent:
 
     def _report_usage(self, prompt: dict[str, str]) -> None:
         for told in self.used:
+            self.channel.send("context", used=told["input_tokens"], model=told["model"])
             self.channel.send("usage", **told)
         if self.used:
             return
         taken = 50 + len(prompt["text"].encode("utf-8", "replace")) // 4
         given = 20 * self.work + sum(len(words) for words in self.words) // 4
         figures = {"input_tokens": taken, "cached_tokens": self.session.tokens, "output_tokens": given}
+        self.channel.send("context", used=taken + self.session.tokens, size=WINDOW, model="demo")
         self.channel.send("usage", model="demo", requests=self.work + 1, **figures)
         self.session.tokens += taken + given
 

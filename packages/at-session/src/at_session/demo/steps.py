@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from at_session import started_with
 from at_session.demo import scenario
 
 TYPE_CHECKING = False  # `typing` costs start-up time
@@ -37,6 +38,10 @@ class StepFailed(Exception):
 
 class LimitReached(Exception):
     """A usage limit stopped the turn; the scenario goes on with the next prompt."""
+
+
+class TurnIsOver(Exception):
+    """The turn is done; the scenario goes on with the next prompt."""
 
 
 def perform(agent: DemoAgent, current: Current, step: Step) -> None:
@@ -105,6 +110,14 @@ def _limit(agent: DemoAgent, current: Current, step: Step) -> None:
     message = f"Usage limit reached; it resets at {reset_at}."
     agent.channel.send("limited", message=message, reset_at=reset_at)
     raise LimitReached(message)
+
+
+def _end_turn(agent: DemoAgent, current: Current, step: Step) -> None:
+    if current["progress"]:
+        return
+    current["progress"] = 1
+    agent.session.save()
+    raise TurnIsOver
 
 
 def _lie(agent: DemoAgent, current: Current, step: Step) -> None:
@@ -187,7 +200,7 @@ def _put(path: str, content: str) -> None:
 def _run(agent: DemoAgent, command: list[str], *, fallback: bool = False) -> tuple[int, str]:
     import subprocess
 
-    environment = {**os.environ, **_FALLBACK_IDENTITY} if fallback else None
+    environment = {**started_with.environment(), **(_FALLBACK_IDENTITY if fallback else {})}
     try:
         process = subprocess.Popen(
             command,
@@ -230,6 +243,7 @@ _STEPS: dict[str, Callable[[DemoAgent, Current, Step], None]] = {
     scenario.CRASH_ALWAYS: _crash_always,
     scenario.HANG: _hang,
     scenario.LIMIT: _limit,
+    scenario.END_TURN: _end_turn,
     scenario.LIE: _lie,
     scenario.FLOOD: _flood,
     scenario.FAIL: _fail,

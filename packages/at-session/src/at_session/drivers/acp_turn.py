@@ -11,6 +11,7 @@ from at_session.vocabulary import (
     AskClosed,
     AskOpened,
     CallAnswered,
+    ContextUsed,
     DriverEvent,
     DriverState,
     FailureKind,
@@ -26,6 +27,7 @@ from at_session.vocabulary import (
     Write,
 )
 
+CONTEXT_SOURCE = "usage_update of the session"
 SOURCE = "usage of the response to session/prompt"
 _ACCEPTED_KEPT = 100
 _OF_A_TURN = (
@@ -113,7 +115,7 @@ class AcpTurns:
         return [PromptAccepted(message_id)]
 
     def _updated(self, update: Object) -> Events:
-        events = self.updated(update)
+        events = [*self.updated(update), *self._context(update)]
         if not self._turn or not self.tells_of_a_turn(update):
             return events
         events += self._begins()
@@ -127,6 +129,13 @@ class AcpTurns:
             case _:
                 events += self._flush()
         return events
+
+    def _context(self, update: Object) -> Events:
+        """The session's context, from agents that tell it: the tokens in it, and its size."""
+        used, size = count_of(update.get("used")), count_of(update.get("size"))
+        if update.get("sessionUpdate") != "usage_update" or not used or not size:
+            return []
+        return [ContextUsed(used, size, text_of(self._values.get("model")) or None, CONTEXT_SOURCE)]
 
     def _chunk(self, update: Object) -> Events:
         content = object_of(update.get("content"))

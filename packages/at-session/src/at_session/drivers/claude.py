@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from at_session.drivers import claude_asks, claude_record, claude_result, jsonlines
+from at_session.drivers import claude_asks, claude_context, claude_record, claude_result, jsonlines
+from at_session.drivers.claude_adoption import ClaudeAdoption
 from at_session.drivers.epochs import rfc3339
 from at_session.drivers.jsonlines import Object, count_of, encode, number_of, object_of, objects_of, text_of
 from at_session.errors import LaunchRefused
@@ -89,8 +90,10 @@ class ClaudeDriver:
         queues_prompts=True,
         exits_on_eof=True,
         login_hint=LOGIN_HINT,
+        memory_mb=300,
         draws_on="the login of `claude` or ANTHROPIC_API_KEY, as `claude -p` does",
         unreported=("requests",),
+        adoption=ClaudeAdoption(),
     )
 
     def __init__(self, state: DriverState | None = None) -> None:
@@ -126,6 +129,7 @@ class ClaudeDriver:
             argv += ["--model", request.model]
         if request.instructions:
             argv += ["--append-system-prompt", request.instructions]
+        kept |= claude_context.kept(self._values)
         self._values.clear()
         self._values.update(kept)
         # A CLI that replaces itself while agents run would be another program at the next resume.
@@ -299,7 +303,7 @@ class ClaudeDriver:
         own = line.get("parent_tool_use_id") is None
         if own and message.get("id") != self._values.get("message"):
             self._values["message"] = None
-        events: Events = []
+        events: Events = [*claude_context.answered(self._values, message)] if own else []
         for block in objects_of(message.get("content")):
             if block.get("type") == "text" and own:
                 events.append(Text(text_of(block.get("text"))))
@@ -402,7 +406,7 @@ class ClaudeDriver:
             events.append(Limited(end.error or "", reset_at))
         if end.failure is FailureKind.LOGIN:
             events += self._login_refused(end.error or "")
-        return [*events, *self._usage(line), end]
+        return [*events, *self._usage(line), *claude_context.turn_ended(self._values, line), end]
 
     def _usage(self, line: Object) -> Events:
         total = claude_result.spent(line)

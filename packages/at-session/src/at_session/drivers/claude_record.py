@@ -52,8 +52,9 @@ def _may_hold_a_prompt(transcript: Path) -> bool:
 
 def cut_turn(env: Mapping[str, str], session_id: str, uuid: str) -> CutTurn:
     """What the transcript has of the turn that began with the prompt `uuid`. Raises OSError."""
-    for transcript in transcripts(env, session_id):
-        return read(foreign_files.lines(transcript), uuid)
+    for transcript in transcripts(env, session_id):  # an adopted session has the person's own beside ours
+        if (turn := read(foreign_files.lines(transcript), uuid)).known:
+            return turn
     return CutTurn(known=False, usages=())
 
 

@@ -6,6 +6,7 @@ Source: the schema that `codex app-server generate-json-schema` of 0.169.0 print
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from at_session.__about__ import __version__
 from at_session.drivers import codex_errors, codex_items, codex_launch, codex_record, jsonlines
+from at_session.drivers.codex_adoption import CodexAdoption
 from at_session.drivers.codex_turn import CodexTurns
 from at_session.drivers.jsonlines import Object, encode, object_of, optional_text, text_of
 from at_session.vocabulary import (
@@ -69,8 +71,10 @@ class CodexDriver(CodexTurns):
         queues_prompts=True,
         exits_on_eof=True,
         login_hint=codex_errors.LOGIN_HINT,
+        memory_mb=250,
         draws_on="the login of `codex` or the key of its model provider, as `codex app-server` does",
         unreported=("cost", "requests"),
+        adoption=CodexAdoption(),
     )
 
     def __init__(self, state: DriverState | None = None) -> None:
@@ -96,6 +100,7 @@ class CodexDriver(CodexTurns):
         self._values["known"] = list(before.get("known") or [])
         self._values["settings"] = codex_launch.thread_settings(request)
         self._values["folder"] = request.cwd
+        self._values["places"] = [request.cwd, os.path.realpath(request.cwd)]
         if request.resume and request.session_id is not None:
             self._values["unsettled"] = _unsettled(before)
             self._take_up(request, request.session_id, before)
@@ -263,8 +268,12 @@ class CodexDriver(CodexTurns):
         name = text_of(thread.get("id"))
         if not name or self._thread:
             return []
+        folder = text_of(result.get("cwd")) or self._folder
+        if self._values.get("resume") and folder not in self._values.get("places", [folder]):
+            # A thread works in the folder of its record: it must not touch one that is not the agent's.
+            return self._break(f"the session works in {folder}, not in {self._folder}")
         model = optional_text(result.get("model")) or optional_text(thread.get("model"))
-        self._values.update(thread=name, model=model, folder=text_of(result.get("cwd")) or self._folder)
+        self._values.update(thread=name, model=model, folder=folder)
         return [SessionStarted(name, model, optional_text(self._values.get("version")))]
 
     def _break(self, error: str) -> Events:
@@ -294,7 +303,8 @@ class CodexDriver(CodexTurns):
         message_id = text_of(sending.get("id"))
         taken_by = recorded.prompts.get(message_id)
         events: list[DriverEvent] = []
-        if message_id and (taken_by is not None or recorded.unnamed == sending.get("digest")):
+        on_record = taken_by is not None or recorded.unnamed == sending.get("digest")
+        if message_id and on_record:
             events += [*self._accept(message_id), TurnStarted(message_id)]
             if taken_by is not None and taken_by not in open_turns:
                 open_turns.append(taken_by)
@@ -305,7 +315,7 @@ class CodexDriver(CodexTurns):
         if end is not None and self._is_own_end(end):
             named = message_id or optional_text((self._turn or {}).get("message"))
             events += self._last_words(replace(end, message_id=named))
-        else:
+        elif not (message_id and on_record):
             events += self._forgotten(recorded)
         self._values.update(turn=None, sending=None, unsettled=[])
         return events

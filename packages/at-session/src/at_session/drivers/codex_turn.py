@@ -18,6 +18,7 @@ from at_session.drivers.jsonlines import (
 from at_session.vocabulary import (
     AskClosed,
     CallAnswered,
+    ContextUsed,
     DriverEvent,
     FailureKind,
     Limited,
@@ -53,7 +54,7 @@ class CodexTurns:
     def _notification(self, method: str, params: Object) -> Events:
         if method == "thread/tokenUsage/updated":
             self._count(params)
-            return []
+            return self._context(params)
         if text_of(params.get("threadId")) not in ("", self._thread):
             return []  # a thread that the CLI keeps for itself: a title, an inner agent
         match method:
@@ -195,6 +196,15 @@ class CodexTurns:
             place = self._values if turn is None else turn
             spent = object_of(place.get("spent"))
             place["spent"] = {name: spent.get(name, 0) + tokens for name, tokens in since.items()}
+
+    def _context(self, params: Object) -> Events:
+        """Of its newest response; the window is what the CLI makes use of, and null for a model that it does not know."""
+        told = object_of(params.get("tokenUsage"))
+        used = count_of(object_of(told.get("last")).get("inputTokens"))
+        if not used or text_of(params.get("threadId")) != self._thread:
+            return []
+        size = count_of(told.get("modelContextWindow")) or None
+        return [ContextUsed(used, size, optional_text(self._values.get("model")), SOURCE)]
 
     def _usage(self, spent: codex_record.Spent, duration_ms: int | None = None) -> Usage:
         return Usage(

@@ -37,6 +37,7 @@ _OF_ACP = Capabilities(
     queues_prompts=True,
     exits_on_eof=False,
     login_hint="",
+    memory_mb=300,
     draws_on="",
     asks_questions=False,
     # Saying a prompt twice is the lesser harm where it is not known.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from at_session.drivers import jsonlines
 from at_session.drivers.commands import argument_list
+from at_session.drivers.demo_adoption import DemoAdoption
 from at_session.drivers.jsonlines import Object, count_of, encode, number_of, optional_text, text_of
 from at_session.errors import LaunchRefused
 from at_session.vocabulary import (
@@ -15,6 +16,7 @@ from at_session.vocabulary import (
     AskKind,
     AskOpened,
     Capabilities,
+    ContextUsed,
     Decision,
     DriverEvent,
     DriverState,
@@ -39,6 +41,7 @@ from at_session.vocabulary import (
 
 PROGRAM = Path(__file__).parent.parent / "demo"
 SOURCE = "demo agent (no model is called)"
+CONTEXT_SOURCE = "demo agent (context of its last turn)"
 
 
 class DemoDriver:
@@ -54,8 +57,10 @@ class DemoDriver:
         queues_prompts=True,
         exits_on_eof=True,
         login_hint="",
+        memory_mb=30,
         draws_on="nothing: no model is called",
         unreported=("cost",),
+        adoption=DemoAdoption(),
     )
 
     def __init__(self, state: DriverState | None = None) -> None:
@@ -128,6 +133,11 @@ def _event(report: Object) -> DriverEvent | None:
             return AskClosed(text_of(report.get("ask")), withdrawn=report.get("withdrawn") is True)
         case "limited":
             return Limited(text_of(report.get("message")), optional_text(report.get("reset_at")))
+        case "context":
+            size = count_of(report.get("size")) or None
+            return ContextUsed(
+                count_of(report.get("used")), size, optional_text(report.get("model")), CONTEXT_SOURCE
+            )
         case "usage":
             return UsageReported(_usage(report), SOURCE)
         case "turn_ended":

@@ -26,6 +26,7 @@ from at_session.vocabulary import (
     AskKind,
     AskOpened,
     Capabilities,
+    ContextUsed,
     DriverEvent,
     FailureKind,
     Launch,
@@ -61,6 +62,7 @@ class GeminiDriver(AcpDriver):
             queues_prompts=True,
             exits_on_eof=False,
             login_hint=LOGIN_HINT,
+            memory_mb=470,
             draws_on="the login of `gemini` or GEMINI_API_KEY, as `gemini` itself does",
             asks_questions=False,
             record_has_usage=True,
@@ -184,6 +186,9 @@ class GeminiDriver(AcpDriver):
             return [jsonlines.unparsed(f"the record of session {session} cannot be read: {error}", "record")]
         self._values["no_figures"] = news.without_figures
         events: list[DriverEvent] = [UsageReported(usage, SOURCE) for usage in news.usage.values()]
+        if news.context is not None:
+            used, model = news.context
+            events.append(ContextUsed(used, None, model or None, SOURCE))
         return [*self._receipts(news.prompts), *events]
 
     def _receipts(self, prompts: list[str]) -> list[DriverEvent]:

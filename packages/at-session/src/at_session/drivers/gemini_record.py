@@ -19,6 +19,7 @@ from at_session.drivers.jsonlines import Object, count_of, object_of, objects_of
 from at_session.vocabulary import Unparsed, Usage
 
 _IDS_KEPT = 20
+_CHATS = "chats"
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class RecordNews:
     usage: dict[str, Usage] = field(default_factory=dict)
     prompts: list[str] = field(default_factory=list)
     answers: int = 0
+    context: tuple[int, str] | None = None
+    """Tokens of the newest response's prompt, and its model; inner agents' are none."""
 
     @property
     def without_figures(self) -> bool:
@@ -55,13 +58,13 @@ def read(env: Mapping[str, str], session_id: str, seen: dict[str, Any]) -> Recor
         for line in _added(file, place):
             message = jsonlines.parse(line)
             if message is not None and not isinstance(message, Unparsed):
-                _take(message, place, news)
+                _take(message, place, news, own=file.parent.name == _CHATS)
     return news
 
 
 def _files(env: Mapping[str, str], session_id: str) -> Iterator[Path]:
     home = env.get("GEMINI_CLI_HOME") or env.get("HOME") or str(Path.home())
-    for chats in sorted(Path(home, ".gemini", "tmp").glob("*/chats")):
+    for chats in sorted(Path(home, ".gemini", "tmp").glob(f"*/{_CHATS}")):
         for file in sorted(chats.glob(f"session-*-{session_id[:8]}.jsonl")):
             header = jsonlines.parse(next(foreign_files.lines(file), b""))
             if isinstance(header, dict) and header.get("sessionId") == session_id:
@@ -79,7 +82,7 @@ def _added(file: Path, place: Object) -> Iterator[bytes]:
     place["offset"] = offset
 
 
-def _take(message: Object, place: Object, news: RecordNews) -> None:
+def _take(message: Object, place: Object, news: RecordNews, *, own: bool) -> None:
     if message.get("type") == "user":
         texts = [text_of(part.get("text")) for part in objects_of(message.get("content")) if "text" in part]
         if texts:
@@ -92,7 +95,10 @@ def _take(message: Object, place: Object, news: RecordNews) -> None:
         return
     place["ids"] = [*place["ids"], message_id][-_IDS_KEPT:]
     model = text_of(message.get("model"))
-    news.usage[model] = _sum(news.usage.get(model), _usage(tokens, model))
+    usage = _usage(tokens, model)
+    news.usage[model] = _sum(news.usage.get(model), usage)
+    if own and (used := usage.input_tokens + usage.cached_tokens):
+        news.context = (used, model)
 
 
 def _usage(tokens: Object, model: str) -> Usage:

@@ -74,6 +74,7 @@ class OpenCodeDriver(OpenCodeTurns):
         queues_prompts=True,
         exits_on_eof=True,
         login_hint=LOGIN_HINT,
+        memory_mb=800,
         draws_on="the logins of `opencode auth` and the keys of providers in its settings, as `opencode` does",
         unreported=("cost of models without a price in its settings",),
     )

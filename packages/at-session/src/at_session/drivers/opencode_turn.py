@@ -103,16 +103,19 @@ class OpenCodeTurns:
         if info.get("role") == "user":
             return self.accept(identity) if own else []
         opencode_usage.note(self.state, info)
-        turn = self._turn
-        if turn is None or not own:
+        if not own:
             return []
+        context: Events = [*opencode_usage.context(self.state, info)]
+        turn = self._turn
+        if turn is None:
+            return context
         if turn.get("message") != identity:
             # What went wrong before was dealt with: summarised, or asked for again.
             turn.update(message=identity, error={}, summary=info.get("summary") is True)
         if object_of(info.get("error")):
             turn["error"] = object_of(info["error"])
         turn["completed"] = count_of(object_of(info.get("time")).get("completed")) > 0
-        return []
+        return context
 
     def accept(self, identity: str) -> Events:
         message_id = object_of(self._values.get("names")).get(identity)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from at_session.drivers.jsonlines import Object, count_of, number_of, object_of, text_of
-from at_session.vocabulary import DriverState, Usage, UsageReported
+from at_session.vocabulary import ContextUsed, DriverState, Usage, UsageReported
 
 SOURCE = "opencode messages (tokens, cost)"
 COUNTED_KEPT = 1000
@@ -22,9 +22,22 @@ def note(state: DriverState, message: Object) -> None:
     identity, found = text_of(message.get("id")), _figures(message)
     if not identity or identity in _counted(state) or not any(found):
         return
-    model = f"{text_of(message.get('providerID'))}/{text_of(message.get('modelID'))}"
     figures: dict[str, tuple[str, list[float]]] = state.values.setdefault("figures", {})
-    figures[identity] = (model, found)
+    figures[identity] = (_model(message), found)
+
+
+def context(state: DriverState, message: Object) -> list[ContextUsed]:
+    """How full the context was for an answer of the conversation itself, told once."""
+    given, cached, *_ = _figures(message)
+    newest = [text_of(message.get("id")), int(given + cached)]
+    if not newest[1] or state.values.get("context") == newest:
+        return []
+    state.values["context"] = newest
+    return [ContextUsed(int(given + cached), None, _model(message), SOURCE)]
+
+
+def _model(message: Object) -> str:
+    return f"{text_of(message.get('providerID'))}/{text_of(message.get('modelID'))}"
 
 
 def told(state: DriverState) -> list[UsageReported]:

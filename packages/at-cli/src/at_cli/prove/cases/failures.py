@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from at_cli.clock import monotonic
-from at_cli.prove.case import Cannot, Case, must
+from at_cli.prove.case import Cannot, Case, TooSlow, must
 from at_cli.prove.scene import DONE, Scene
 from at_session.rehearsal.replies import (
     Cut,
@@ -20,6 +20,8 @@ from at_session.rehearsal.replies import (
 )
 
 WATCHDOG_SECONDS = 15
+SILENT_STARTS = 4
+"""More than a bead gets before it is escalated."""
 BOUND_SECONDS = 150.0
 STREAM_SECONDS = 6.0
 HEARD_SECONDS = 2.0
@@ -166,21 +168,26 @@ def unavailable_tool(scene: Scene) -> str:
 def never_answers(scene: Scene) -> str:
     """The model says nothing at all: the watchdog ends the CLI, and the next start goes on."""
     bead = scene.run(f"Write. {scene.script(Hang(headers=False), scene.write(), DONE)}")
-    return f"no sign of life for {WATCHDOG_SECONDS} s, {_started_again(scene, bead)}"
+    return f"no sign of life for {scene.site.watchdog} s, {_started_again(scene, bead)}"
 
 
 def stalls(scene: Scene) -> str:
     """The model stops in the middle of its answer."""
     bead = scene.run(f"Write. {scene.script(Stall('I begin'), scene.write(), DONE)}")
-    return f"silent in mid-stream for {WATCHDOG_SECONDS} s, {_started_again(scene, bead)}"
+    return f"silent in mid-stream for {scene.site.watchdog} s, {_started_again(scene, bead)}"
 
 
 def _started_again(scene: Scene, bead: str) -> str:
+    scene.patience += SILENT_STARTS * (scene.site.watchdog or 0)
     scene.event(bead, "agent.silent")
+    status = scene.settled(bead)["bead"]["status"]
+    silent = len(scene.events(bead, "agent.silent"))  # more than one where the CLI itself is slow to begin
+    if status == "escalated" and silent > 1:  # the machine is busy
+        raise TooSlow(f"it gave no sign of life for {scene.site.watchdog} s in {silent} starts")
     scene.landed(bead)
     once, starts = scene.delivered_once(), scene.starts(bead)
-    must(starts == 2, f"it was started {starts} times")
-    return f"ended, started again, landed; {once}"
+    must(starts == silent + 1, f"it was started {starts} times, and silent {silent} times")
+    return f"ended, started again{f' {silent} times' if silent > 1 else ''}, landed; {once}"
 
 
 def cut_for_ever(scene: Scene) -> str:

@@ -1,0 +1,68 @@
+"""How much memory the machine has to spare, and whether processes wait for it. Read from the kernel, nothing started.
+
+Linux tells (proc(5); `Documentation/accounting/psi.rst` and `admin-guide/cgroup-v2.rst` of the kernel). Elsewhere
+nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`free`: bytes that can be used without pushing anything out. `stalled`: percent of the last ten seconds in which
+    some process waited for memory. None is not known."""
+
+    free: int | None = None
+    stalled: float | None = None
+
+
+def look(proc: Path = PROC, cgroups: Path = CGROUPS) -> Memory:
+    """What the kernel tells now, of the machine and of the control groups that this process is in."""
+    return Memory(
+        free=min([*_of_machine(proc), *_of_groups(proc, cgroups)], default=None),
+        stalled=next(_stalled(proc / "pressure" / "memory"), None),
+    )
+
+
+def _of_machine(proc: Path) -> Iterator[int]:
+    yield from (kibibytes * 1024 for kibibytes in _named(proc / "meminfo", "MemAvailable:"))
+
+
+def _of_groups(proc: Path, cgroups: Path) -> Iterator[int]:
+    """What each group of version 2 that has a limit leaves; pages of files that were read can be had back."""
+    own = next((line[3:] for line in _lines(proc / "self" / "cgroup") if line.startswith("0::")), "/")
+    group = cgroups / own.lstrip("/")
+    while group.is_relative_to(cgroups) and group != cgroups:
+        for limit in _number(group / "memory.max"):
+            used = sum(_number(group / "memory.current"))
+            yield max(0, limit - used + sum(_named(group / "memory.stat", "inactive_file")))
+        group = group.parent
+
+
+def _stalled(path: Path) -> Iterator[float]:
+    for line in _lines(path):
+        if line.startswith("some "):
+            figures = dict(word.partition("=")[::2] for word in line.split()[1:])
+            yield float(figures.get("avg10", "0"))
+
+
+def _named(path: Path, name: str) -> Iterator[int]:
+    yield from (int(line.split()[1]) for line in _lines(path) if line.split()[:1] == [name])
+
+
+def _number(path: Path) -> Iterator[int]:
+    yield from (int(line) for line in _lines(path) if line.isdigit())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []

@@ -1,0 +1,136 @@
+"""How many agents run at once, by their number and by the memory that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from at_agents.decisions import derived_id
+from at_agents.label import label
+from at_core.store import Store
+from at_core.types import Agent, Bead, MessageKind
+from at_daemon.admission import MB, Admission
+from at_daemon.ledger import Change, Ledger
+from at_daemon.memory import Memory, look
+from at_daemon.testing import Desk, FakeClock
+from at_daemon.world import Worlds
+
+SIZE, KEEP = 300, 1000
+
+
+def machine(folder: Path, *, available: int = 8_000, stalled: float = 0.0, group: str = "0::/") -> Path:
+    """What a kernel tells of itself; `available` is in kB."""
+    (folder / "pressure").mkdir(parents=True)
+    (folder / "self").mkdir()
+    (folder / "meminfo").write_text(f"MemTotal:  16000 kB\nMemAvailable:  {available} kB\n")
+    some = f"some avg10={stalled} avg60=0.00 avg300=0.00 total=5"
+    (folder / "pressure" / "memory").write_text(f"{some}\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=0\n")
+    (folder / "self" / "cgroup").write_text(f"4:memory:/of/version/one\n{group}\n")
+    return folder
+
+
+def test_what_the_machine_tells(tmp_path: Path) -> None:
+    found = look(machine(tmp_path, available=8_000, stalled=12.5), tmp_path / "none")
+    assert found == Memory(8_000 * 1024, 12.5)
+
+
+def test_a_group_within_the_machine_may_leave_less(tmp_path: Path) -> None:
+    groups = tmp_path / "groups"
+    for name, limit, used in [
+        ("user", "max", 7_000_000),
+        ("user/me", "6000000", 2_000_000),
+        ("user/me/tab", "max", 9),
+    ]:
+        (groups / name).mkdir(parents=True)
+        (groups / name / "memory.max").write_text(f"{limit}\n")
+        (groups / name / "memory.current").write_text(f"{used}\n")
+        (groups / name / "memory.stat").write_text("anon 5\ninactive_file 500000\nactive_file 3\n")
+    told = machine(tmp_path / "proc", group="0::/user/me/tab")
+    assert look(told, groups).free == 6_000_000 - 2_000_000 + 500_000
+
+
+def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
+    assert look(tmp_path, tmp_path) == Memory(None, None)
+
+
+@pytest.fixture
+def crowd() -> Iterator[Callable[[Memory], Desk]]:
+    """A desk on a machine with that memory."""
+    stores: list[Store] = []
+
+    def make(found: Memory) -> Desk:
+        clock = FakeClock()
+        stores.append(Store.open(None))
+        admission = Admission(lambda: 3, lambda: KEEP, lambda cli: SIZE, lambda: found)
+        desk = Desk(Ledger(stores[-1], Worlds(clock, admission)), clock)
+        desk.ledger.on_wakes = desk.wakes.extend
+        return desk
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def work(desk: Desk, name: str) -> Bead:
+    """A bead whose agent is to be started."""
+    bead = desk.bead(desk.agent(name))
+
+    def say(change: Change) -> None:
+        change.say(bead, derived_id("message", str(bead.id)), MessageKind.PROMPT, "work")
+        change.touch(bead.id)
+
+    desk.do(say)
+    return bead
+
+
+def starts(desk: Desk) -> int:
+    return len(desk.do(lambda change: [each for each in change.tx.open_intents() if each.kind == "spawn"]))
+
+
+def why(desk: Desk, bead: Bead) -> str:
+    def words(change: Change) -> str:
+        found = change.tx.bead(bead.id)
+        assert found is not None
+        return "; ".join(label(desk.ledger.worlds.of(change.tx, found)).reasons)
+
+    return desk.do(words)
+
+
+def test_of_several_that_begin_each_counts_with_what_it_will_take(crowd: Callable[[Memory], Desk]) -> None:
+    desk = crowd(Memory((KEEP + 2 * SIZE) * MB, 0.0))
+    beads = [work(desk, name) for name in ("wren", "finch", "robin")]
+    assert starts(desk) == 2
+    assert "600 MB of it" in why(desk, beads[2]) and "general.keep_free_mb is 1000" in why(desk, beads[2])
+    assert desk.wakes[-1] == desk.clock.now() + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("found", "started", "words"),
+    [
+        (Memory(0, 0.0), 1, "0 MB of memory are free"),
+        (Memory(9_000 * MB, 30.0), 1, "30 % of the last seconds"),
+        (Memory(9_000 * MB, 9.0), 3, "general.max_agents allows, 3"),
+        (Memory(None, None), 3, "general.max_agents allows, 3"),
+    ],
+)
+def test_one_may_always_run_and_others_as_there_is_memory(
+    crowd: Callable[[Memory], Desk], found: Memory, started: int, words: str
+) -> None:
+    desk = crowd(found)
+    beads = [work(desk, name) for name in ("wren", "finch", "robin", "lark")]
+    assert starts(desk) == started
+    assert words in why(desk, beads[3])
+
+
+def test_what_began_long_ago_is_in_the_figures_already(crowd: Callable[[Memory], Desk]) -> None:
+    desk = crowd(Memory((KEEP + SIZE) * MB, 0.0))
+    agent: Agent = desk.agent("wren")
+    desk.start(agent, desk.bead(agent))
+    waiting = work(desk, "finch")
+    assert starts(desk) == 0 and "300 MB of it" in why(desk, waiting)
+    desk.clock.pass_time(21)
+    desk.do(lambda change: change.touch(waiting.id))
+    assert starts(desk) == 1

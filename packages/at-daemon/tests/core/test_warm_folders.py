@@ -1,0 +1,130 @@
+"""When folders are made ahead: never without room, for a repository that is used, and as often as they are wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import pytest
+
+from at_core.paths import Home
+from at_core.repo_settings import FILE_NAME, content_hash
+from at_core.types import Rig
+from at_daemon.git.testing import Repo
+from at_daemon.memory import Memory
+from at_daemon.testing import Desk
+from at_daemon.warm_folders import WarmFolders, warm_folders
+
+GB = 1_000_000_000
+ROOMY = (1000 * GB, 0, 500 * GB)
+
+
+@dataclasses.dataclass
+class Shop:
+    """A repository that wants warm folders, and a machine."""
+
+    desk: Desk
+    repo: Repo
+    home: Home
+    rig: Rig
+    disk: tuple[int, int, int] = ROOMY
+    memory: Memory = dataclasses.field(default_factory=Memory)
+
+    def __post_init__(self) -> None:
+        self.parts = self.desk.parts(self.home)
+        self.keeper = WarmFolders(self.parts, lambda path: self.disk, lambda: self.memory)
+
+    def wants(self, number: int, trust: bool = True) -> None:
+        """Say so in a file that is trusted."""
+        text = f"[worktree]\nwarm = {number}\n"
+        self.repo.commit("settings", **{FILE_NAME: text})
+        if trust:
+            self.trust(text)
+
+    def trust(self, text: str) -> None:
+        self.desk.do(lambda change: change.tx.trust_rig(self.rig.id, content_hash(text.encode())))
+
+    def look(self) -> int:
+        """How many are there after a look."""
+        anyio.run(self.keeper.look)
+        return len(warm_folders(self.parts, self.rig).folders)
+
+
+@pytest.fixture(name="shop")
+def made_shop(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """It wants none yet."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.com\n")
+    (tmp_path / "repo").mkdir()
+    repo = Repo(tmp_path / "repo")
+    repo.git("init", "-q", "-b", "main")
+    repo.commit("first", **{"a.txt": "a\n"})
+    home = Home(tmp_path / "home")
+    home.make()
+    rig = Rig(id=uuid4(), name="repo", path=str(repo.top), target="main", created_at=desk.clock.now())
+    desk.do(lambda change: change.tx.add_rig(rig))
+    return Shop(desk, repo, home, rig)
+
+
+def test_as_many_as_are_wanted_are_there(shop: Shop) -> None:
+    found = [shop.look()]
+    for number in (3, 1, 0):
+        shop.wants(number)
+        found.append(shop.look())
+    assert found == [0, 3, 1, 0]
+
+
+def test_what_nobody_trusts_makes_none_and_takes_none_away(shop: Shop) -> None:
+    shop.wants(1)
+    assert shop.look() == 1
+    shop.wants(2, trust=False)
+    assert shop.look() == 1
+
+
+@pytest.mark.parametrize(
+    ("disk", "memory"),
+    [
+        ((100 * GB, 0, 9 * GB), Memory()),
+        (ROOMY, Memory(free=1)),
+        (ROOMY, Memory(stalled=50.0)),
+    ],
+    ids=["disk", "memory", "waits for memory"],
+)
+def test_none_is_made_without_room_and_one_as_soon_as_there_is_some(
+    shop: Shop, disk: tuple[int, int, int], memory: Memory
+) -> None:
+    shop.wants(1)
+    shop.disk, shop.memory = disk, memory
+    assert shop.look() == 0
+    shop.disk, shop.memory = ROOMY, Memory()
+    assert shop.look() == 1
+
+
+def test_none_is_made_for_a_repository_that_nobody_used_for_a_day(shop: Shop) -> None:
+    shop.wants(1)
+    shop.desk.clock.pass_time(timedelta(days=2).total_seconds())
+    assert shop.look() == 0
+
+
+def test_what_is_there_is_kept_over_a_weekend(shop: Shop) -> None:
+    shop.wants(1)
+    assert shop.look() == 1
+    shop.desk.clock.pass_time(timedelta(days=2).total_seconds())
+    assert shop.look() == 1
+
+
+def test_what_a_killed_daemon_made_is_cleared_away(shop: Shop) -> None:
+    half = shop.home.warm / ".0123456789ab-0.at-abcdefgh"
+    (half / "src").mkdir(parents=True)
+    assert (shop.look(), half.exists()) == (0, False)
+
+
+def test_a_repository_that_is_gone_stops_no_other(shop: Shop, tmp_path: Path) -> None:
+    now, path = shop.desk.clock.now(), str(tmp_path / "gone")
+    gone = Rig(id=uuid4(), name="gone", path=path, target="main", trusted="0" * 64, created_at=now)
+    shop.desk.do(lambda change: change.tx.add_rig(gone))
+    shop.wants(1)
+    assert shop.look() == 1

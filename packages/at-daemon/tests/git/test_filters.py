@@ -1,0 +1,84 @@
+"""Content filters: git-lfs fills in what lies in the person's store, any other is not run, and either is said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from at_daemon import git
+from at_daemon.git.testing import BRANCH, REF, Repo
+
+pytestmark = pytest.mark.anyio
+
+GIT_LFS = """\
+#!/bin/sh
+# A stand-in with the store and the pointers of git-lfs: `clean` puts contents there and passes pointers on, `smudge`
+# takes them from there.
+store=$(git rev-parse --git-common-dir)/lfs/objects
+case $1 in
+clean)
+    content=$(mktemp); cat > "$content"
+    case $(head -c 24 "$content") in "version https://git-lfs."*) cat "$content"; exit ;; esac
+    oid=$(sha256sum < "$content" | cut -d' ' -f1)
+    mkdir -p "$store"; cp "$content" "$store/$oid"; size=$(wc -c < "$content")
+    printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%s\\nsize %s\\n' "$oid" "$size" ;;
+smudge)
+    pointer=$(cat); oid=$(printf '%s\\n' "$pointer" | sed -n 's/^oid sha256://p')
+    if [ -e "$store/$oid" ]; then cat "$store/$oid"; else printf '%s\\n' "$pointer"; fi ;;
+esac
+"""
+
+
+@pytest.fixture(name="lfs")
+def made_lfs(rig: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A repository with a file of git-lfs, whose content is in its store."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git-lfs").write_text(GIT_LFS)
+    (programs / "git-lfs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for key in ("clean", "smudge"):
+        rig.git("config", "--global", f"filter.lfs.{key}", f"git-lfs {key} -- %f")
+    rig.git("config", "--global", "filter.lfs.required", "true")
+    rig.commit("lfs", **{"art/.gitattributes": "*.bin filter=lfs -text\n", "art/x.bin": "a large file\n"})
+    assert rig.git("show", "HEAD:art/x.bin").startswith("version https://git-lfs")
+    return rig
+
+
+async def test_lfs_contents_come_from_the_persons_store_and_go_there(lfs: Repo, folder: Path) -> None:
+    prepared = await git.prepare(lfs.top, folder, BRANCH, "main")
+    assert (folder / "art/x.bin").read_text() == "a large file\n" and prepared.notes == ()
+    (folder / "art/x.bin").write_text("a larger file\n")
+    found = await git.collect(lfs.top, folder, BRANCH, REF, lfs.sha("main"), "work")
+    assert found.changed_paths == ("art/x.bin",)
+    assert lfs.git("show", f"{found.head}:art/x.bin").startswith("version https://git-lfs")
+    lfs.git("merge", "-q", "--ff-only", found.head)
+    assert (lfs.top / "art/x.bin").read_text() == "a larger file\n"
+
+
+async def test_what_the_store_lacks_stays_a_pointer_and_is_said(lfs: Repo, folder: Path) -> None:
+    for stored in (lfs.top / ".git/lfs/objects").iterdir():
+        stored.unlink()
+    prepared = await git.prepare(lfs.top, folder, BRANCH, "main")
+    assert (folder / "art/x.bin").read_text().startswith("version https://git-lfs")
+    assert prepared.notes == (
+        "files of git-lfs are left as pointers ('art/x.bin'): your own copy lacks them (git lfs fetch)",
+    )
+    found = await git.collect(lfs.top, folder, BRANCH, REF, lfs.sha("main"), "work")
+    assert found.changed_paths == ()
+
+
+async def test_a_filter_of_the_persons_is_not_run_and_that_is_said(rig: Repo, folder: Path) -> None:
+    rig.git("config", "filter.secret.smudge", "touch ran; tr a-z A-Z")
+    rig.git("config", "filter.secret.clean", "tr A-Z a-z")
+    names = {f"{name}.key": "stored\n" for name in "abcd"}
+    rig.commit(
+        "secret", **{".gitattributes": "*.key filter=secret\n*.md filter=nobody\n", "r.md": "r", **names}
+    )
+    prepared = await git.prepare(rig.top, folder, BRANCH, "main")
+    assert (folder / "a.key").read_text() == "stored\n" and not (folder / "ran").exists()
+    assert prepared.notes == (
+        "the filter 'secret' is not run here: 'a.key', 'b.key', 'c.key' and 1 more as git stores it",
+    )
