@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 from acceptance.product import AT, Product
+
+from at_cli.daemon import Daemon
+from at_core.paths import Home
 
 
 def test_a_run_ends_proved_and_lands_with_both_trailers(product: Product) -> None:
@@ -186,3 +192,15 @@ def test_a_new_title_between_two_tries_at_its_folder_is_no_new_branch(product: P
     document = product.run_to_rest(bead["id"])
     assert document["proved"] and document["bead"]["git_branch"] == branch
     assert branch.endswith("old"), branch
+
+
+def test_a_page_of_events_can_be_waited_for(product: Product) -> None:
+    bead = product.run("write a.txt one")["bead"]["id"]
+    page = partial(Daemon(Home(product.home), product.env).call, "events")
+    last = page(limit=1)["last_seq"]
+    assert page(after=last, seconds=0.2) == {"events": [], "last_seq": last}
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(page, after=last, limit=1, seconds=25.0)
+        product.json("rename", bead, "Another title")
+        (event,) = waiting.result()["events"]
+    assert (event["type"], event["bead_id"]) == ("bead.renamed", bead)

@@ -12,6 +12,23 @@ import pytest
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
+def run_pytest(folder: Path, *plugins: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """pytest on a folder with some of the workshop's plugins and no other."""
+    named = [word for plugin in plugins for word in ("-p", plugin)]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *named, "--rootdir", str(folder), str(folder)],
+        env={
+            **os.environ,
+            **environment,
+            "PYTHONPATH": str(TOOLS),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.mark.timeout(180)  # Each case starts an interpreter with pytest: slow on a busy machine.
 @pytest.mark.parametrize(
     ("text", "code"),
@@ -24,17 +41,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 )
 def test_a_skip_fails(text: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "test_planted.py").write_text(text + "\ndef test_another(): assert True\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no_skips", "--rootdir", str(tmp_path), str(tmp_path)],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(TOOLS),
-            "PYTEST_ADDOPTS": "",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
+    done = run_pytest(tmp_path, "no_skips")
     assert done.returncode == code, done.stdout
     assert ("no node here" in done.stdout) is ("no node here" in text)
 
@@ -45,29 +52,6 @@ def test_what_was_mostly_not_begun_has_not_passed(tmp_path: Path, until: str, co
     (tmp_path / "test_planted.py").write_text(
         "def test_one(): assert True\ndef test_another(): assert True\n"
     )
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no_skips",
-            "-p",
-            "time_limit",
-            "--rootdir",
-            str(tmp_path),
-        ]
-        + [str(tmp_path)],
-        env={
-            **os.environ,
-            "AT_TESTS_UNTIL": until,
-            "PYTHONPATH": str(TOOLS),
-            "PYTEST_ADDOPTS": "",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
+    done = run_pytest(tmp_path, "no_skips", "time_limit", AT_TESTS_UNTIL=until)
     assert done.returncode == code, done.stdout
     assert ("2 tests NOT RUN" in done.stdout) is bool(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -272,26 +271,31 @@ def test_a_need_that_comes_back_is_news_again() -> None:
 
 
 class OneFailure:
-    """A daemon that fails one call for the document, and of which nothing happens."""
+    """A daemon that fails one call for the document, and of which nothing happens but what a test says."""
 
     def __init__(self) -> None:
         self.calls = 0
+        self.happens = threading.Event()
+        self.asked: list[int] = []
 
-    def call_running(self, route: str, **_: Any) -> dict[str, Any]:
+    def call_running(self, route: str, **values: Any) -> dict[str, Any]:
         if route == "events":
-            return {"last_seq": 1}
+            self.asked.append(values["after"])
+            self.happens.wait()
+            return {"events": [{}]}
         self.calls += 1
         if self.calls == 1:
             raise TryLater("timed out", "at top")
-        return {"call": self.calls}
-
-    def stream_events(self, _after: int) -> Iterator[object]:
-        threading.Event().wait()
-        yield None
+        return {"seq": self.calls}
 
 
 def test_a_document_that_failed_is_asked_for_again_though_nothing_happens() -> None:
-    feed = Feed(OneFailure(), "/", lambda: None)  # type: ignore[arg-type]
+    daemon = OneFailure()
+    feed = Feed(daemon, "/", lambda: None)  # type: ignore[arg-type]
     feed.start()
     assert feed.queue.get(timeout=20) == Refreshed(None)
-    assert feed.queue.get(timeout=20) == Refreshed({"call": 2})
+    assert feed.queue.get(timeout=20) == Refreshed({"seq": 2})
+    assert feed.queue.empty()
+    daemon.happens.set()
+    assert feed.queue.get(timeout=20) == Refreshed({"seq": 3})
+    assert daemon.asked[0] == 2

@@ -447,8 +447,9 @@ ROUTES: tuple[Route, ...] = (
         "events",
         "GET",
         "/v1/events",
-        "{events: [event], last_seq}; `last_seq` is the newest of the whole log, whatever was asked for.",
-        query=(("after", int), ("limit", int), ("bead", str), ("agent", str)),
+        "{events: [event], last_seq}; `last_seq` is the newest of the whole log, whatever was asked for. "
+        "Where there is none behind `after`, it waits for one, for `seconds` (at most 30; 0 unless given).",
+        query=(("after", int), ("limit", int), ("bead", str), ("agent", str), ("seconds", float)),
     ),
     Route(
         "event_stream",

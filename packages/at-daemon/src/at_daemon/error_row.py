@@ -78,6 +78,10 @@ class ErrorRow:
         self._put(AgentFact.RETRYING, None)
         self._put(AgentFact.ERRORS, None)
 
+    def under_way(self) -> bool:
+        """Whether there are errors that words may bring to an end."""
+        return bool(self._fact(AgentFact.RETRYING) or self._fact(AgentFact.TROUBLE))
+
     def heard(self) -> dict[str, Any]:
         """When the agent was last heard, on the clock that stands still while the machine sleeps: {awake, boot}."""
         sign = self._fact(AgentFact.SIGN_OF_LIFE)

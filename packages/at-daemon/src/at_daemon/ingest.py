@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -36,11 +36,14 @@ class Intake:
     bead: Bead | None
     limit_retry_seconds: float = 900.0
 
-    def take(self, events: Iterable[seen.DriverEvent]) -> None:
-        """Record each event, in order."""
+    def take(self, events: Sequence[seen.DriverEvent], *, goes_on: bool = False) -> None:
+        """Record each event, in order. `goes_on`: the agent was heard a moment ago, and mere words are nothing new then."""
+        only_words = bool(events) and all(isinstance(event, seen.Text) for event in events)
+        nothing_new = goes_on and only_words and not self._row.under_way()
         for event in events:
             self._take(event)
-        self.change.touch(self.bead.id if self.bead else None)
+        if not nothing_new:
+            self.change.touch(self.bead.id if self.bead else None)
 
     def _take(self, event: seen.DriverEvent) -> None:
         match event:

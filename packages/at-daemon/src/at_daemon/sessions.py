@@ -6,13 +6,10 @@ once whatever happens to the daemon.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import copy
 import functools
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,15 +17,14 @@ from uuid import UUID
 import anyio
 import anyio.abc
 
-from at_agents.decisions import Do, IntentKind
 from at_core.errors import TryLater
 from at_core.paths import Home
 from at_core.types import SessionRecord
-from at_core.vocabulary import AgentFact, EventType
 from at_daemon import causes, environments
 from at_daemon.clis import Clis
 from at_daemon.endings import GONE_SECONDS, ended_for, let_go, process_gone, stop_was_asked
 from at_daemon.failpoints import failpoint
+from at_daemon.heard import Heard, Live, Words, release, state_of, take_in
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
 from at_session.errors import HolderLost, HolderSilent, ManifestError, SessionError, UnknownCli
@@ -43,8 +39,6 @@ SILENT_BYTES = 4 << 20
 SILENT_SECONDS = 5.0
 """Bytes that said nothing, such as the middle of a long line, are put on record at the latest then: the driver's state
 holds what it has of the line, so that storing it with every piece would cost the square of the line's length."""
-WORDS_SECONDS = 0.5
-"""Words of an agent are on record at the latest so long after they were said."""
 LOST_SECONDS = 20.0
 LONGEST_ASIDE_SECONDS = 300.0
 ADOPTION_SECONDS = 4.0
@@ -55,28 +49,6 @@ LONGEST_WITHOUT_MANIFEST = 5.0
 RECORD_SECONDS = 10.0
 """How long reading a CLI's own record may take; what it would have told comes with a later reading."""
 STREAMS = {RecordKind.OUTPUT: "stdout", RecordKind.STDERR: "stderr"}
-
-
-@dataclass(slots=True)
-class Live:
-    """One followed session with the driver that understands it."""
-
-    record: SessionRecord
-    session: Session
-    driver: Driver
-    offset: int
-    """Up to here what the bytes meant is on record."""
-    fed: int = 0
-    """Up to here the driver knows them."""
-    trimmed: int = 0
-    taken_at: float = 0.0
-    held: list[DriverEvent] = field(default_factory=list)
-    """Words that are fed and not on record: they go there with what comes next, or soon."""
-    exit: ExitStatus | None = None
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    """Held around what changes the driver's state and may be interleaved with other tasks."""
-    over: anyio.Event = field(default_factory=anyio.Event)
-    """It is followed no longer: its end is on record, or it was set aside and will be followed again."""
 
 
 class LiveSessions:
@@ -96,6 +68,7 @@ class LiveSessions:
         self._stumbles: dict[str, int] = {}
         self._under_way: set[str] = set()
         self._trouble: dict[str, str] = {}
+        self._words = Words(ledger, lambda live: self._live.get(live.record.id) is live)
 
     def live(self, session_id: str) -> Live:
         """A followed session; raises HolderLost when it is not followed (any more)."""
@@ -227,13 +200,12 @@ class LiveSessions:
                     recent = awake - live.taken_at < SILENT_SECONDS
                     short = batch[-1].next - live.offset < SILENT_BYTES
                     async with live.lock:
-                        held = bool(live.held)
                         taken = await self._take(
                             live.record, live.driver, batch, live.held, may_wait=recent and short
                         )
                         live.fed = batch[-1].next
-                        if live.held and not held and self._tasks is not None:
-                            self._tasks.start_soon(self._put_words_on_record, live)
+                        if live.held and self._tasks is not None:
+                            self._words.hold(live, self._tasks)
                     if taken:
                         live.offset, live.taken_at = batch[-1].next, awake
                         self._stumbles.pop(live.record.id, None)
@@ -246,7 +218,7 @@ class LiveSessions:
             lost = True
             await self._end_orphans(live.session)
         async with live.lock:
-            await self._release(live)
+            await release(self._ledger, [live])
         self._passing.add(live.record.id)
         self._live.pop(live.record.id, None)
         await self._take_record(live.record, live.driver)
@@ -324,45 +296,14 @@ class LiveSessions:
             if held is not None and all(isinstance(event, Text) for event in events):
                 held += events
                 return False
-        events, state = [*(held or ()), *events], DriverState(copy.deepcopy(driver.state.values))
-        note = functools.partial(self._note, offset=batch[-1].next, gaps=gaps)
+        said = [*(held or ()), *events]
+        taken = Heard(record, said, state_of(driver), batch[-1].next, writes, gaps)
         failpoint("ingest.before-commit")
-        await self._record(record, events, functools.partial(note, state=state, writes=writes))
+        await take_in(self._ledger, [taken])
         failpoint("ingest.after-commit")
         if held is not None:
             held.clear()
         return True
-
-    async def _record(
-        self, record: SessionRecord, events: Sequence[DriverEvent], note: Callable[..., None]
-    ) -> None:
-        try:
-            await self._ledger.record(lambda change: note(change, record, events))
-        except Exception as error:  # whatever an agent says must not end the daemon
-            log.exception("what %s said could not be taken in", record.id)
-            stumbled = [Unparsed(f"{type(error).__name__}: {error}"[:500])]
-            await self._ledger.record(lambda change: note(change, record, stumbled))
-
-    async def _put_words_on_record(self, live: Live) -> None:
-        """A stream of words costs as many commits as there are such whiles in it, not one for each line."""
-        await anyio.sleep(WORDS_SECONDS)
-        async with live.lock:
-            if self._live.get(live.record.id) is live:
-                await self._release(live)
-
-    async def _release(self, live: Live) -> None:
-        """Put what is held on record, and the driver's state with it. Its lock is held."""
-        state, fed, before = DriverState(copy.deepcopy(live.driver.state.values)), live.fed, live.offset
-
-        def note(change: Change, record: SessionRecord, events: Sequence[DriverEvent]) -> None:
-            known = change.tx.session(record.id)
-            if known is not None and known.ended_at is None and known.offset == before:
-                self._note(change, record, events, writes=(), state=state, offset=fed, gaps=())
-
-        if live.held:
-            await self._record(live.record, list(live.held), note)
-            live.held.clear()
-            live.offset, live.taken_at = fed, self._ledger.worlds.clock.awake().seconds
 
     async def keep_state(self, live: Live) -> None:
         """Put on record what the driver knows, before a write that it was asked for leaves.
@@ -372,8 +313,8 @@ class LiveSessions:
         """
         if self._live.get(live.record.id) is not live:
             raise TryLater("its session is being taken up again")
-        await self._release(live)
-        state, fed = copy.deepcopy(live.driver.state.values), live.fed
+        await release(self._ledger, [live])
+        state, fed = state_of(live.driver).values, live.fed
 
         def note(change: Change) -> None:
             known = change.tx.session(live.record.id)
@@ -386,7 +327,7 @@ class LiveSessions:
     async def _take_record(self, record: SessionRecord, driver: Driver) -> None:
         """Take in what only the CLI's own record tells of a process that is gone, before its end is settled."""
         if events := await self._reconciled(record, driver):
-            state = copy.deepcopy(driver.state.values)
+            state = state_of(driver).values
             await self._ledger.record(lambda change: self._note_record(change, record, events, state))
 
     def _note_record(
@@ -401,7 +342,7 @@ class LiveSessions:
 
     async def _reconciled(self, record: SessionRecord, driver: Driver) -> list[DriverEvent]:
         """What the CLI's own record has beyond the stream. The driver's state changes only if all of it was read."""
-        fresh = type(driver)(DriverState(copy.deepcopy(driver.state.values)))
+        fresh = type(driver)(state_of(driver))
         environment = environments.load(self._home, record.agent_id)
         read = functools.partial(fresh.reconcile, environment, str(record.launch.get("cwd", "")))
         events: list[DriverEvent] = []
@@ -414,36 +355,6 @@ class LiveSessions:
         driver.state.values.clear()
         driver.state.values.update(fresh.state.values)
         return events
-
-    def _note(
-        self,
-        change: Change,
-        record: SessionRecord,
-        events: Sequence[DriverEvent],
-        writes: Sequence[Write],
-        state: DriverState,
-        offset: int,
-        gaps: Sequence[tuple[int, int]],
-    ) -> None:
-        agent = change.tx.agent(record.agent_id)
-        if agent is None:
-            return
-        bead = change.tx.bead(record.bead_id) if record.bead_id else None
-        change.tx.advance_session(record.id, offset, state.values)
-        awake = self._ledger.worlds.clock.awake()
-        sign = {"awake": awake.seconds, "boot": awake.boot, "session": record.id}
-        change.put(agent.id, AgentFact.SIGN_OF_LIFE, sign, "holder")
-        for start, stop in gaps:
-            change.tell(
-                EventType.LINE_UNPARSED,
-                bead,
-                agent,
-                excerpt=f"{stop - start} bytes are not kept",
-                stream="gap",
-            )
-        Intake(change, record, agent, bead).take(events)
-        for write in writes:
-            change.intend(write_of(record.id, write), record.bead_id, agent.id)
 
     async def _ended(self, record: SessionRecord, exit_status: ExitStatus | None, *, lost: bool) -> None:
         def note(change: Change) -> None:
@@ -472,12 +383,6 @@ class LiveSessions:
         self._stumbles.pop(record.id, None)
         self._trouble.pop(record.id, None)
         self._tell()
-
-
-def write_of(session_id: str, write: Write) -> Do:
-    """The intent that performs a protocol's own write."""
-    payload = {"session": session_id, "id": write.id, "data": base64.b64encode(write.data).decode()}
-    return Do(f"write:{session_id}:{write.id}", IntentKind.WRITE, payload)
 
 
 def _heard(driver: Driver, stream: str, data: bytes) -> Sequence[DriverEvent | Write]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
-from uuid import uuid4
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import anyio
 
@@ -28,6 +28,8 @@ from at_daemon.sweeper import Sweeper
 from at_daemon.world import Worlds
 
 T = TypeVar("T")
+TARGET = "a" * 40
+"""The commit of the branch that proved work is to land on."""
 
 
 @dataclass
@@ -63,6 +65,11 @@ class LedgerOnFullDisk(Ledger):
         return await super().change(fn)
 
 
+def head_of(bead: Bead) -> str:
+    """The commit that `Desk.proved` gives it unless told otherwise."""
+    return bead.id.hex + "0" * 8
+
+
 @dataclass
 class Desk:
     """A ledger with the few steps that tests begin with."""
@@ -89,6 +96,61 @@ class Desk:
             change.tx.add_bead(bead)
             change.put(bead.id, BeadFact.FOLDER, {"path": "/f", "branch": "at/b", "target": "main"})
             change.put(bead.id, BeadFact.ORDER, {"generation": 0, "land": None})
+
+        self.do(add)
+        return bead
+
+    def proved(
+        self,
+        title: str,
+        rig: UUID,
+        age: timedelta,
+        *,
+        head: str = "",
+        tree: str = "",
+        land: bool | None = None,
+    ) -> Bead:
+        """A bead in review on an agent of its own, which only a person's word (`land`) keeps from landing on TARGET.
+
+        `age` is how much later than others it was made; its head and tree are of its id's letters unless given.
+        """
+        bead = dataclasses.replace(
+            Bead.new(title),
+            rig=str(rig),
+            agent_id=self.agent(f"on-{title}").id,
+            status=BeadStatus.REVIEW,
+            created_at=self.clock.now() + age,
+        )
+        head = head or head_of(bead)
+        tree = tree or head
+        facts: dict[BeadFact, Any] = {
+            BeadFact.FOLDER: {"path": "/f", "branch": "at/b", "target": "main", "base_sha": "0" * 40},
+            BeadFact.ORDER: {"generation": 0, "land": land},
+            BeadFact.HANDED_IN: {"by": "agent", "round": 1},
+            BeadFact.BRANCH: {
+                "head": head,
+                "tree": tree,
+                "commits": ["c"],
+                "settings_changed": False,
+                "round": 1,
+            },
+            BeadFact.RULES: {"state": "absent", "gates": [], "landing": "manual"},
+            BeadFact.FORECAST: {
+                "head": head,
+                "target": TARGET,
+                "target_name": "main",
+                "clean": True,
+                "tree": tree,
+                "contained": False,
+                "conflicts": [],
+                "look": 0,
+            },
+        }
+
+        def add(change: Change) -> None:
+            change.tx.add_bead(bead)
+            for name, value in facts.items():
+                change.put(bead.id, name, value)
 
         self.do(add)
         return bead

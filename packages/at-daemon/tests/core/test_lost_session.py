@@ -18,8 +18,8 @@ from at_core.types import Intent, MessageKind
 from at_core.vocabulary import BeadFact
 from at_daemon.acts import speech
 from at_daemon.executor import Executor
+from at_daemon.heard import Live, write_of
 from at_daemon.ledger import Change
-from at_daemon.sessions import Live, write_of
 from at_daemon.testing import Desk
 from at_session.drivers.claude import ClaudeDriver
 from at_session.drivers.codex import CodexDriver

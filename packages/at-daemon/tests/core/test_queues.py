@@ -20,52 +20,19 @@ from at_daemon.patrol import look_again_at_waits
 from at_daemon.queues import lines_of, queues_of
 from at_daemon.testing import Desk
 
-RIG = str(uuid4())
-TARGET = "a" * 40
+RIG_ID = uuid4()
+RIG = str(RIG_ID)
 
 
 def proved(desk: Desk, number: int) -> Bead:
     """A bead in review that nothing but a person's word keeps from landing."""
-    agent = desk.agent(f"agent-{number}")
-    bead = dataclasses.replace(
-        Bead.new(f"work {number}"),
-        rig=RIG,
-        agent_id=agent.id,
-        status=BeadStatus.REVIEW,
-        created_at=desk.clock.now() + timedelta(minutes=number),
+    return desk.proved(
+        f"work {number}",
+        RIG_ID,
+        timedelta(minutes=number),
+        head=f"{number}" * 40,
+        tree=f"{number}e" * 20,
     )
-    head, tree = f"{number}" * 40, f"{number}e" * 20
-    facts = {
-        BeadFact.FOLDER: {"path": "/f", "branch": "at/b", "target": "main"},
-        BeadFact.ORDER: {"generation": 0, "land": None},
-        BeadFact.HANDED_IN: {"by": "agent", "round": 1},
-        BeadFact.BRANCH: {
-            "head": head,
-            "tree": tree,
-            "commits": ["c"],
-            "settings_changed": False,
-            "round": 1,
-        },
-        BeadFact.RULES: {"state": "absent", "gates": [], "landing": "manual"},
-        BeadFact.FORECAST: {
-            "head": head,
-            "target": TARGET,
-            "target_name": "main",
-            "clean": True,
-            "tree": tree,
-            "contained": False,
-            "conflicts": [],
-            "look": 0,
-        },
-    }
-
-    def add(change: Change) -> None:
-        change.tx.add_bead(bead)
-        for name, value in facts.items():
-            change.put(bead.id, name, value)
-
-    desk.do(add)
-    return bead
 
 
 def let_land(desk: Desk, *beads: Bead) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,64 +13,21 @@ import pytest
 
 from at_core.paths import Home
 from at_core.types import Bead, BeadStatus, MessageKind
-from at_core.vocabulary import BeadFact, EventType, RigFact
+from at_core.vocabulary import EventType, RigFact
 from at_daemon.handlers import pull_requests, review
 from at_daemon.ledger import Change
 from at_daemon.overlaps import Compared, Overlaps, overlaps_of
 from at_daemon.patrol import look_again_at_waits
-from at_daemon.testing import Desk
+from at_daemon.testing import TARGET, Desk, head_of
 from at_daemon.waiting import review_waits
 
 RIG = uuid4()
-TARGET = "a" * 40
 AGE = ("old", "young", "youngest")
 
 
 def proved(desk: Desk, title: str, land: bool | None = None) -> Bead:
     """A bead in review that only a person's word keeps from landing; what it meets is not known yet."""
-    bead = dataclasses.replace(
-        Bead.new(title),
-        rig=str(RIG),
-        agent_id=desk.agent(f"on-{title}").id,
-        status=BeadStatus.REVIEW,
-        created_at=desk.clock.now() + timedelta(minutes=AGE.index(title)),
-    )
-    head = head_of(bead)
-    facts: Mapping[BeadFact, Any] = {
-        BeadFact.FOLDER: {"path": "/f", "branch": "at/b", "target": "main", "base_sha": "0" * 40},
-        BeadFact.ORDER: {"generation": 0, "land": land},
-        BeadFact.HANDED_IN: {"by": "agent", "round": 1},
-        BeadFact.BRANCH: {
-            "head": head,
-            "tree": head,
-            "commits": ["c"],
-            "settings_changed": False,
-            "round": 1,
-        },
-        BeadFact.RULES: {"state": "absent", "gates": [], "landing": "manual"},
-        BeadFact.FORECAST: {
-            "head": head,
-            "target": TARGET,
-            "target_name": "main",
-            "clean": True,
-            "tree": head,
-            "contained": False,
-            "conflicts": [],
-            "look": 0,
-        },
-    }
-
-    def add(change: Change) -> None:
-        change.tx.add_bead(bead)
-        for name, value in facts.items():
-            change.put(bead.id, name, value)
-
-    desk.do(add)
-    return bead
-
-
-def head_of(bead: Bead) -> str:
-    return bead.id.hex + "0" * 8
+    return desk.proved(title, RIG, timedelta(minutes=AGE.index(title)), land=land)
 
 
 def compared(desk: Desk, bead: Bead, *others: Bead) -> None:

@@ -15,8 +15,8 @@ from at_core.errors import TryLater
 from at_core.paths import Home
 from at_core.types import Intent, MessageKind, SessionRecord
 from at_daemon.acts import speech
+from at_daemon.heard import Live
 from at_daemon.parts import Parts
-from at_daemon.sessions import Live
 from at_daemon.testing import Desk
 from at_session.drivers.demo import DemoDriver
 from at_session.vocabulary import Write

@@ -23,6 +23,8 @@ MOST_PAUSE_SECONDS = 2.0
 SHARE = 10
 """A pause is so many times as long as the answer before it took, within these bounds."""
 RETRY_SECONDS = 1.0
+WAIT_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,10 @@ class Feed:
         self._daemon = daemon
         self._path = path
         self._wake = wake
-        self._something = threading.Event()
-        self._something.set()
 
     def start(self) -> None:
         """Begin to follow."""
-        for work in (self._follow, self._fetch):
-            threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=self._follow, daemon=True).start()
 
     def order(self, order: Errand, env: dict[str, str]) -> None:
         """Have it done; the queue tells what came of it."""
@@ -89,31 +88,24 @@ class Feed:
             self._put(Answered(order.said))
 
     def _follow(self) -> None:
-        """Every event says that something happened. One that was told to end is not started again by us."""
         while True:
+            began = monotonic()
             try:
-                after = int(self._daemon.call_running("events", limit=1)["last_seq"])
-                self._something.set()
-                for _ in self._daemon.stream_events(after):
-                    self._something.set()
+                document = self._daemon.call_running("top", path=self._path)
+                took = monotonic() - began
+                self._put(Refreshed(document))
+                threading.Event().wait(max(LEAST_PAUSE_SECONDS, min(SHARE * took, MOST_PAUSE_SECONDS)))
+                while not self._anything_since(document["seq"]):
+                    pass
             except (AtError, OSError):
                 self._put(Refreshed(None))
                 threading.Event().wait(RETRY_SECONDS)
 
-    def _fetch(self) -> None:
-        while True:
-            self._something.wait()
-            self._something.clear()
-            began = monotonic()
-            least = LEAST_PAUSE_SECONDS
-            try:
-                self._put(Refreshed(self._daemon.call_running("top", path=self._path)))
-            except (AtError, OSError):
-                self._put(Refreshed(None))
-                self._something.set()  # the next event may be an hour away
-                least = RETRY_SECONDS
-            pause = min(SHARE * (monotonic() - began), MOST_PAUSE_SECONDS)
-            threading.Event().wait(max(least, pause))
+    def _anything_since(self, seq: int) -> bool:
+        """Wait for a while until something happens behind this event; whether something did."""
+        waits = {"after": seq, "limit": 1, "seconds": WAIT_SECONDS}
+        timeout_seconds = WAIT_SECONDS + ANSWER_SECONDS
+        return bool(self._daemon.call_running("events", timeout_seconds=timeout_seconds, **waits)["events"])
 
     def _put(self, news: Refreshed | Answered | Page) -> None:
         self.queue.put(news)

@@ -21,9 +21,10 @@ from at_daemon import causes, environments
 from at_daemon.clis import Cli
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
+from at_daemon.heard import write_of
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts, agent_named, bead_named
-from at_daemon.sessions import session_id_for, write_of
+from at_daemon.sessions import session_id_for
 from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
 from at_session.errors import HolderSilent, RequestRefused, SessionOver

@@ -10,9 +10,9 @@ from at_core.types import Intent
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
+from at_daemon.heard import Live
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
-from at_daemon.sessions import Live
 from at_session.errors import DiskFull, InputClosed, InputFull, LeaseHeld, SessionOver
 from at_session.vocabulary import Decision
 

@@ -168,7 +168,7 @@ async def explain(parts: Parts, call: Call) -> Json:
 
 
 async def events(parts: Parts, call: Call) -> Json:
-    """A page of the audit log."""
+    """A page of the audit log, as soon as there is something in it."""
     after, limit = call.query["after"] or 0, min(call.query["limit"] or MOST_EVENTS, MOST_EVENTS)
 
     def page(tx: Tx) -> Json:
@@ -177,6 +177,13 @@ async def events(parts: Parts, call: Call) -> Json:
         found = tx.events(after=after, limit=limit, bead_id=bead, agent_id=agent)
         return {"events": [event_document(event) for event in found], "last_seq": tx.last_seq()}
 
+    def filled(tx: Tx) -> Json | None:
+        found = page(tx)
+        return found if found["events"] else None
+
+    if seconds := call.query["seconds"]:
+        with anyio.move_on_after(min(seconds, MOST_WAIT_SECONDS)):
+            return await parts.until(filled)
     return await parts.ledger.read(page)
 
 
