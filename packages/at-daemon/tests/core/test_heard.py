@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from at_core.types import SessionRecord
@@ -92,7 +93,7 @@ def test_of_one_that_is_taken_in_now_or_followed_no_longer_nothing_is_put_on_rec
             for each in (busy, gone, other):
                 held.hold(each, tasks)
             while other.held:
-                await anyio.sleep(heard.WORDS_SECONDS)
+                await anyio.lowlevel.checkpoint()
             assert (len(busy.held), len(gone.held)) == (1, 1)
             busy.held.clear()  # whoever holds the lock takes them along
 
