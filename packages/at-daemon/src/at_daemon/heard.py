@@ -133,8 +133,8 @@ class Words:
 
 
 async def release(ledger: Ledger, lives: Sequence[Live]) -> None:
-    """Put on record what is held of these sessions, and their drivers' states with it. Their locks are held."""
-    holding = [live for live in lives if live.held]
+    """Put on record what is held of these sessions, and how far their drivers know them. Their locks are held."""
+    holding = [live for live in lives if live.fed > live.offset]
     if not holding:
         return
     at = [(live, live.fed) for live in holding]

@@ -206,9 +206,9 @@ class LiveSessions:
                         live.fed = batch[-1].next
                         if live.held and self._tasks is not None:
                             self._words.hold(live, self._tasks)
-                    if taken:
-                        live.offset, live.taken_at = batch[-1].next, awake
-                        self._stumbles.pop(live.record.id, None)
+                        if taken:
+                            live.offset, live.taken_at = batch[-1].next, awake
+                            self._stumbles.pop(live.record.id, None)
                     live.exit = next((r.exit_status() for r in batch if r.kind is RecordKind.EXIT), live.exit)
                     await self._trim(live)
         except HolderSilent:

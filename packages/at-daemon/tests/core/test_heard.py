@@ -11,7 +11,7 @@ import pytest
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon import heard
-from at_daemon.heard import GOES_ON_SECONDS, Heard, Live, Words, take_in
+from at_daemon.heard import GOES_ON_SECONDS, Heard, Live, Words, release, take_in
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.testing import Desk
@@ -121,6 +121,17 @@ def test_what_stumbles_is_told_and_the_words_of_others_are_not_lost(
     assert [spoken(desk, session) for session in sessions] == [["words 0"], [], ["words 2"]]
     told = desk.do(lambda change: change.tx.events(agent_id=sessions[1].agent_id))
     assert "odd words" in str(told[-1].payload) and told[-1].event_type == EventType.LINE_UNPARSED.value
+
+
+def test_a_driver_is_never_on_record_without_the_bytes_that_it_knows(
+    desk: Desk, sessions: list[SessionRecord]
+) -> None:
+    half = live(sessions[0], "")
+    half.held.clear()
+    half.driver.state.values["line"] = "half of "
+    anyio.run(release, desk.ledger, [half])
+    record = desk.do(lambda change: change.tx.session(half.record.id))
+    assert record is not None and (record.offset, dict(record.driver_state)) == (9, {"line": "half of "})
 
 
 def test_what_is_on_record_already_is_not_taken_in_twice(desk: Desk, sessions: list[SessionRecord]) -> None:
