@@ -66,9 +66,10 @@ os.close(1)
 @pytest.mark.parametrize(
     ("fork", "then", "said"),
     [
-        ("", "time.sleep(0.2)", "without a word"),
-        ("", "time.sleep(1000)", "without a word"),
-        ("if os.fork(): os._exit(0)", "time.sleep(1000)", "without a word"),
+        ("", "os._exit(7)", "without a word .exit code 7 of its first process"),
+        ("", "os.kill(os.getpid(), 9)", "without a word .signal 9 of its first process"),
+        ("", "time.sleep(1000)", "without a word .its first process still ran"),
+        ("if os.fork(): os._exit(0)", "time.sleep(1000)", "without a word .exit code 0 of its first process"),
         ("if os.fork(): os._exit(0)\ntime.sleep(1000)", "", "within 0.3 s"),
         ("time.sleep(1000)", "", "within 0.3 s"),
     ],

@@ -27,6 +27,9 @@ from at_session.vocabulary import Transport
 SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 START_SECONDS = 20.0
 REAP_SECONDS = 5.0
+ENDING_SECONDS = 0.1
+"""Its end of the pipe is closed so short a time before a process has ended."""
+POLL_SECONDS = 0.01
 
 # What the dynamic linker may need to run the same interpreter again; nothing else of our environment is passed on.
 LINKER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -196,8 +199,7 @@ async def spawn_holder(spec: SessionSpec, *, run_dir: Path, journal: Path) -> di
         fd = os.open(launch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "wb") as file:
             file.write(launch_file(spec, executable, socket, journal))
-        reply = await _run_holder(launch, journal / "holder.log")
-        return _read_reply(spec, reply, journal)
+        return _read_reply(spec, await _run_holder(launch, journal / "holder.log"))
     except (StartError, OSError) as error:
         kill_all(marked_processes(spec.id, journal))  # the agent of a holder that came as far as that
         shutil.rmtree(journal, ignore_errors=True)
@@ -234,9 +236,9 @@ def _complete(reply: bytes) -> bool:
 
 
 async def _run_holder(launch: Path, log: Path) -> bytes:
-    """The frame by which the holder says that the agent runs, or what went wrong; less if it died or took too long.
+    """The frame by which the holder says that the agent runs, or what went wrong.
 
-    Without a whole frame neither of the holder's two processes is there any more.
+    Raises HolderFailed if it died or took too long; neither of its two processes is there any more then.
     """
     ready_r, ready_w = os.pipe()
     try:
@@ -255,10 +257,11 @@ async def _run_holder(launch: Path, log: Path) -> bytes:
                         break
                     reply += part
             if not _complete(reply):
+                how = "" if waiting.cancelled_caught else await _how_it_ended(pid)
                 await _end(pid)
                 if waiting.cancelled_caught:
                     raise HolderFailed("start", f"it did not come up within {START_SECONDS:g} s")
-                return b""
+                raise HolderFailed("start", _last_line(log) or f"it ended without a word ({how})")
         _reap(pid, 0)  # by its word it has forked, and its first process is ending
         return reply
     finally:
@@ -267,14 +270,26 @@ async def _run_holder(launch: Path, log: Path) -> bytes:
 
 async def _end(pid: int) -> None:
     """SIGKILL the holder, which is in the process group of its first process, our child, and see both gone."""
-    os.killpg(pid, signal.SIGKILL)
-    for _ in range(round(REAP_SECONDS / 0.01)):
+    with contextlib.suppress(ProcessLookupError):  # both are
+        os.killpg(pid, signal.SIGKILL)
+    for _ in range(round(REAP_SECONDS / POLL_SECONDS)):
         _reap(pid, os.WNOHANG)
         try:
             os.killpg(pid, 0)
         except ProcessLookupError:
             return
-        await anyio.sleep(0.01)
+        await anyio.sleep(POLL_SECONDS)
+
+
+async def _how_it_ended(pid: int) -> str:
+    """What became of the holder's first process, in words."""
+    for _ in range(round(ENDING_SECONDS / POLL_SECONDS)):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            code = os.waitstatus_to_exitcode(status)
+            return f"{'signal' if code < 0 else 'exit code'} {abs(code)} of its first process"
+        await anyio.sleep(POLL_SECONDS)
+    return "its first process still ran"
 
 
 def _reap(pid: int, options: int) -> None:
@@ -282,11 +297,12 @@ def _reap(pid: int, options: int) -> None:
         os.waitpid(pid, options)
 
 
-def _read_reply(spec: SessionSpec, reply: bytes, journal: Path) -> dict[str, str]:
-    if not _complete(reply):
-        log = journal / "holder.log"
-        said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-        raise HolderFailed("start", said[0] if said else "it ended without a word")
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else [""]
+    return lines[-1] if lines else ""
+
+
+def _read_reply(spec: SessionSpec, reply: bytes) -> dict[str, str]:
     _, kind, _ = wire.FRAME.unpack_from(reply)
     found = text_fields(reply[wire.FRAME.size :])
     if kind == wire.OK:
