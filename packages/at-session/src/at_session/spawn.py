@@ -284,17 +284,19 @@ async def _end(pid: int) -> None:
 async def _how_it_ended(pid: int) -> str:
     """What became of the holder's first process, in words."""
     for _ in range(round(ENDING_SECONDS / POLL_SECONDS)):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        if (status := _reap(pid, os.WNOHANG)) is not None:
             code = os.waitstatus_to_exitcode(status)
             return f"{'signal' if code < 0 else 'exit code'} {abs(code)} of its first process"
         await anyio.sleep(POLL_SECONDS)
     return "its first process still ran"
 
 
-def _reap(pid: int, options: int) -> None:
-    with contextlib.suppress(ChildProcessError):  # it was reaped by an earlier call
-        os.waitpid(pid, options)
+def _reap(pid: int, options: int) -> int | None:
+    """The status of our child if it has ended, None if it goes on or was reaped by an earlier call."""
+    with contextlib.suppress(ChildProcessError):
+        ended, status = os.waitpid(pid, options)
+        return status if ended else None
+    return None
 
 
 def _last_line(log: Path) -> str:
