@@ -1,8 +1,8 @@
 """The daemon of a live screen: its document whenever something happened, and orders, each in a thread.
 
 News are put into a queue; `wake` tells the loop. Nothing is asked for while nothing happens. How soon after one
-another documents are asked for depends on how long one takes, so that many busy agents cost the daemon a tenth of a
-core at most.
+another documents are asked for depends on how long one takes, so that many busy agents cost the daemon a twentieth of
+a core at most.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from at_core.errors import AtError
 
 LEAST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 2.0
-SHARE = 10
+SHARE = 20
 """A pause is so many times as long as the answer before it took, within these bounds."""
 RETRY_SECONDS = 1.0
 WAIT_SECONDS = 20.0
