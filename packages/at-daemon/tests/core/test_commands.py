@@ -197,6 +197,18 @@ def test_a_run_whose_holder_was_killed_is_lost_and_may_be_begun_anew(parts: Part
     assert carried_out(parts, run).ok
 
 
+def test_a_holder_that_is_ended_while_it_starts_is_worth_another_try(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "holder.py"
+    script.write_text("import os; os.kill(os.getpid(), 9)")
+    with monkeypatch.context() as patch:
+        patch.setattr("at_session.spawn.bundled_holder", lambda _: script)
+        with pytest.raises(CommandLost, match="signal 9"):
+            carried_out(parts, run_of(parts, "true"))
+    assert carried_out(parts, run_of(parts, "true")).ok
+
+
 def test_one_that_waits_for_a_place_is_given_up_at_once(parts: Parts) -> None:
     async def at_once() -> None:
         return None

@@ -45,6 +45,9 @@ STOP_GRACE_SECONDS = 2.0
 REACH_SECONDS = 8.0
 """A command beyond its limit whose holder does not end it for so long is ended by force."""
 
+OF_THE_MOMENT = ("socket", "start")
+"""Stages at which a holder fails for what the machine does just then: it was killed, or found no processor in time."""
+
 DISOWNED = "disowned"
 """The file in a journal that says that its run is no result, whatever its end."""
 
@@ -145,7 +148,9 @@ async def carry_out(parts: Parts, run: CommandRun) -> Finished:
     except (SessionError, OSError) as error:
         if parts.starts.closed:
             await anyio.sleep_forever()  # it was ended with everything else
-        if isinstance(error, HolderLost) or (isinstance(error, HolderFailed) and error.stage == "socket"):
+        if isinstance(error, HolderLost) or (
+            isinstance(error, HolderFailed) and error.stage in OF_THE_MOMENT
+        ):
             raise CommandLost(error) from error
         raise
     finally:
