@@ -8,8 +8,8 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 PACKAGES := $(sort $(wildcard packages/*/pyproject.toml))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
-# How many tests run at once: a number, or auto for one per core.
-WORKERS := $(or $(AT_TEST_WORKERS),auto)
+# How many tests run at once: they wait as long as they count, so two for each core.
+WORKERS := $(or $(AT_TEST_WORKERS),$(shell expr 2 '*' `getconf _NPROCESSORS_ONLN`))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
