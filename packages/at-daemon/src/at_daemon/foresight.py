@@ -196,7 +196,8 @@ class _Comparison:
     async def _compare_target(self, works: Sequence[WorkInProgress], at: str, ref: str) -> None:
         found = await overlaps(self._top, Tip(at), [work.tip for work in works], ref)
         seen = {
-            work.id: Compared(work.head, at, paths or ()) for work, paths in zip(works, found, strict=True)
+            work.id: self._as_before(work) if paths is None else Compared(work.head, at, paths)
+            for work, paths in zip(works, found, strict=True)
         }
         await self._keep(seen, lambda known: known.compared(seen))
 
@@ -207,19 +208,24 @@ class _Comparison:
         others = [each for each in group if each is not work and self._is_known(each)]
         met = [Tip(at), *(each.tip for each in others)]
         with_target, *with_others = await overlaps(self._top, work.tip, met, ref)
-        seen = {work.id: Compared(work.head, at, with_target or ())}
-        pairs = {each.id: paths or () for each, paths in zip(others, with_others, strict=True)}
+        pairs = {each.id: paths for each, paths in zip(others, with_others, strict=True) if paths is not None}
+        if with_target is None:
+            seen = {work.id: self._as_before(work)}
+        else:
+            seen = {work.id: Compared(work.head, at if None not in with_others else None, with_target)}
         never_met = self._known.met(work.id).keys() - {each.id for each in group}
         pairs |= dict.fromkeys(never_met, ())
         await self._keep(seen, lambda known: known.compared(seen).paired(work.id, pairs))
 
+    def _as_before(self, work: WorkInProgress) -> Compared:
+        """What was known is the best that there is, and nobody waits for more."""
+        before = self._known.of(work.id) or Compared(work.head)
+        return replace(before, head=work.head, target=None)
+
     async def _give_up(self, works: Sequence[WorkInProgress], error: Exception) -> None:
-        """What was known before is the best that there is, and nobody waits for more."""
-        seen: dict[UUID, Compared] = {}
         for work in works:
             log.info("no forecast for %s: %s", str(work.id)[:8], error)
-            before = self._known.of(work.id) or Compared(work.head)
-            seen[work.id] = replace(before, head=work.head, target=None)
+        seen = {work.id: self._as_before(work) for work in works}
         await self._keep(seen, lambda known: known.compared(seen))
 
     async def _keep(self, beads: Collection[UUID], make: Callable[[Overlaps], Overlaps]) -> None:

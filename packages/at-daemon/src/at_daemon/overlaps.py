@@ -24,7 +24,7 @@ Paths = Sequence[str]
 class Compared:
     """How far a work had got when it was compared: its commit, that of its target, and the paths in which these conflict.
 
-    No `target`: it could not be compared, and what is known of it is what was known before.
+    No `target`: with that or with another work it could not be compared, and of those is known what was known before.
     """
 
     head: str

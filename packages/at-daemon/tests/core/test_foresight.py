@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -203,6 +204,51 @@ def test_what_cannot_be_compared_stays_as_it_was_until_it_can_be(
     assert rig.with_target(one) == ["same.txt"]
     assert not rig.look()
     assert rig.pairs() == {ids(one, two)}
+    assert rig.look(again=True)
+    assert rig.with_target(one) == []
+
+
+@contextmanager
+def hidden(rig: RigAtWork, bead: Bead, name: str) -> Iterator[None]:
+    """The clone lacks an object of its newest commit, as one that is being repaired does."""
+    sha = Repo(rig.folder / bead.title).git("rev-parse", f"HEAD{name}")
+    there = rig.folder / bead.title / ".git/objects" / sha[:2] / sha[2:]
+    away = there.rename(rig.folder / "away")
+    yield
+    away.rename(there)
+
+
+@pytest.mark.parametrize("name", ["^{tree}", ":same.txt"])
+def test_a_conflict_stays_known_while_git_cannot_merge_the_two(rig: RigAtWork, name: str) -> None:
+    one, two, three = rig.work("one"), rig.work("two"), rig.work("three")
+    assert rig.look()
+    newest = rig.commit(one)
+    with hidden(rig, two, name):
+        assert not rig.look()
+        assert rig.pairs() == {ids(*pair) for pair in combinations((one, two, three), 2)}
+        assert rig.head(one) == newest
+        assert not rig.look(again=True)
+        assert rig.pairs() == {ids(*pair) for pair in combinations((one, two, three), 2)}
+        Repo(rig.folder / "one").git("reset", "-q", "--hard", "HEAD~2")
+        rig.commit(one, "other.txt")
+    assert rig.look(again=True)
+    assert rig.pairs() == {ids(two, three)}
+
+
+@pytest.mark.parametrize("moves", ["the work", "its target"])
+def test_a_conflict_with_the_target_stays_known_while_git_cannot_merge_it(rig: RigAtWork, moves: str) -> None:
+    one, two = rig.work("one"), rig.work("two")
+    rig.repo.commit("Landed", **{"same.txt": "landed\n"})
+    assert rig.look()
+    if moves == "the work":
+        rig.commit(one, text="landed\n")
+        rig.commit(one, "other.txt")
+    else:
+        rig.repo.commit("Reverted", **{"same.txt": "a\n"})
+    with hidden(rig, one, "^{tree}"):
+        assert not rig.look(again=True)
+        assert rig.with_target(one) == ["same.txt"]
+        assert rig.with_target(two) == (["same.txt"] if moves == "the work" else [])
     assert rig.look(again=True)
     assert rig.with_target(one) == []
 

@@ -97,3 +97,20 @@ def test_nothing_is_touched_and_what_cannot_be_known_says_so(rig: Repo, tmp_path
     assert found == [None, ("a.txt",), None, ()]
     assert before == [sorted(path for path in each.top.rglob("*") if path.is_file()) for each in (rig, clone)]
     assert anyio.run(read_tips, [folder, tmp_path / "nowhere"]) == [clone.sha(), None]
+
+
+@pytest.mark.parametrize("name", ["^{tree}", ":a.txt"])
+def test_a_work_that_lacks_an_object_is_not_known_and_the_others_are(
+    rig: Repo, tmp_path: Path, name: str
+) -> None:
+    works: list[Repo] = []
+    for title in ("one", "two", "three"):
+        anyio.run(prepare, rig.top, tmp_path / title, f"at/{title}", "main")
+        works.append(Repo(tmp_path / title))
+        works[-1].commit("Work", **{"a.txt": f"{title}\n"})
+    tip, *others = (Tip(work.sha(), work.top) for work in works)
+    sha = works[1].git("rev-parse", f"HEAD{name}")
+    (works[1].top / ".git/objects" / sha[:2] / sha[2:]).unlink()
+    met = [*others, Tip(rig.sha())]
+    found = anyio.run(overlaps, rig.top, tip, met, "refs/heads/main")
+    assert found == [None, ("a.txt",), ()]

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from anyio import to_thread
@@ -24,6 +25,8 @@ from at_daemon.git.run import Git
 from at_daemon.git.transport import objects_of
 
 _ARGUMENTS = ("merge-tree", "--write-tree", "--stdin", "--name-only", "--no-messages")
+_UNREAD = b"error: Could not read"
+"""Of a tree: git 2.39 takes an empty one in its place, and ends well."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,12 @@ async def _attributes(git: Git, target: str) -> bytes:
 async def _merge_each(git: Git, tip: str, others: Sequence[str]) -> list[tuple[str, ...] | None]:
     """One pair that git cannot merge at all ends it: what comes after is asked for again."""
     found: list[tuple[str, ...] | None] = []
-    while len(found) < len(others):
-        pairs = "".join(f"{tip} {other}\n" for other in others[len(found) :])
+    while left := others[len(found) :]:
+        pairs = "".join(f"{tip} {other}\n" for other in left)
         ran = await git.run(*_ARGUMENTS, stdin=pairs.encode(), accept=range(256))
+        if _UNREAD in ran.stderr:  # which pair it was is not told
+            alone = [await _merge_each(git, tip, [other]) for other in left] if len(left) > 1 else [[None]]
+            return [*found, *chain.from_iterable(alone)]
         merged = list(_merges(ran.stdout))
         found += merged
         if ran.returncode == 0:
