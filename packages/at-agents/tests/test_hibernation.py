@@ -49,12 +49,14 @@ def test_time_asleep_is_no_rest_and_after_a_reboot_none_is_known() -> None:
     assert isinstance(hibernate(rebooted)[0], Do)
 
 
-@pytest.mark.parametrize("what", ["no session", "never", "in a turn"])
+@pytest.mark.parametrize("what", ["no session", "cannot resume", "never", "in a turn"])
 def test_who_stays(what: str) -> None:
     world = waiting(10 * SECONDS)
     match what:
         case "no session":
             world = dataclasses.replace(world, facts={**world.facts, BeadFact.SESSION: None})
+        case "cannot resume":
+            world = dataclasses.replace(world, policy=dataclasses.replace(world.policy, resumes=False))
         case "never":
             world = dataclasses.replace(world, policy=Policy())
         case "in a turn":

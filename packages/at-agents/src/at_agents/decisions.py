@@ -130,6 +130,8 @@ class Policy:
     gate_output_characters: int = 6000
     hibernate_seconds: float = 0.0
     """After so long without anything to do an agent's process is ended; 0 is never."""
+    resumes: bool = True
+    """Whether the agent's CLI can be given a session of before."""
 
 
 @dataclass(frozen=True, slots=True)

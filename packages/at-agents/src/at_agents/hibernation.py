@@ -17,7 +17,7 @@ HIBERNATES = "it hibernates"
 def hibernate(world: World) -> list[Action]:
     """End the process of an agent whose work waits for a person, a limit or a budget, once it had nothing to do for
     long enough."""
-    if not world.running or world.session is None or world.policy.hibernate_seconds <= 0 or not _rests(world):
+    if world.session is None or world.policy.hibernate_seconds <= 0 or not can_be_had_back(world):
         return []
     if (left := world.policy.hibernate_seconds - _rested(world)) > 0:
         return [WakeAt(world.now + timedelta(seconds=left))]
@@ -30,8 +30,11 @@ def hibernates(world: World) -> bool:
     return ended is not None and ended.payload.get("reason") == HIBERNATES
 
 
-def _rests(world: World) -> bool:
-    """Whether its turn is over, nothing is asked or on its way to it, and there is a session to have it back by."""
+def can_be_had_back(world: World) -> bool:
+    """Whether its process may be ended: its turn is over, what comes next takes time, nothing is asked or on its way to
+    it, and there is a session to have it back by."""
+    if not world.running or not world.policy.resumes:
+        return False
     if world.turn.get("state") != "ended" or world.asks or world.speaking:
         return False
     waits = not world.open_messages if world.bead.status is BeadStatus.REVIEW else _waits_for_time(world)

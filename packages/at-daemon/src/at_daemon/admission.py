@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from at_agents.decisions import IntentKind, Room
 from at_core.store import Tx
-from at_core.types import Agent, BeadStatus, SessionRecord
-from at_core.vocabulary import AgentFact
+from at_core.types import Agent, Bead, Intent, IntentState, SessionRecord
 from at_daemon import memory
 
 MB = 1_000_000
@@ -32,18 +31,34 @@ class Admission:
     """What an agent of the CLI takes."""
     look: Callable[[], memory.Memory] = memory.look
 
-    def room(self, tx: Tx, agent: Agent, now: datetime) -> Room:
-        """What there is for a process of this agent."""
-        held, coming = tx.sessions(live=True), list(_coming(tx))
+    def room(
+        self,
+        tx: Tx,
+        bead: Bead,
+        agent: Agent,
+        now: datetime,
+        can_be_had_back: Callable[[Tx, SessionRecord], bool],
+    ) -> Room:
+        """What there is for a process of this agent on the bead. `can_be_had_back`: who may be ended to make room."""
+        held, coming = tx.sessions(live=True), _coming(tx)
         if len(held) + len(coming) >= (most := self.most()):
-            why = f"as many agents run as general.max_agents allows, {most}"
-            return Room(why, spare=_spare(tx, held))
-        if not held and not coming:
+            why, look_again = f"as many agents run as general.max_agents allows, {most}", None
+        elif not held and not coming:
             return Room()
-        young = [record.cli for record in held if now - record.started_at < YOUNG]
-        if why := self._short_of_memory(agent.cli, [*coming, *young]):
-            return Room(why, spare=_spare(tx, held), look_again=now + LOOK_AGAIN)
-        return Room()
+        else:
+            clis = [each.cli for each in _agents(tx, coming)]
+            young = [record.cli for record in held if now - record.started_at < YOUNG]
+            why, look_again = self._short_of_memory(agent.cli, [*clis, *young]), now + LOOK_AGAIN
+        if not why:
+            return Room()
+        # Who is ended for another bead that still waits makes room for that one only.
+        served = {bead.id, *(record.bead_id for record in held), *(start.bead_id for start in coming)}
+        stops = {record.id: tx.intent(f"stop:{record.id}") for record in held}
+        if any(stop and stop.state is IntentState.OPEN and stop.bead_id in served for stop in stops.values()):
+            return Room(why, look_again=look_again)
+        kept = (record for record in held if stops[record.id] is None and can_be_had_back(tx, record))
+        spare = next((record.id for record in kept), None)
+        return Room(why, spare, look_again)
 
     def _short_of_memory(self, cli: str, growing: list[str]) -> str:
         if not (keep := self.keep_free_mb()):
@@ -67,21 +82,11 @@ def is_short_of_memory(found: memory.Memory, keep_free_mb: int) -> bool:
     return bool(keep_free_mb) and (waits or (found.free is not None and found.free // MB < keep_free_mb))
 
 
-def _coming(tx: Tx) -> Iterator[str]:
-    """The CLIs of agents whose start is on record and not done."""
-    for intent in tx.open_intents():
-        if intent.kind == IntentKind.SPAWN:
-            agent = tx.agent(intent.agent_id) if intent.agent_id else None
-            yield agent.cli if agent else ""
+def _coming(tx: Tx) -> list[Intent]:
+    """The starts that are on record and not done."""
+    return [intent for intent in tx.open_intents() if intent.kind == IntentKind.SPAWN]
 
 
-def _spare(tx: Tx, held: list[SessionRecord]) -> str | None:
-    return next((record.id for record in held if _only_waits(tx, record)), None)
-
-
-def _only_waits(tx: Tx, record: SessionRecord) -> bool:
-    bead = tx.bead(record.bead_id) if record.bead_id else None
-    if bead is None or bead.status is not BeadStatus.REVIEW or tx.intent(f"stop:{record.id}") is not None:
-        return False
-    turn = tx.fact(record.agent_id, AgentFact.TURN.value)
-    return turn is not None and turn.value.get("state") == "ended"
+def _agents(tx: Tx, intents: list[Intent]) -> Iterator[Agent]:
+    found = (tx.agent(intent.agent_id) for intent in intents if intent.agent_id)
+    return (agent for agent in found if agent is not None)

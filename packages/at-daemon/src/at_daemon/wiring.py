@@ -81,13 +81,12 @@ async def _run(home: Home, config: Config, ready: Callable[[], None], clock: Clo
     def policy(agent: Agent | None) -> Policy:
         cli = clis.last(agent.cli) if agent is not None else None
         if cli is None:
-            return Policy()
+            return Policy(resumes=False)
         return Policy(
             silence_seconds=float(cli.settings.timeout_seconds),
             keeps_failed_prompts=cli.driver.capabilities.keeps_failed_prompts,
-            hibernate_seconds=float(clis.config().general.hibernate_seconds)
-            if cli.driver.capabilities.resumes
-            else 0.0,
+            hibernate_seconds=float(clis.config().general.hibernate_seconds),
+            resumes=cli.driver.capabilities.resumes,
         )
 
     clis = Clis(LiveConfig(home.config_file, config), home.clis)

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from at_agents.decisions import IntentKind, Policy, Room, World
+from at_agents.hibernation import can_be_had_back
 from at_core.store import Tx
-from at_core.types import Agent, Bead, BeadStatus, Fact, Intent, Lane, Message
+from at_core.types import Agent, Bead, BeadStatus, Fact, Intent, Lane, Message, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.admission import Admission
 from at_daemon.budgets import Budgets
@@ -54,7 +55,9 @@ class Worlds:
             asks=tuple(a for a in tx.open_asks(agent.id) if a.bead_id == bead.id) if agent else (),
             intent=tx.intent,
             gates=lambda tree: gate_results(tx, bead.rig or "", tree),
-            room=self.admission.room(tx, agent, now) if agent and wants_room else Room(),
+            room=self.admission.room(tx, bead, agent, now, self._can_be_had_back)
+            if agent and wants_room
+            else Room(),
             busy_elsewhere=_busy_elsewhere(tx, bead, process, under_way),
             being_removed=any((i.bead_id, i.kind) == (bead.id, IntentKind.REMOVE) for i in under_way),
             waits_for=waits_for(tx, bead, self.most_in_lane(bead.lane)),
@@ -62,6 +65,14 @@ class Worlds:
             budgets=self.budgets.before_turn(tx, bead, agent, facts, now) if agent and wants_turn else (),
             policy=self.policy(agent),
         )
+
+    def _can_be_had_back(self, tx: Tx, record: SessionRecord) -> bool:
+        """Whether this process is only kept for a person's review."""
+        bead = tx.bead(record.bead_id) if record.bead_id else None
+        if bead is None or bead.status is not BeadStatus.REVIEW:
+            return False
+        world = self.of(tx, bead)
+        return world.process.get("session") == record.id and can_be_had_back(world)
 
 
 def _wants_room(bead: Bead, process: Mapping[str, Any]) -> bool:

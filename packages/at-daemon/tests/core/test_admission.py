@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
 
 import pytest
 
-from at_agents.decisions import derived_id
+from at_agents.decisions import Do, IntentKind, Policy, derived_id
 from at_agents.label import label
 from at_core.store import Store
-from at_core.types import Agent, Bead, MessageKind
+from at_core.types import Agent, Ask, Bead, BeadStatus, MessageKind, SessionRecord
+from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.admission import MB, Admission
+from at_daemon.ingest import process_ended
 from at_daemon.ledger import Change, Ledger
 from at_daemon.memory import Memory, look
 from at_daemon.testing import Desk, FakeClock
 from at_daemon.world import Worlds
 
 SIZE, KEEP = 300, 1000
+
+
+class Crowd(Protocol):
+    """Makes a desk on a machine with that memory, whose CLI can be given its sessions back or not."""
+
+    def __call__(self, found: Memory, resumes: bool = True) -> Desk: ...
 
 
 def machine(folder: Path, *, available: int = 8_000, stalled: float = 0.0, group: str = "0::/") -> Path:
@@ -57,15 +67,16 @@ def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def crowd() -> Iterator[Callable[[Memory], Desk]]:
-    """A desk on a machine with that memory."""
+def crowd() -> Iterator[Crowd]:
+    """Its desks are closed."""
     stores: list[Store] = []
 
-    def make(found: Memory) -> Desk:
+    def make(found: Memory, resumes: bool = True) -> Desk:
         clock = FakeClock()
         stores.append(Store.open(None))
         admission = Admission(lambda: 3, lambda: KEEP, lambda cli: SIZE, lambda: found)
-        desk = Desk(Ledger(stores[-1], Worlds(clock, admission)), clock)
+        worlds = Worlds(clock, admission, lambda agent: Policy(resumes=resumes))
+        desk = Desk(Ledger(stores[-1], worlds), clock)
         desk.ledger.on_wakes = desk.wakes.extend
         return desk
 
@@ -99,7 +110,7 @@ def why(desk: Desk, bead: Bead) -> str:
     return desk.do(words)
 
 
-def test_of_several_that_begin_each_counts_with_what_it_will_take(crowd: Callable[[Memory], Desk]) -> None:
+def test_of_several_that_begin_each_counts_with_what_it_will_take(crowd: Crowd) -> None:
     desk = crowd(Memory((KEEP + 2 * SIZE) * MB, 0.0))
     beads = [work(desk, name) for name in ("wren", "finch", "robin")]
     assert starts(desk) == 2
@@ -117,7 +128,7 @@ def test_of_several_that_begin_each_counts_with_what_it_will_take(crowd: Callabl
     ],
 )
 def test_one_may_always_run_and_others_as_there_is_memory(
-    crowd: Callable[[Memory], Desk], found: Memory, started: int, words: str
+    crowd: Crowd, found: Memory, started: int, words: str
 ) -> None:
     desk = crowd(found)
     beads = [work(desk, name) for name in ("wren", "finch", "robin", "lark")]
@@ -125,7 +136,7 @@ def test_one_may_always_run_and_others_as_there_is_memory(
     assert words in why(desk, beads[3])
 
 
-def test_what_began_long_ago_is_in_the_figures_already(crowd: Callable[[Memory], Desk]) -> None:
+def test_what_began_long_ago_is_in_the_figures_already(crowd: Crowd) -> None:
     desk = crowd(Memory((KEEP + SIZE) * MB, 0.0))
     agent: Agent = desk.agent("wren")
     desk.start(agent, desk.bead(agent))
@@ -134,3 +145,122 @@ def test_what_began_long_ago_is_in_the_figures_already(crowd: Callable[[Memory],
     desk.clock.pass_time(21)
     desk.do(lambda change: change.touch(waiting.id))
     assert starts(desk) == 1
+
+
+ROOMY = Memory(None, None)
+
+
+def kept_for_review(desk: Desk, name: str) -> SessionRecord:
+    """An agent whose work waits for a person: a process with nothing to do, and a session to have it back by."""
+    agent = desk.agent(name)
+    bead = desk.bead(agent, BeadStatus.REVIEW)
+    record = desk.start(agent, bead)
+
+    def rest(change: Change) -> None:
+        change.put(bead.id, BeadFact.SESSION, {"id": f"of-{name}"})
+        ended = {"state": "ended", "outcome": "completed", "session": record.id, "bead": str(bead.id)}
+        change.put(agent.id, AgentFact.TURN, ended)
+
+    desk.do(rest)
+    return record
+
+
+def ending(desk: Desk) -> list[str]:
+    """The sessions that are being ended."""
+    found = desk.do(lambda change: change.tx.open_intents())
+    return [str(each.payload["session"]) for each in found if each.kind == "stop"]
+
+
+def look_again(desk: Desk, times: int = 3) -> None:
+    """What happens at each hand-in, end of a process and wake-up."""
+    for _ in range(times):
+        desk.do(lambda change: change.touch_waiting())
+
+
+def end(desk: Desk, session: str) -> None:
+    def gone(change: Change) -> None:
+        record = change.tx.session(session)
+        assert record is not None
+        change.tx.finish_intent(f"stop:{session}", change.now)
+        process_ended(change, record, None, code=0, signal=None, lost=False, asked=True, source="holder")
+
+    desk.do(gone)
+
+
+@pytest.mark.parametrize("of", [0, 1])
+def test_who_waits_for_a_place_has_one_other_ended_for_it(crowd: Crowd, of: int) -> None:
+    desk = crowd(ROOMY)
+    for name in ("wren", "finch", "robin"):
+        kept_for_review(desk, name)
+    work(desk, "lark")
+    look_again(desk)
+    assert len(ending(desk)) == 1
+    work(desk, "swift")
+    look_again(desk)
+    both = ending(desk)
+    assert len(both) == 2
+    end(desk, both.pop(of))
+    look_again(desk)
+    assert (starts(desk), ending(desk)) == (1, both), (
+        "the first who waited has the place, whomever it was for"
+    )
+    end(desk, *both)
+    look_again(desk)
+    assert (starts(desk), ending(desk)) == (2, [])
+
+
+def test_a_place_that_comes_free_by_itself_is_waited_for(crowd: Crowd) -> None:
+    desk = crowd(ROOMY)
+    sessions = [kept_for_review(desk, name) for name in ("wren", "finch", "robin")]
+
+    def stop(change: Change) -> None:
+        change.put(sessions[1].agent_id, AgentFact.STOPPED, {"by": "person", "reason": "a person"})
+        why = {"session": sessions[1].id, "reason": "a person"}
+        stopped = Do(f"stop:{sessions[1].id}", IntentKind.STOP, why)
+        change.intend(stopped, sessions[1].bead_id, sessions[1].agent_id)
+
+    desk.do(stop)
+    work(desk, "lark")
+    look_again(desk)
+    assert ending(desk) == [sessions[1].id]
+
+
+def test_short_of_memory_no_second_one_is_ended_before_the_first_has_given_its_own_back(crowd: Crowd) -> None:
+    desk = crowd(Memory(0, 0.0))
+    for name in ("wren", "finch"):
+        kept_for_review(desk, name)
+    work(desk, "lark")
+    desk.clock.pass_time(30)
+    look_again(desk)
+    assert len(ending(desk)) == 1
+
+
+@pytest.mark.parametrize("why", ["its CLI resumes none", "no session is known", "it asks something"])
+def test_who_could_not_be_had_back_is_not_ended(crowd: Crowd, why: str) -> None:
+    desk = crowd(ROOMY, resumes=why != "its CLI resumes none")
+
+    def bar(change: Change) -> None:
+        for record in change.tx.sessions(live=True):
+            assert record.bead_id is not None
+            if why == "no session is known":
+                change.put(record.bead_id, BeadFact.SESSION, None)
+            if why == "it asks something":
+                change.tx.add_ask(
+                    Ask(
+                        id=uuid4(),
+                        agent_id=record.agent_id,
+                        bead_id=record.bead_id,
+                        session=record.id,
+                        request_id="1",
+                        kind="tool",
+                        what="rm",
+                        asked_at=change.now,
+                    )
+                )
+
+    for name in ("wren", "finch", "robin"):
+        kept_for_review(desk, name)
+    desk.do(bar)
+    work(desk, "lark")
+    look_again(desk)
+    assert ending(desk) == []
