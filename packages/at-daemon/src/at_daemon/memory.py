@@ -36,14 +36,18 @@ def _of_machine(proc: Path) -> Iterator[int]:
 
 
 def _of_groups(proc: Path, cgroups: Path) -> Iterator[int]:
-    """What each group of version 2 that has a limit leaves; pages of files that were read can be had back."""
+    """What each group of version 2 that has a limit leaves; pages of files that were read can be had back.
+
+    The topmost has none on the machine itself; in a container it is the container's own, with its limit.
+    """
     own = next((line[3:] for line in _lines(proc / "self" / "cgroup") if line.startswith("0::")), "/")
     group = cgroups / own.lstrip("/")
-    while group.is_relative_to(cgroups) and group != cgroups:
-        for limit in _number(group / "memory.max"):
-            used = sum(_number(group / "memory.current"))
-            yield max(0, limit - used + sum(_named(group / "memory.stat", "inactive_file")))
-        group = group.parent
+    for each in (group, *group.parents):
+        if not each.is_relative_to(cgroups):
+            break
+        for limit in _number(each / "memory.max"):
+            used = sum(_number(each / "memory.current"))
+            yield max(0, limit - used + sum(_named(each / "memory.stat", "inactive_file")))
 
 
 def _stalled(path: Path) -> Iterator[float]:

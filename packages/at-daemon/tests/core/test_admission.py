@@ -62,6 +62,13 @@ def test_a_group_within_the_machine_may_leave_less(tmp_path: Path) -> None:
     assert look(told, groups).free == 6_000_000 - 2_000_000 + 500_000
 
 
+def test_a_container_has_its_limit_in_the_topmost_group_that_it_sees(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("4000000\n")
+    (tmp_path / "memory.current").write_text("3900000\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 20000\n")
+    assert look(machine(tmp_path / "proc", group="0::/"), tmp_path).free == 4_000_000 - 3_900_000 + 20_000
+
+
 def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
     assert look(tmp_path, tmp_path) == Memory(None, None)
 
