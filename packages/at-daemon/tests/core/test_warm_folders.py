@@ -13,7 +13,7 @@ import pytest
 from at_core.paths import Home
 from at_core.repo_settings import FILE_NAME, content_hash
 from at_core.types import Rig
-from at_daemon.git.testing import Repo
+from at_daemon.git.testing import Repo, log_starts
 from at_daemon.memory import Memory
 from at_daemon.testing import Desk
 from at_daemon.warm_folders import WarmFolders, warm_folders
@@ -50,6 +50,16 @@ class Shop:
     def look(self) -> int:
         """How many are there after a look."""
         anyio.run(self.keeper.look)
+        return self.there()
+
+    def look_later(self, minutes: int) -> int:
+        """How many are there after so long in which nothing was heard."""
+        for _ in range(minutes):
+            self.desk.clock.pass_time(60)
+            anyio.run(self.keeper.look_at_due)
+        return self.there()
+
+    def there(self) -> int:
         return len(warm_folders(self.parts, self.rig).folders)
 
 
@@ -67,6 +77,12 @@ def made_shop(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sh
     rig = Rig(id=uuid4(), name="repo", path=str(repo.top), target="main", created_at=desk.clock.now())
     desk.do(lambda change: change.tx.add_rig(rig))
     return Shop(desk, repo, home, rig)
+
+
+@pytest.fixture
+def starts(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What git was started for."""
+    return log_starts(tmp_path, monkeypatch.setenv)
 
 
 def test_as_many_as_are_wanted_are_there(shop: Shop) -> None:
@@ -94,13 +110,15 @@ def test_what_nobody_trusts_makes_none_and_takes_none_away(shop: Shop) -> None:
     ids=["disk", "memory", "waits for memory"],
 )
 def test_none_is_made_without_room_and_one_as_soon_as_there_is_some(
-    shop: Shop, disk: tuple[int, int, int], memory: Memory
+    shop: Shop, starts: Path, disk: tuple[int, int, int], memory: Memory
 ) -> None:
     shop.wants(1)
     shop.disk, shop.memory = disk, memory
     assert shop.look() == 0
+    starts.write_text("")
+    assert (shop.look_later(100), starts.read_text()) == (0, ""), "git is not started to find that out"
     shop.disk, shop.memory = ROOMY, Memory()
-    assert shop.look() == 1
+    assert shop.look_later(1) == 1
 
 
 def test_none_is_made_for_a_repository_that_nobody_used_for_a_day(shop: Shop) -> None:
@@ -122,9 +140,48 @@ def test_what_a_killed_daemon_made_is_cleared_away(shop: Shop) -> None:
     assert (shop.look(), half.exists()) == (0, False)
 
 
-def test_a_repository_that_is_gone_stops_no_other(shop: Shop, tmp_path: Path) -> None:
-    now, path = shop.desk.clock.now(), str(tmp_path / "gone")
-    gone = Rig(id=uuid4(), name="gone", path=path, target="main", trusted="0" * 64, created_at=now)
-    shop.desk.do(lambda change: change.tx.add_rig(gone))
+def test_a_repository_that_is_gone_stops_no_other_and_starts_nothing_until_it_is_back(
+    shop: Shop, starts: Path, tmp_path: Path
+) -> None:
     shop.wants(1)
+    (tmp_path / "other").mkdir()
+    other = Repo(tmp_path / "other")
+    other.git("clone", "-q", str(shop.repo.top), ".")
+    now, raw = shop.desk.clock.now(), (shop.repo.top / FILE_NAME).read_bytes()
+    rig = Rig(
+        id=uuid4(),
+        name="other",
+        path=str(other.top),
+        target="main",
+        trusted=content_hash(raw),
+        created_at=now,
+    )
+    shop.desk.do(lambda change: change.tx.add_rig(rig))
+    away = other.top.rename(tmp_path / "away")
     assert shop.look() == 1
+    starts.write_text("")
+    assert (shop.look_later(100), starts.read_text()) == (1, "")
+    away.rename(other.top)
+    shop.look_later(1)
+    assert len(warm_folders(shop.parts, rig).folders) == 1
+
+
+def test_what_fails_is_tried_again_ever_more_rarely_and_at_once_where_the_target_moves(
+    shop: Shop, starts: Path
+) -> None:
+    shop.wants(1)
+    sha = shop.repo.git("rev-parse", "HEAD:a.txt")
+    there = shop.repo.top / ".git/objects" / sha[:2] / sha[2:]
+    away = there.rename(shop.repo.top / ".git/away")
+    assert shop.look() == 0
+    tried: list[int] = []
+    for minute in range(1, 200):
+        starts.write_text("")
+        assert shop.look_later(1) == 0
+        if starts.read_text():
+            tried.append(minute)
+    assert tried == [1, 3, 7, 15, 31, 63, 123, 183]
+    away.rename(there)
+    assert shop.look_later(1) == 0
+    shop.repo.commit("more", **{"b.txt": "b\n"})
+    assert shop.look_later(1) == 1

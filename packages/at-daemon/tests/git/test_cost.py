@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from at_daemon import git
-from at_daemon.git.testing import BRANCH, REF, Repo
+from at_daemon.git.testing import BRANCH, REF, Repo, log_starts
 
 _T = TypeVar("_T")
 
@@ -20,15 +19,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with one line for each git process started."""
-    log, folder = tmp_path / "starts", tmp_path / "bin"
-    folder.mkdir()
-    log.touch()
-    script = folder / "git"
-    script.write_text(f'#!/bin/sh\necho "$1" >> {log}\nPATH="$PATH_OF_GIT" exec git "$@"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH_OF_GIT", os.environ["PATH"])
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return log
+    return log_starts(tmp_path, monkeypatch.setenv)
 
 
 async def test_processes_per_step(rig: Repo, folder: Path, starts: Path) -> None:

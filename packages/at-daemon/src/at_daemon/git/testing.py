@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,3 +50,15 @@ class Repo:
 
     def status(self) -> str:
         return self.git("status", "--porcelain")
+
+
+def log_starts(folder: Path, setenv: Callable[[str, str], None]) -> Path:
+    """A file that gets one line for each git process started in this environment from now on: its command."""
+    log, script = folder / "starts", folder / "bin" / "git"
+    script.parent.mkdir()
+    log.touch()
+    script.write_text(f'#!/bin/sh\necho "$1" >> {log}\nPATH="$PATH_OF_GIT" exec git "$@"\n')
+    script.chmod(0o755)
+    setenv("PATH_OF_GIT", os.environ["PATH"])
+    setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    return log
