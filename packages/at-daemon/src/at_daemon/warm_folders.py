@@ -28,6 +28,7 @@ from at_daemon import git, memory
 from at_daemon.acts.base import look
 from at_daemon.acts.set_up import rules_on_target
 from at_daemon.admission import is_short_of_memory
+from at_daemon.git.checkout_size import checkout_size
 from at_daemon.git.errors import NotARepository
 from at_daemon.ledger import Change
 from at_daemon.parts import Parts
@@ -101,12 +102,12 @@ class _Sign:
 
 @dataclass(frozen=True, slots=True)
 class _PutOff:
-    """What is left to be done: as soon as there is room, else at `due` of the clock that stands still in sleep,
-    each time after twice as many `seconds`."""
+    """What is left to be done: as soon as there is `room` for so many bytes, else at `due` of the clock that stands still
+    in sleep, each time after twice as many `seconds`."""
 
     due: float = inf
     seconds: float = 0.0
-    for_room: bool = False
+    room: int | None = None
 
 
 class WarmFolders:
@@ -163,8 +164,8 @@ class WarmFolders:
             return True
         if put_off is None:
             return False
-        if put_off.for_room:
-            return not self._lacks_room()
+        if put_off.room is not None:
+            return not self._lacks_room(put_off.room)
         return self._parts.awake_seconds() >= put_off.due
 
     async def look(self, wanted: Callable[[UUID], bool] = lambda rig: True) -> None:
@@ -234,8 +235,9 @@ class WarmFolders:
         for folder in (self._root / f"{rig.id.hex[:RIG_DIGITS]}-{number}" for number in range(wanted)):
             if await to_thread.run_sync(git.is_at, folder, aim):
                 continue
-            if why := await to_thread.run_sync(self._lacks_room):
-                self._put_off[rig.id] = _PutOff(for_room=True)
+            size = 0 if folder.exists() else await checkout_size(Path(rig.path))
+            if why := await to_thread.run_sync(self._lacks_room, size):
+                self._put_off[rig.id] = _PutOff(room=size)
                 self._tell(f"no warm folder is made: {why}")
                 break
             await self._make(rig, folder, aim)
@@ -252,10 +254,11 @@ class WarmFolders:
 
         await self._parts.ledger.record(tell)
 
-    def _lacks_room(self) -> str:
+    def _lacks_room(self, size: int) -> str:
+        """Why so many bytes more are too many, or there is no memory for what writes them."""
         total, _, free = self._disk(self._root)
-        if is_nearly_full(total, free):
-            return "the disk is nearly full"
+        if is_nearly_full(total, free - size):
+            return "the disk is nearly full" if is_nearly_full(total, free) else "it would fill the disk"
         if is_short_of_memory(self._memory(), self._parts.clis.config().general.keep_free_mb):
             return "the machine is short of memory"
         return ""

@@ -104,10 +104,11 @@ def test_what_nobody_trusts_makes_none_and_takes_none_away(shop: Shop) -> None:
     ("disk", "memory"),
     [
         ((100 * GB, 0, 9 * GB), Memory()),
+        ((200 * GB, 0, 10 * GB + 1), Memory()),
         (ROOMY, Memory(free=1)),
         (ROOMY, Memory(stalled=50.0)),
     ],
-    ids=["disk", "memory", "waits for memory"],
+    ids=["disk", "disk that it would fill", "memory", "waits for memory"],
 )
 def test_none_is_made_without_room_and_one_as_soon_as_there_is_some(
     shop: Shop, starts: Path, disk: tuple[int, int, int], memory: Memory
@@ -119,6 +120,16 @@ def test_none_is_made_without_room_and_one_as_soon_as_there_is_some(
     assert (shop.look_later(100), starts.read_text()) == (0, ""), "git is not started to find that out"
     shop.disk, shop.memory = ROOMY, Memory()
     assert shop.look_later(1) == 1
+
+
+def test_one_that_is_there_is_renewed_though_another_would_fill_the_disk(shop: Shop) -> None:
+    shop.wants(1)
+    assert shop.look() == 1
+    shop.disk = (200 * GB, 0, 10 * GB + 1)
+    newest = shop.repo.commit("more", **{"b.txt": "b\n"})
+    assert shop.look_later(1) == 1
+    [folder] = warm_folders(shop.parts, shop.rig).folders
+    assert newest in (folder / ".git/warm.json").read_text()
 
 
 def test_none_is_made_for_a_repository_that_nobody_used_for_a_day(shop: Shop) -> None:

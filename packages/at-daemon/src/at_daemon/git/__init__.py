@@ -5,7 +5,7 @@
 `land` moving the target · `base` where work begins · `push` to a remote, when told · `attic` keeping before removing ·
 `entries`, `restore` what was kept, and out of there again · `spare` refs of ours that may go · `carry` a person's own
 checkout as a bead's first state.
-`warm` folders whose files are there before they are wanted.
+`warm` folders whose files are there before they are wanted · `checkout_size` what one more takes.
 Under them: `run` the hardened runner · `names` allow-lists · `places` where repositories lie · `settings` the
 person's configuration · `network` what push and fetch share · `private`, `nofollow` an agent's clone as data · `include` ignored files that go along · `scratch`, `plant`, `filters`, `snapshot`, `transport`, `head`,
 `refs`, `checkout`, `landing_record`, `locks`, `child`, `together` the steps of the above.
