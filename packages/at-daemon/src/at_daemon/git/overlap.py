@@ -39,7 +39,7 @@ class Tip:
 
 async def read_tips(folders: Iterable[Path]) -> list[str | None]:
     """The commits that the clones in these folders have checked out, as their files say; None where they say nothing."""
-    return await to_thread.run_sync(lambda: [private.read_clone(folder).head for folder in folders])
+    return await to_thread.run_sync(lambda: [private.head_of(folder) for folder in folders])
 
 
 async def overlaps(rig: Path, tip: Tip, others: Sequence[Tip], target: str) -> list[tuple[str, ...] | None]:
