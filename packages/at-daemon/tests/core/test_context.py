@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from at_core.types import Agent, SessionRecord
+from at_core.types import SessionRecord
+from at_core.vocabulary import BeadFact
 from at_daemon.acts.price import note_price, price_from
 from at_daemon.context import context_document
 from at_daemon.ingest import Intake
@@ -40,8 +41,11 @@ def shown(desk: Desk, session: SessionRecord) -> dict[str, Any] | None:
 
 @pytest.fixture
 def session(desk: Desk) -> SessionRecord:
+    """A process that has told which session of its CLI it is."""
     agent = desk.agent("wren")
-    return desk.start(agent, desk.bead(agent))
+    started = desk.start(agent, desk.bead(agent))
+    hear(desk, started, SessionStarted("one"))
+    return started
 
 
 def look_ups(desk: Desk) -> int:
@@ -83,13 +87,26 @@ def test_of_a_model_whose_provider_nobody_knows_nothing_is_looked_up(
 
 def test_another_session_begins_with_nothing_known(desk: Desk, session: SessionRecord) -> None:
     assert shown(desk, session) is None
-    hear(desk, session, SessionStarted("one"), ContextUsed(30, 100, GPT, "it"))
+    hear(desk, session, ContextUsed(30, 100, GPT, "it"))
     assert shown(desk, session) is not None
-
-    def another(change: Change) -> Agent:
-        agent = change.tx.agent(session.agent_id)
-        assert agent is not None
-        return change.tx.save_agent(dataclasses.replace(agent, session_id="two"))
-
-    desk.do(another)
+    hear(desk, session, SessionStarted("two"))
     assert shown(desk, session) is None
+
+
+def test_nothing_is_known_before_a_new_session_has_begun(desk: Desk, session: SessionRecord) -> None:
+    hear(desk, session, ContextUsed(97, 100, GPT, "it"))
+    bead = session.bead_id
+    assert bead is not None
+    before = desk.do(lambda change: change.fact(bead, BeadFact.SESSION))
+    desk.do(lambda change: change.put(bead, BeadFact.SESSION, None))
+    assert shown(desk, session) is None, "it waits for its start, as after `at retry --fresh`"
+    desk.do(lambda change: change.put(bead, BeadFact.SESSION, before))
+    assert shown(desk, session) is not None, "that was taken back"
+
+
+def test_of_the_agents_bead_before_nothing_is_said(desk: Desk, session: SessionRecord) -> None:
+    hear(desk, session, ContextUsed(97, 100, GPT, "it"))
+    agent = desk.do(lambda change: change.tx.agent(session.agent_id))
+    assert agent is not None
+    following = desk.bead(agent, title="next")
+    assert shown(desk, dataclasses.replace(session, bead_id=following.id)) is None
