@@ -165,7 +165,10 @@ class WarmFolders:
         if put_off is None:
             return False
         if put_off.room is not None:
-            return not self._lacks_room(put_off.room)
+            try:
+                return not self._lacks_room(put_off.room)
+            except OSError:  # told by the look
+                return True
         return self._parts.awake_seconds() >= put_off.due
 
     async def look(self, wanted: Callable[[UUID], bool] = lambda rig: True) -> None:
@@ -187,7 +190,8 @@ class WarmFolders:
         rig = pool.rig
         before = self._put_off.pop(rig.id, None)
         sign = await to_thread.run_sync(_Sign.of, rig)
-        self._signs.pop(rig.id, None)
+        if self._signs.pop(rig.id, sign) != sign:
+            before = None
         try:
             if await self._look_at(pool, before):
                 self._signs[rig.id] = sign

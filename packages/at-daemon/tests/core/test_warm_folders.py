@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -192,7 +193,24 @@ def test_what_fails_is_tried_again_ever_more_rarely_and_at_once_where_the_target
         if starts.read_text():
             tried.append(minute)
     assert tried == [1, 3, 7, 15, 31, 63, 123, 183]
+    shop.repo.git("commit", "-q", "--allow-empty", "-m", "more")
+    starts.write_text("")
+    assert (shop.look_later(1), "read-tree" in starts.read_text()) == (0, True)
     away.rename(there)
+    assert shop.look_later(1) == 1, "it waits no longer than at first"
+
+
+def test_a_folder_of_ours_that_is_taken_away_ends_nothing(shop: Shop) -> None:
+    def disk(path: Path) -> tuple[int, int, int]:
+        shutil.disk_usage(path)
+        return shop.disk
+
+    shop.keeper = WarmFolders(shop.parts, disk)
+    shop.wants(1)
+    shop.disk = (100 * GB, 0, 9 * GB)
+    assert shop.look() == 0
+    shop.home.warm.rmdir()
     assert shop.look_later(1) == 0
-    shop.repo.commit("more", **{"b.txt": "b\n"})
+    shop.home.warm.mkdir()
+    shop.disk = ROOMY
     assert shop.look_later(1) == 1
