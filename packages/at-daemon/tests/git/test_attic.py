@@ -83,6 +83,55 @@ async def test_what_was_staged_is_staged_again(rig: Repo, agent: Repo, tmp_path:
     assert ["what was staged" in note for note in notes] == ([True] if later else [])
 
 
+@pytest.mark.parametrize("command", ["rebase --merge", "rebase --apply", "merge"])
+async def test_what_git_put_aside_for_an_operation_is_kept(
+    rig: Repo, agent: Repo, tmp_path: Path, command: str
+) -> None:
+    agent.git("checkout", "-q", "-b", "other")
+    agent.commit("other", **{"a.txt": "other\n"})
+    agent.git("checkout", "-q", BRANCH)
+    agent.commit("mine", **{"a.txt": "mine\n"})
+    agent.write("put-aside.txt", "staged and nowhere else\n")
+    agent.git("add", "-A")
+    agent.git(*command.split(), "--autostash", "other", ok=False)
+    assert not (agent.top / "put-aside.txt").exists() and "UU a.txt" in agent.status()
+
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    put_aside = [rig.tree(sha) for sha in entry.parents if "put-aside.txt" in rig.tree(sha)]
+    assert put_aside and put_aside[0]["put-aside.txt"] == "staged and nowhere else"
+    assert any(f"a {command.split()[0]} was under way" in note for note in entry.notes)
+    assert any("'a.txt'" in note and "conflicts" in note for note in entry.notes)
+    back = await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert back.notes == entry.notes
+    there = Repo(tmp_path / "back")
+    assert set(entry.notes) < {*(await git.restore_branch(rig.top, entry.ref, "mine")).notes}
+    assert "put-aside.txt" in there.git("log", "--all", "-m", "--name-only", "--format=")
+
+
+@pytest.mark.parametrize("command", ["cherry-pick", "revert"])
+async def test_the_commit_of_an_operation_is_kept(rig: Repo, agent: Repo, command: str) -> None:
+    agent.git("config", "core.logAllRefUpdates", "false")
+    agent.git("checkout", "-q", "--detach")
+    agent.commit("before", **{"a.txt": "before\n"})
+    picked = agent.commit("picked", **{"a.txt": "picked\n"})
+    agent.git("checkout", "-q", BRANCH)
+    agent.commit("mine", **{"a.txt": "mine\n"})
+    agent.git(command, picked, ok=False)
+    assert "UU a.txt" in agent.status()
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert picked in entry.parents
+    assert any(f"a {command} was under way" in note for note in entry.notes)
+
+
+async def test_what_a_linked_worktree_remembers_is_kept(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    agent.git("worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+    linked = Repo(tmp_path / "linked")
+    lost = linked.commit("reset away", **{"l.txt": "lost"})
+    linked.git("reset", "-q", "--hard", "HEAD~1")
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert lost in entry.parents
+
+
 async def test_a_second_look_is_a_second_entry(rig: Repo, agent: Repo) -> None:
     first = await git.keep(rig.top, agent.top, BEAD, "one")
     agent.write("a.txt", "more")

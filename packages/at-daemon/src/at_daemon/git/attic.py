@@ -1,8 +1,8 @@
 """The attic: everything an agent's folder holds, on one hidden ref, before anything is removed.
 
 An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD, the
-further parents whatever else branches, stashes, the index and the reflogs of the clone name and the person's own
-branches and tags do not contain. Its message says which ref was where, so that `restore` can put them back. Entries
+further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
+and the person's own branches and tags do not contain. Its message says which ref was where, so that `restore` can put them back. Entries
 are read in `entries`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,12 +48,13 @@ class _Keeping:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an entry is made of; `named` are the clone's refs that are worth putting back, `staged` as in `AtticEntry`."""
+    """What an entry is made of; `named` are the clone's refs that are worth putting back, `staged` and `incomplete`
+    as in `AtticEntry`."""
 
     tree: str
     parents: tuple[str, ...]
     named: Mapping[str, str]
-    notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
     nested: tuple[str, ...]
     changed: bool
     staged: str | None = None
@@ -100,7 +101,7 @@ async def _keep(request: _Request) -> AtticEntry | None:
     keeping = _Keeping(place, request.folder, git, settings, found, known)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
-    notes = [*contents.notes, *(note for _, note in nested.values())]
+    notes = (*contents.incomplete, *(note for _, note in nested.values()))
     if request.inner and not contents.changed:
         return None
     body = {
@@ -110,10 +111,11 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "refs": dict(contents.named),
         "ignored": await _ignored(git),
         "notes": notes,
+        "incomplete": contents.incomplete,
         "staged": contents.staged,
         "nested": {path: ref for path, (ref, _) in nested.items()},
     }
-    return await _write_entry(keeping, replace(contents, notes=tuple(notes)), body, request.date)
+    return await _write_entry(keeping, contents, body, request.date)
 
 
 async def _write_entry(
@@ -122,7 +124,7 @@ async def _write_entry(
     git = keeping.place.git
     bead_id = str(body["bead_id"])
     there = await attic_entries(keeping.place.top, bead_id)
-    wanted = (contents.tree, contents.parents, contents.notes, contents.staged)
+    wanted = (contents.tree, contents.parents, body["notes"], contents.staged)
     for entry in there:
         if (entry.tree, entry.parents, entry.notes, entry.staged) == wanted:
             return entry
@@ -171,7 +173,8 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
     changed = bool(snapshot.tree or kept_staged or fresh)
     nested = await _nested(keeping, snapshot, head)
-    return _Contents(tree, parents, named, _notes(snapshot), nested, changed, staged)
+    incomplete = (*_unfinished(keeping.found, snapshot), *_unreadable(snapshot))
+    return _Contents(tree, parents, named, incomplete, nested, changed, staged)
 
 
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
@@ -179,7 +182,7 @@ async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
     keeping.git.index.unlink(missing_ok=True)
     snapshot = await take_snapshot(keeping.git, keeping.folder, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
-    return _Contents(tree, (), {}, (note, *_notes(snapshot)), snapshot.nested, True)
+    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), snapshot.nested, True)
 
 
 async def _commit(keeping: _Keeping, git: Git, tree: str, parents: tuple[str, ...]) -> str:
@@ -283,5 +286,14 @@ async def _ignored(git: Git) -> list[str]:
     return [os.fsdecode(path) for path in listed.split(b"\0") if path][:MOST_IGNORED]
 
 
-def _notes(snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
+def _unfinished(found: private.Found, snapshot: Snapshot) -> Iterator[str]:
+    """What only the operation's own files and the index say, and no commit can."""
+    if found.operation is not None:
+        yield f"a {found.operation} was under way: its commits are kept, where it stood is not"
+    if snapshot.unmerged:
+        paths = ", ".join(map(repr, snapshot.unmerged[:5]))
+        yield f"conflicts were not resolved in {paths}: kept with their markers, as any other change"
+
+
+def _unreadable(snapshot: Snapshot) -> Iterator[str]:
+    return (f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)

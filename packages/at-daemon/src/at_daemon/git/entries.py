@@ -28,6 +28,7 @@ class AtticEntry:
 
     `whole`: a folder with its files; else only commits that a rewritten branch let go of. `nested`: path to the entry
     of a repository inside the folder. `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
+    `incomplete`: those of the `notes` that say what cannot be had back.
     """
 
     ref: str
@@ -44,6 +45,7 @@ class AtticEntry:
     whole: bool
     nested: Mapping[str, str]
     staged: str | None
+    incomplete: tuple[str, ...]
 
     @property
     def head(self) -> str:
@@ -90,6 +92,7 @@ def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str)
         whole=bool(body),
         nested={path: ref for path, ref in _texts(body.get("nested")) if is_inside(path) and is_ref(ref)},
         staged=staged if (staged := texts.get("staged")) in (FILES, *parents.split()) else None,
+        incomplete=lists.get("incomplete", ()),
     )
 
 

@@ -139,7 +139,7 @@ def read_clone(folder: Path, *wanted: str) -> Found:
         head=head,
         refs={name: sha for name, sha in found.items() if sha is not None},
         operation=next((word for name, word in _OPERATIONS.items() if _exists(folder, name)), None),
-        merging=_merging(folder),
+        merging=_shas_in(folder, ".git/MERGE_HEAD"),
     )
 
 
@@ -159,11 +159,6 @@ def _head(folder: Path, packed: _Refs) -> tuple[str | None, str | None]:
         name = raw.removeprefix("ref: ").strip()
         return name, resolve(folder, name, packed)
     return None, raw if is_sha(raw) else None
-
-
-def _merging(folder: Path) -> tuple[str, ...]:
-    lines = (nofollow.read(folder, ".git/MERGE_HEAD", 4096) or b"").decode("ascii", "replace").split()
-    return tuple(filter(is_sha, lines))
 
 
 def _exists(folder: Path, name: str) -> bool:
@@ -224,21 +219,30 @@ def all_refs(folder: Path) -> dict[str, str]:
     return {name: sha for name, sha in found.items() if sha is not None and not name.startswith(HIDDEN)}
 
 
+_OF_REBASE = tuple(
+    f"rebase-{way}/{name}" for way in ("merge", "apply") for name in ("orig-head", "autostash")
+)
+_NAMING = (
+    *("HEAD", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH"),
+    *_OF_REBASE,
+)
+"""Files beside the refs that name commits; an autostash is named nowhere else."""
+
+
 def remembered(folder: Path, most: int = 10_000) -> list[str]:
-    """Commits that only reflogs of the clone (stashes too) or its own linked worktrees name, newest first."""
-    found: list[str] = []
-    for path in nofollow.names_below(folder, ".git/logs"):
-        lines = (
-            (nofollow.read(folder, f".git/logs/{path}") or b"")
-            .decode("utf-8", "surrogateescape")
-            .splitlines()
-        )
-        found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2]]
-    for path in nofollow.names_below(folder, ".git/worktrees"):
-        if path.endswith("/HEAD"):
-            found.append(
-                (nofollow.read(folder, f".git/worktrees/{path}", 4096) or b"")
-                .decode("ascii", "replace")
-                .strip()
-            )
-    return [sha for sha in dict.fromkeys(found) if is_sha(sha) and set(sha) != {"0"}][:most]
+    """Commits that the clone or a linked worktree of its own names by no ref: what an operation that is under way will
+    need, then what reflogs (stashes too) have, newest first."""
+    linked = {path.partition("/")[0] for path in nofollow.names_below(folder, ".git/worktrees")}
+    places = [".git", *(f".git/worktrees/{name}" for name in sorted(linked))]
+    found = [sha for place in places for name in _NAMING for sha in _shas_in(folder, f"{place}/{name}")]
+    for place in places:
+        for path in nofollow.names_below(folder, f"{place}/logs"):
+            log = nofollow.read(folder, f"{place}/logs/{path}") or b""
+            lines = log.decode("utf-8", "surrogateescape").splitlines()
+            found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2] if is_sha(word)]
+    return [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}][:most]
+
+
+def _shas_in(folder: Path, path: str) -> tuple[str, ...]:
+    words = (nofollow.read(folder, path, 4096) or b"").decode("ascii", "replace").split()
+    return tuple(filter(is_sha, words))

@@ -94,7 +94,7 @@ async def _fill(
     await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
     staged = entry.sha if entry.staged == FILES else entry.staged or head
     await git.run("read-tree", "--reset", staged, limit=LONG)
-    notes = await plant_submodules(place, scratch, source)
+    notes = (*entry.incomplete, *await plant_submodules(place, scratch, source))
     notes += await _fill_nested(place, entry, scratch)
     notes += await filter_notes(git, scratch, source.settings)
     return (*notes, *await carry_included(checkout or place, scratch))
@@ -138,8 +138,8 @@ async def restore_branch(rig: Path, attic_ref: str, branch: str) -> Restored:
     await move_refs(place.git, [Move(ref, tip, "")], "at: out of the attic")
     further = [f"what was staged ({entry.staged[:12]})"] if entry.staged not in (None, FILES) else []
     further += [name for name, sha in entry.refs.items() if sha != tip and sha not in entry.parents[:1]]
-    notes = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
-    return Restored(entry, notes)
+    rest = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
+    return Restored(entry, (*entry.incomplete, *rest))
 
 
 async def _as_commit(place: Place, entry: AtticEntry) -> str:
