@@ -132,6 +132,53 @@ async def test_what_a_linked_worktree_remembers_is_kept(rig: Repo, agent: Repo, 
     assert lost in entry.parents
 
 
+@pytest.mark.parametrize("pruned", [False, True])
+async def test_what_the_person_fetched_is_no_part_of_an_entry(
+    rig: Repo, folder: Path, tmp_path: Path, pruned: bool
+) -> None:
+    theirs = []
+    for name in ("one", "two"):
+        made = rig.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", name)
+        rig.git("update-ref", f"refs/remotes/origin/{name}", made)
+        theirs.append(made)
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    agent = Repo(folder)
+    agent.git("branch", "started", "origin/one")
+    own = agent.git("commit-tree", "HEAD^{tree}", "-p", "origin/two", "-m", "own")
+    agent.git("update-ref", "refs/remotes/origin/own", own)
+    agent.commit("work", **{"a.txt": "work"})
+    if pruned:
+        for name in ("one", "two"):
+            rig.git("update-ref", "-d", f"refs/remotes/origin/{name}")
+    entry = await git.keep(rig.top, folder, BEAD, "r")
+    # A branch of the agent's is its own, and so is what it put on a remote's name.
+    assert set(entry.parents) == {agent.sha(), own, *(theirs[:1] if pruned else ())}
+    assert dict(entry.refs) == {
+        f"refs/heads/{BRANCH}": agent.sha(),
+        "refs/heads/started": theirs[0],
+        "refs/remotes/origin/own": own,
+    }
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert Repo(tmp_path / "back").sha("started") == theirs[0]
+
+
+async def test_a_branch_whose_commit_the_person_cleared_away_does_not_come_back(
+    rig: Repo, folder: Path, tmp_path: Path
+) -> None:
+    made = rig.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "theirs")
+    rig.git("update-ref", "refs/remotes/origin/theirs", made)
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    Repo(folder).git("branch", "started", "origin/theirs")
+    entry = await git.keep(rig.top, folder, BEAD, "r")
+    rig.git("update-ref", "-d", "refs/remotes/origin/theirs")
+    rig.git("gc", "-q", "--prune=now")
+    notes = (await git.restore(rig.top, entry.ref, tmp_path / "back")).notes
+    assert "refs/heads/started" in notes[0] and made[:12] in notes[0]
+    back = Repo(tmp_path / "back")
+    assert back.git("for-each-ref", "refs/heads/started") == ""
+    assert back.git("fsck", "--connectivity-only", "--no-dangling") == ""
+
+
 async def test_a_second_look_is_a_second_entry(rig: Repo, agent: Repo) -> None:
     first = await git.keep(rig.top, agent.top, BEAD, "one")
     agent.write("a.txt", "more")

@@ -2,8 +2,8 @@
 
 An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD, the
 further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
-and the person's own branches and tags do not contain. Its message says which ref was where, so that `restore` can put them back. Entries
-are read in `entries`.
+and the person's own branches, remotes' branches and tags do not contain. Its message says which ref was where, so that
+`restore` can put them back. Entries are read in `entries`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,29 @@ from at_daemon.git.snapshot import Snapshot, copy_index, take_snapshot
 from at_daemon.git.transport import blinded, bring_objects, objects_of
 
 MOST_IGNORED = 1000
+_OF_REMOTES = "refs/remotes/"
+_KEPT = "refs/kept/"
+"""Where a restored clone has what its reflogs named."""
 
 
 @dataclass(frozen=True)
 class _Keeping:
-    """One folder being kept. `git` works on the person's repository with the folder as working tree."""
+    """One folder being kept. `git` works on the person's repository with the folder as working tree.
+
+    `given` are the refs of the person that a clone is given, as they are now.
+    """
 
     place: Place
     folder: Path
     git: Git
     settings: Settings
     found: private.Found
-    mine: frozenset[str]
+    given: Mapping[str, str]
+
+    @property
+    def mine(self) -> frozenset[str]:
+        """What the person's refs name: their history is safe without an entry."""
+        return frozenset(self.given.values())
 
 
 @dataclass(frozen=True)
@@ -94,11 +105,11 @@ async def _keep(request: _Request) -> AtticEntry | None:
     place = locate(request.rig)
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
-    refs = await read_refs(place.git, "refs/heads/", "refs/tags/")
-    known = frozenset(ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/"))
+    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", _OF_REMOTES)
+    given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
     found = await to_thread.run_sync(private.read_clone, request.folder)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
-    keeping = _Keeping(place, request.folder, git, settings, found, known)
+    keeping = _Keeping(place, request.folder, git, settings, found, given)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
     notes = (*contents.incomplete, *(note for _, note in nested.values()))
@@ -156,9 +167,12 @@ async def _contents(keeping: _Keeping) -> _Contents:
 async def _with_history(keeping: _Keeping) -> _Contents:
     source = objects_of(keeping.folder)
     seeing = blinded(keeping.git, source)
-    claimed = await to_thread.run_sync(_claims, keeping.folder, keeping.found)
-    commits = await peeled(seeing, [sha for sha in claimed.values() if sha not in keeping.mine])
-    fresh = await _independent(seeing, list(commits.values()), keeping.mine)
+    claimed = await _without_what_was_given(
+        keeping, await to_thread.run_sync(_claims, keeping.folder, keeping.found)
+    )
+    commits = await peeled(seeing, claimed.values())
+    mine = keeping.mine
+    fresh = await _independent(seeing, [sha for sha in commits.values() if sha not in mine], mine)
     head = keeping.found.head
     if head is None or not await peeled(seeing, [head]):
         raise BadObjects("HEAD names no commit")
@@ -169,7 +183,7 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     parents = tuple(dict.fromkeys([head, *fresh, *kept_staged]))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(keeping, seeing, tree, (head,))
-    await bring_objects(keeping.place.git, source, [*parents, held], sorted(keeping.mine))
+    await bring_objects(keeping.place.git, source, [*parents, held], sorted(mine))
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
     changed = bool(snapshot.tree or kept_staged or fresh)
     nested = await _nested(keeping, snapshot, head)
@@ -200,8 +214,21 @@ def _claims(folder: Path, found: private.Found) -> dict[str, str]:
     for number, sha in enumerate(private.remembered(folder)):
         if sha not in seen:
             seen.add(sha)
-            claims[f"refs/kept/{number}"] = sha
+            claims[f"{_KEPT}{number}"] = sha
     return claims
+
+
+async def _without_what_was_given(keeping: _Keeping, claimed: Mapping[str, str]) -> dict[str, str]:
+    """The claims without the refs that are as the person has them, and without remotes' branches as they had them once."""
+    mine = keeping.mine
+    own = {
+        name: sha
+        for name, sha in claimed.items()
+        if keeping.given.get(name) != sha and not (name.startswith(_KEPT) and sha in mine)
+    }
+    of_remotes = [sha for name, sha in own.items() if name.startswith(_OF_REMOTES)]
+    had = await peeled(keeping.place.git, of_remotes)
+    return {name: sha for name, sha in own.items() if not (name.startswith(_OF_REMOTES) and sha in had)}
 
 
 async def _independent(git: Git, tips: list[str], known: frozenset[str]) -> list[str]:

@@ -16,6 +16,7 @@ from at_daemon.git.attic import home_of_nested
 from at_daemon.git.entries import FILES, AtticEntry, attic_entries
 from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
 from at_daemon.git.filters import filter_notes
+from at_daemon.git.head import peeled
 from at_daemon.git.include import carry_included
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref
 from at_daemon.git.places import Place, locate
@@ -88,13 +89,20 @@ async def _fill(
 ) -> tuple[str, ...]:
     head = entry.head
     source = await look(place, head)
-    source = replace(source, refs={**source.refs, **entry.refs})
+    there = await peeled(place.git, entry.refs.values())
+    refs = {name: sha for name, sha in entry.refs.items() if sha in there}
+    gone = {name: sha for name, sha in entry.refs.items() if sha not in there}
+    source = replace(source, refs={**source.refs, **refs})
     await to_thread.run_sync(write_dot_git, place, scratch, source, entry.head_ref or head)
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
     await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
     staged = entry.sha if entry.staged == FILES else entry.staged or head
     await git.run("read-tree", "--reset", staged, limit=LONG)
-    notes = (*entry.incomplete, *await plant_submodules(place, scratch, source))
+    notes = tuple(
+        f"{name} did not come back: the repository has no commit {sha[:12]} any more"
+        for name, sha in gone.items()
+    )
+    notes += (*entry.incomplete, *await plant_submodules(place, scratch, source))
     notes += await _fill_nested(place, entry, scratch)
     notes += await filter_notes(git, scratch, source.settings)
     return (*notes, *await carry_included(checkout or place, scratch))
