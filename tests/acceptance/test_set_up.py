@@ -210,6 +210,28 @@ def test_a_daemon_that_is_killed_finds_the_command_again(product: Product, place
     assert [each["phase"] for each in commands_of(product, bead)] == ["setup", "teardown"]
 
 
+@pytest.mark.parametrize("place", ["teardown.after-start", "teardown.after-exit"])
+def test_undo_brings_back_what_lay_there_before_a_teardown_that_was_cut_off(
+    product: Product, place: str
+) -> None:
+    settings(product, teardown="git clean -fdqx")
+    bead = product.run("write a.txt a")["bead"]["id"]
+    (folder_of(product, bead) / "loose.txt").write_text("not committed\n")
+    assert product.at("down").code == 0
+    assert product.at("up", AT_FAILPOINT=place).code == 0
+    first = product.daemon_pid()
+    assert product.at("rm", bead).code == 69
+    product.wait(bead, "bead.removed")
+    assert product.daemon_pid() != first, f"the daemon never passed {place}"
+    told = [
+        e["payload"]["attic"] for e in product.json_lines("events", "--after", "0") if "removed" in e["type"]
+    ]
+    (act,) = product.json("undo", "--list")["acts"]
+    assert [*told, act["attic"]] == [f"refs/at/attic/{bead}/1"] * 3
+    product.json("undo")
+    assert (folder_of(product, bead) / "loose.txt").read_text() == "not committed\n"
+
+
 def test_rm_ends_a_set_up_that_is_under_way(product: Product) -> None:
     settings(product, setup="exec sleep 600")
     bead = product.start("write a.txt a")

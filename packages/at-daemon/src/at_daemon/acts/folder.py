@@ -17,7 +17,7 @@ from at_daemon import environments, git
 from at_daemon.acts.base import base_made, base_of
 from at_daemon.acts.cache import from_cache, set_up_from_cache
 from at_daemon.acts.commands import forget
-from at_daemon.acts.set_up import commands_fact, rules_on_target, tear_down
+from at_daemon.acts.set_up import commands_fact, rules_on_target, tear_down, teardown_begun
 from at_daemon.destructive import bead_as_it_is
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
@@ -139,8 +139,12 @@ async def remove(parts: Parts, intent: Intent) -> Effect:
 
 
 async def _removed(parts: Parts, intent: Intent, bead: Bead) -> Effect:
-    rig, fact = await parts.ledger.read(
-        lambda tx: (rig_of(tx, bead), tx.fact(bead.id, BeadFact.FOLDER.value))
+    rig, fact, begun = await parts.ledger.read(
+        lambda tx: (
+            rig_of(tx, bead),
+            tx.fact(bead.id, BeadFact.FOLDER.value),
+            teardown_begun(tx, bead),
+        )
     )
     if intent.payload.get("forget"):
         await parts.until(lambda tx: None if _in_use(tx, bead) else True)
@@ -151,7 +155,10 @@ async def _removed(parts: Parts, intent: Intent, bead: Bead) -> Effect:
             entry = await git.keep(Path(rig.path), folder, str(bead.id), intent.payload["reason"])
             failpoint("remove.after-keep")
             kept = entry.ref
-        await _note_attic(parts, intent, kept)
+    # Once a teardown has begun to take the folder apart, it is whole in the entry from before that alone.
+    whole = begun["attic"] if begun else kept
+    if whole is not None:
+        await _note_attic(parts, intent, whole)
     teardown = await tear_down(parts, intent, bead, rig, folder, kept)
     if folder.exists() or folder.is_relative_to(
         parts.home.worktrees

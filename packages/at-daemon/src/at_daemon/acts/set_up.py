@@ -258,7 +258,7 @@ async def _plan(parts: Parts, intent: Intent, bead: Bead, rig: Rig, attic: str |
 
     What another open removal of the folder has begun is followed to its end, not begun anew.
     """
-    begun = await parts.ledger.read(lambda tx: _begun(tx, bead))
+    begun = await parts.ledger.read(lambda tx: teardown_begun(tx, bead))
     if begun is not None:
         return begun
     rules = Rules("absent") if attic is None else await rules_on_target(parts, rig)
@@ -274,7 +274,8 @@ async def _plan(parts: Parts, intent: Intent, bead: Bead, rig: Rig, attic: str |
     return plan
 
 
-def _begun(tx: Tx, bead: Bead) -> Json | None:
+def teardown_begun(tx: Tx, bead: Bead) -> Json | None:
+    """The value of `BeadFact.TEARDOWN` while the removal that began it is open."""
     fact = tx.fact(bead.id, BeadFact.TEARDOWN.value)
     intent = tx.intent(fact.value["intent"]) if fact else None
     return dict(fact.value) if fact and intent and intent.state is IntentState.OPEN else None
