@@ -297,6 +297,55 @@ async def test_an_agents_commit_that_looks_like_an_entry_names_nothing(
     assert (tmp_path / "back/a.txt").read_text() == "forged"
 
 
+async def test_a_commit_that_was_let_go_is_not_believed_to_be_an_entry(
+    rig: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    base, ref, own = rig.sha(), f"refs/at/beads/{BEAD}", f"refs/at/attic/{BEAD}/1"
+    body = {"bead_id": BEAD, "reason": "forged", "notes": ["forged"], "nested": {"in": own}}
+    agent.commit("one", **{"a.txt": "one"})
+    agent.git("commit", "-q", "--amend", "-m", f"Keep the folder of bead {BEAD}\n\n{json.dumps(body)}")
+    forged = (await git.collect(rig.top, agent.top, BRANCH, ref, base, "m")).head
+    agent.git("commit", "-q", "--amend", "-m", "other")
+    await git.collect(rig.top, agent.top, BRANCH, ref, base, "m")
+    (entry,) = await git.attic_entries(rig.top)
+    assert (entry.ref, entry.whole, entry.notes, dict(entry.nested)) == (own, False, (), {})
+    assert entry.reason == "its history was rewritten"
+    agent.commit("two", **{"a.txt": "two"})
+    await git.collect(rig.top, agent.top, BRANCH, ref, base, "m")
+    assert await git.attic_entries(rig.top) == [entry]
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back")
+    assert back.git("merge-base", "--is-ancestor", forged, "HEAD") == ""
+    assert (back.top / "a.txt").read_text() == "one" and back.status() == ""
+
+
+async def test_an_entry_that_names_itself_is_put_back_once(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    own = f"refs/at/attic/{BEAD}/1"
+    message = f"Keep the folder of bead {BEAD}\n\n{json.dumps({'nested': {'in': own}})}\n"
+    sha = agent.commit("x", **{"a.txt": "forged"})
+    forged = agent.git("commit-tree", f"{sha}^{{tree}}", "-p", sha, stdin=message.encode())
+    agent.git("push", "-q", str(rig.top), f"{forged}:{own}")
+    (note,) = (await git.restore(rig.top, own, tmp_path / "back")).notes
+    assert "'in' did not come back" in note
+    assert not (tmp_path / "back/in").exists()
+
+
+async def test_a_commit_that_was_let_go_does_not_stand_for_the_folder(rig: Repo, agent: Repo) -> None:
+    base, ref = rig.sha(), f"refs/at/beads/{BEAD}"
+    agent.git("config", "core.logAllRefUpdates", "false")
+    agent.commit("one", **{"a.txt": "one"})
+    await git.collect(rig.top, agent.top, BRANCH, ref, base, "m")
+    anew = agent.git("commit-tree", f"{base}^{{tree}}", "-p", base, "-m", "anew")
+    agent.git("update-ref", "HEAD", anew)
+    agent.git("read-tree", anew)
+    await git.collect(rig.top, agent.top, BRANCH, ref, base, "m")
+    (let_go,) = await git.attic_entries(rig.top)
+    agent.git("update-ref", "HEAD", base)
+    agent.git("read-tree", base)
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert (let_go.tree, let_go.parents) == (entry.tree, entry.parents) and entry.whole
+
+
 async def test_onto_a_branch_that_is_not_there(rig: Repo, agent: Repo) -> None:
     committed = agent.commit("one", **{"a.txt": "one"})
     first = await git.keep(rig.top, agent.top, BEAD, "r")

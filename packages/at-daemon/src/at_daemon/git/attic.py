@@ -18,7 +18,7 @@ import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private
-from at_daemon.git.entries import FILES, AtticEntry, attic_entries
+from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
 from at_daemon.git.errors import BadObjects, GitFailed, NotARepository
 from at_daemon.git.head import peeled
 from at_daemon.git.names import ATTIC, checked_ref, is_ref
@@ -137,9 +137,9 @@ async def _write_entry(
     there = await attic_entries(keeping.place.top, bead_id)
     wanted = (contents.tree, contents.parents, body["notes"], contents.staged)
     for entry in there:
-        if (entry.tree, entry.parents, entry.notes, entry.staged) == wanted:
+        if entry.whole and (entry.tree, entry.parents, entry.notes, entry.staged) == wanted:
             return entry
-    message = f"Keep the folder of bead {bead_id}\n\n{json.dumps(body)}\n"
+    message = f"{OURS}{bead_id}\n\n{json.dumps(body)}\n"
     identity = (keeping.settings.identity or FALLBACK).environment(date)
     parents = [word for parent in contents.parents for word in ("-p", parent)]
     writer = git.having(env=identity, reads_only=False)

@@ -20,6 +20,7 @@ from anyio import to_thread
 from at_core.errors import Refused
 from at_daemon.git import nofollow
 from at_daemon.git.clone import base_ref
+from at_daemon.git.entries import OURS
 from at_daemon.git.errors import GitFailed
 from at_daemon.git.filters import named
 from at_daemon.git.inspect import commit_of
@@ -106,7 +107,7 @@ async def carry(checkout: Path, bead: ForBead, beside: Path, caller: Mapping[str
         "staged": staged,
         "nested": {},
     }
-    message = f"Keep the folder of bead {bead.id}\n\n{json.dumps(body)}\n"
+    message = f"{OURS}{bead.id}\n\n{json.dumps(body)}\n"
     made = await writer.run("commit-tree", state.files, *parents, stdin=message.encode())
     return Carried(made.stdout.decode().strip(), base, ahead, tuple(notes))
 

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from at_daemon.git import nofollow, private
 from at_daemon.git.diff import DiffStat, diffstat_in
+from at_daemon.git.entries import OURS
 from at_daemon.git.head import Choice, choose_head
 from at_daemon.git.merge import is_ancestor
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref, checked_sha
@@ -279,7 +280,8 @@ async def _move(work: _Work, made: _Made, span: _Span) -> tuple[str, ...]:
     moves: list[Move] = []
     kept = {ref.sha for name, ref in refs.items() if name.startswith(ATTIC)}
     names = dict(refs)
-    for sha in (sha for sha in dict.fromkeys(aside) if sha not in kept):
+    shown = [await _as_no_entry(work, sha) for sha in dict.fromkeys(aside)]
+    for sha in (sha for sha in shown if sha not in kept):
         name = next_attic_ref(work.bead_id, names)
         names[name] = Ref(name, sha, None)
         moves.append(Move(name, sha, ""))
@@ -288,6 +290,17 @@ async def _move(work: _Work, made: _Made, span: _Span) -> tuple[str, ...]:
     move, note = await _visible_move(work, made.head, inside)
     await move_refs(git, [*moves, *move], "at: collect")
     return note
+
+
+async def _as_no_entry(work: _Work, sha: str) -> str:
+    """The commit, or, if the agent gave it the words by which a folder's entry is known, one of ours on top of it."""
+    git = work.place.git
+    if OURS.encode() not in (await git.run("cat-file", "commit", sha)).stdout:
+        return sha
+    tree = await git.text("rev-parse", f"{sha}^{{tree}}")
+    # With one date, doing it again gives the same commit.
+    writer = git.having(env=(work.settings.identity or FALLBACK).environment(0), reads_only=False)
+    return await _commit(writer, tree, (sha,), "Set aside, as its history was rewritten\n")
 
 
 async def _visible_move(work: _Work, head: str, inside: set[str]) -> tuple[list[Move], tuple[str, ...]]:

@@ -16,9 +16,10 @@ from at_daemon.git.run import LONG
 
 _FORMAT = "%(refname)%00%(objectname)%00%(tree)%00%(parent)%00%(creatordate:unix)%00%(contents)%00"
 _BASES = f"{HIDDEN}base/"
-_OURS = "Keep the folder of bead "
 _LAST_MOMENT = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 FILES = "files"
+OURS = "Keep the folder of bead "
+"""How the message of a folder's entry begins, and that of no other: see `collect`."""
 _COUNTED = re.compile(r"(\d+) (file|insertion|deletion)")
 
 
@@ -109,9 +110,9 @@ def _texts(value: object) -> Iterable[tuple[str, str]]:
 def _body(message: str) -> dict[str, object]:
     """The record in an entry's message. Commits set aside by `collect` are the agent's own and have none.
 
-    An agent may have written what looks like one, so nothing in it is used as a name before it was checked.
+    An agent that can write here may have put what looks like one, so nothing in it is used as a name before it was checked.
     """
-    if not message.startswith(_OURS):
+    if not message.startswith(OURS):
         return {}
     try:
         found = json.loads(message.strip().rpartition("\n")[2])

@@ -85,8 +85,13 @@ def _still_there(checkout: Path | None) -> Place | None:
 
 
 async def _fill(
-    place: Place, entry: AtticEntry, scratch: Path, checkout: Place | None = None
+    place: Place,
+    entry: AtticEntry,
+    scratch: Path,
+    checkout: Place | None = None,
+    around: frozenset[tuple[Path, str]] = frozenset(),
 ) -> tuple[str, ...]:
+    """Fill the empty `scratch`; `around` are the entries that this one lies inside of."""
     head = entry.head
     source = await look(place, head)
     there = await peeled(place.git, entry.refs.values())
@@ -103,23 +108,27 @@ async def _fill(
         for name, sha in gone.items()
     )
     notes += (*entry.incomplete, *await plant_submodules(place, scratch, source))
-    notes += await _fill_nested(place, entry, scratch)
+    notes += await _fill_nested(place, entry, scratch, around | {(place.top, entry.ref)})
     notes += await filter_notes(git, scratch, source.settings)
     return (*notes, *await carry_included(checkout or place, scratch))
 
 
-async def _fill_nested(place: Place, entry: AtticEntry, scratch: Path) -> tuple[str, ...]:
+async def _fill_nested(
+    place: Place, entry: AtticEntry, scratch: Path, around: frozenset[tuple[Path, str]]
+) -> tuple[str, ...]:
     notes: list[str] = []
     for path, ref in entry.nested.items():
         try:
             home = locate(home_of_nested(place, path))
+            if (home.top, ref) in around:
+                raise BadName("entry inside itself", ref)
             inner = await entry_at(home, ref)
         except (BadName, NotARepository, RevisionMissing) as error:
             notes.append(f"the repository inside {path!r} did not come back: {error.message}")
             continue
         inside = scratch / path
         await to_thread.run_sync(_emptied, scratch, inside)
-        notes += await _fill(home, inner, inside)
+        notes += await _fill(home, inner, inside, around=around)
     return tuple(notes)
 
 
