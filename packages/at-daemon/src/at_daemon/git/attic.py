@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from at_daemon.git import nofollow, private
 from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
-from at_daemon.git.errors import BadObjects, GitFailed, NotARepository
+from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
 from at_daemon.git.head import peeled
 from at_daemon.git.names import ATTIC, checked_ref, is_ref
 from at_daemon.git.places import Place, locate
@@ -77,6 +77,7 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
     Kept: files (changed, new, staged), commits of every branch, stash and reflog of the clone. Listed, not kept:
     ignored files. Doing it twice gives the same entry while nothing changed. A clone whose history is damaged gives
     its files alone, and the entry says so. A repository inside the folder has an entry of its own, named in `notes`.
+    What was made unreadable is opened; raises `Unreadable` where that is not ours to do.
     """
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
@@ -107,6 +108,7 @@ async def _keep(request: _Request) -> AtticEntry | None:
     settings = await read_settings(place.git)
     refs = await read_refs(place.git, "refs/heads/", "refs/tags/", _OF_REMOTES)
     given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
+    await _open_up(request.folder, ".git")
     found = await to_thread.run_sync(private.read_clone, request.folder)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     keeping = _Keeping(place, request.folder, git, settings, found, given)
@@ -164,6 +166,30 @@ async def _contents(keeping: _Keeping) -> _Contents:
     return await _files_alone(keeping, note)
 
 
+async def _open_up(folder: Path, path: str) -> None:
+    """Have all below be readable; raises `Unreadable`."""
+    troubles = await to_thread.run_sync(nofollow.open_up, folder, path)
+    if any(isinstance(trouble, PermissionError) for trouble in troubles):
+        raise Unreadable(folder, [path])
+
+
+async def _snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
+    """The folder's tree, with what was made unreadable opened for it."""
+    found = await take_snapshot(git, folder, commit)
+    if not (closed := await to_thread.run_sync(_closed, folder, found)):
+        return found
+    await to_thread.run_sync(nofollow.open_up, folder)
+    found = await take_snapshot(git, folder, commit)
+    if closed := await to_thread.run_sync(_closed, folder, found):
+        raise Unreadable(folder, closed)
+    return found
+
+
+def _closed(folder: Path, found: Snapshot) -> list[str]:
+    """What there may be work in; a pipe or a device has none."""
+    return [path for path in found.unreadable if not nofollow.is_special(folder / path)]
+
+
 async def _with_history(keeping: _Keeping) -> _Contents:
     source = objects_of(keeping.folder)
     seeing = blinded(keeping.git, source)
@@ -176,7 +202,7 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     head = keeping.found.head
     if head is None or not await peeled(seeing, [head]):
         raise BadObjects("HEAD names no commit")
-    snapshot = await take_snapshot(seeing, keeping.folder, head)
+    snapshot = await _snapshot(seeing, keeping.folder, head)
     tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
     staged = await _staged(keeping, seeing, head, tree)
     kept_staged = () if staged in (None, FILES) else (staged,)
@@ -194,7 +220,7 @@ async def _with_history(keeping: _Keeping) -> _Contents:
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
     assert keeping.git.index is not None
     keeping.git.index.unlink(missing_ok=True)
-    snapshot = await take_snapshot(keeping.git, keeping.folder, None)
+    snapshot = await _snapshot(keeping.git, keeping.folder, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
     return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), snapshot.nested, True)
 

@@ -5,6 +5,7 @@ GitError
 ├── NotARepository, DubiousOwnership, BareRepository, NoCommits    what `inspect` refuses
 ├── BadName, RevisionMissing           a name or revision that cannot be used
 ├── FolderInTheWay, FolderOutside      a folder that is not ours to make or remove
+├── Unreadable                         a folder that cannot be kept whole, so it is not removed
 ├── RemoteMissing, PushRefused         a remote that is not there, or does not take a branch
 ├── FetchFailed                        a remote that gives nothing, or not in time
 ├── RefMoved                           somebody moved a ref first (compare-and-set failed)
@@ -127,6 +128,20 @@ class FolderOutside(GitError):
     def __init__(self, folder: Path, root: Path) -> None:
         super().__init__(f"{_shown(folder)} is not a folder inside {_shown(root)}, so it stays")
         self.folder = folder
+
+
+class Unreadable(GitError):
+    """Something in a folder belongs to another user and is closed to us, so the folder stays."""
+
+    code = "unreadable"
+
+    def __init__(self, folder: Path, paths: Sequence[str]) -> None:
+        listed = ", ".join(map(repr, paths[:5]))
+        super().__init__(
+            f"{listed} in {_shown(folder)} cannot be read, so it is not removed",
+            f'sudo chown -R "$(id -u)" {shlex.quote(str(folder))}',
+        )
+        self.paths = tuple(paths)
 
 
 class RemoteMissing(GitError):

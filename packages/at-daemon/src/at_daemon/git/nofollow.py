@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -143,33 +143,66 @@ def remove_tree(folder: Path) -> None:
         top = os.open(folder, _DIRECTORY)
     except FileNotFoundError:
         return
-    troubles = _emptied(top)  # closes it
+    troubles = _walked(top, _files_removed, lambda parent, name: os.rmdir(name, dir_fd=parent))
     with _noted(troubles):
         folder.rmdir()
     if troubles:
         raise troubles[0]
 
 
-def _emptied(current: int) -> list[OSError]:
-    """Remove all in the directory of this descriptor, and close it; what could not be removed.
+def open_up(root: Path, path: str = "") -> list[OSError]:
+    """Give us the right to read all in the directory `root/path`, and to enter it; what could not be opened.
 
-    One descriptor at a time, and no path: a tree may be deeper than there are descriptors, and than a path is long.
+    Where a part is missing, a link or no directory there is nothing to open.
+    """
+    troubles: list[OSError] = []
+    current: int | None = None
+    try:
+        for part in filter(None, (str(root), *path.split("/"))):
+            below = _entered(current, part, _READABLE)
+            if current is not None:
+                os.close(current)
+            current = below
+    except PermissionError as error:
+        troubles.append(error)
+    except OSError:
+        pass
+    else:
+        assert current is not None
+        return _walked(current, _files_opened, lambda parent, name: None, _READABLE)
+    if current is not None:
+        os.close(current)
+    return troubles
+
+
+_READABLE, _OURS = 0o500, 0o700
+_Visit = Callable[[int, list[OSError]], list[str]]
+
+
+def _walked(
+    current: int, visit: _Visit, leave: Callable[[int, str], None], rights: int = _OURS
+) -> list[OSError]:
+    """Visit the directory of this descriptor, which gets closed, and all below; what went wrong.
+
+    `visit` gives the names of the folders to go into, each of which is given the `rights` of its owner; `leave` gets
+    the one above it and its name. One descriptor at a time, and no path: a tree may be deeper than there are
+    descriptors, and than a path is long.
     """
     troubles: list[OSError] = []
     way: list[tuple[str, tuple[int, int]]] = []
     waiting: list[list[str]] = [[]]
     try:
-        waiting[0] = _files_removed(current, troubles)
+        waiting[0] = visit(current, troubles)
         while way or waiting[-1]:
             if waiting[-1]:
                 with _noted(troubles):
                     name = waiting[-1].pop()
-                    below = _entered(current, name)
+                    below = _entered(current, name, rights)
                     way.append((name, _identity(current)))
                     os.close(current)
                     current = below
                     waiting.append([])
-                    waiting[-1] = _files_removed(current, troubles)
+                    waiting[-1] = visit(current, troubles)
                 continue
             name, above = way.pop()
             waiting.pop()
@@ -177,9 +210,9 @@ def _emptied(current: int) -> list[OSError]:
             os.close(current)
             current = parent
             if _identity(current) != above:
-                raise OSError(errno.ESTALE, "a folder was moved while it was removed", name)
+                raise OSError(errno.ESTALE, "a folder was moved while it was looked through", name)
             with _noted(troubles):
-                os.rmdir(name, dir_fd=current)
+                leave(current, name)
     except OSError as error:
         troubles.append(error)
     finally:
@@ -200,10 +233,43 @@ def _files_removed(directory: int, troubles: list[OSError]) -> list[str]:
     return folders
 
 
-def _entered(directory: int, name: str) -> int:
+def _files_opened(directory: int, troubles: list[OSError]) -> list[str]:
+    """The folders in a directory, all regular files in which can be read then."""
+    folders: list[str] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif entry.is_file(follow_symlinks=False) and not may_read(entry.name, directory):
+                with _noted(troubles):
+                    mode = os.stat(entry.name, dir_fd=directory, follow_symlinks=False).st_mode
+                    os.chmod(entry.name, stat.S_IMODE(mode) | stat.S_IRUSR, dir_fd=directory)
+    return folders
+
+
+def may_read(path: str | Path, directory: int | None = None) -> bool:
+    """Whether the file (not what a link points to) can be read by us, or the directory looked into."""
+    try:
+        mode = os.stat(path, dir_fd=directory, follow_symlinks=False).st_mode
+    except OSError:
+        return False
+    wanted = os.R_OK | os.X_OK if stat.S_ISDIR(mode) else os.R_OK
+    return os.access(path, wanted, dir_fd=directory, follow_symlinks=False)
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a device."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode))
+
+
+def _entered(directory: int | None, name: str, rights: int) -> int:
     mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-    if stat.S_ISDIR(mode) and mode & 0o700 != 0o700:
-        os.chmod(name, 0o700, dir_fd=directory)
+    if stat.S_ISDIR(mode) and mode & rights != rights:
+        os.chmod(name, stat.S_IMODE(mode) | rights, dir_fd=directory)
     return os.open(name, _DIRECTORY, dir_fd=directory)
 
 

@@ -7,6 +7,7 @@ own index serves only as a cache of file stats: its entries are replaced by thos
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from at_daemon.git.run import LONG, Git
 
 _PATTERNS = ".git/info/sparse-checkout"
 _TRACKED = b"H "
+_CLOSED = re.compile(rb"could not open directory '(.+?)/?': ")
 CHANGED = (b"C", b"?")
 """Tags of `listed` for files that are changed or missing, and for those that are not tracked."""
 
@@ -128,14 +130,16 @@ async def _changed(git: Git) -> list[str]:
 
 async def listed(git: Git, *more: str) -> list[tuple[bytes, str]]:
     """Changed and new files, by the tags of `ls-files -v`: in lower case for what is not to be looked at. Files that are
-    tracked and nothing else are left out."""
+    tracked and nothing else are left out; folders that cannot be looked into are among the new ones."""
     asked = ("ls-files", "-z", "-v", "-m", "-o", "--exclude-standard", *more)
-    found = (await git.run(*asked, limit=LONG)).stdout
-    return [
+    ran = await git.run(*asked, limit=LONG)
+    found = [
         (entry[:1], os.fsdecode(entry[2:]))
-        for entry in found.split(b"\0")
+        for entry in ran.stdout.split(b"\0")
         if entry and not entry.startswith(_TRACKED)
     ]
+    # Of these it only warns.
+    return found + [(b"?", os.fsdecode(path)) for path in _CLOSED.findall(ran.stderr)]
 
 
 async def _leave_out_what_is_missing(git: Git) -> None:
@@ -177,7 +181,7 @@ class _SortedOut:
 
 
 def _sort_out(folder: Path, paths: list[str]) -> _SortedOut:
-    """Which paths git can take: files, links, missing ones; no nested repository, device, or unreadable file."""
+    """Which paths git can take: files, links, missing ones; no nested repository, device, nor what cannot be read."""
     usable: list[str] = []
     nested: list[str] = []
     unreadable: list[str] = []
@@ -191,9 +195,14 @@ def _sort_out(folder: Path, paths: list[str]) -> _SortedOut:
         except (FileNotFoundError, NotADirectoryError):
             usable.append(path)
             continue
-        if stat.S_ISDIR(mode):
+        except PermissionError:
+            unreadable.append(plain)
+            continue
+        if stat.S_ISDIR(mode) and not nofollow.may_read(full):
+            unreadable.append(plain)
+        elif stat.S_ISDIR(mode):
             (nested if os.path.lexists(full / ".git") or path != plain else usable).append(plain)
-        elif stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and os.access(full, os.R_OK, follow_symlinks=False)):
+        elif stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and nofollow.may_read(full)):
             usable.append(path)
         else:
             unreadable.append(plain)
