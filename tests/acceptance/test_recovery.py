@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -135,6 +136,32 @@ def test_what_is_in_the_way_is_left_alone(product: Product) -> None:
     product.git("update-ref", attic, sha)
     assert product.json("undo")["bead"]["id"] == bead
     assert (folder / "a.txt").read_text() == "precious\n"
+
+
+def test_undo_leaves_an_agent_the_environment_that_it_has(product: Product) -> None:
+    product.env["MARK"] = "before"
+    product.json("hook", "write a.txt one", "worker", "--cli", "demo")
+    bead = product.json("sling", "write a.txt one", "worker", "--no-land")["bead"]
+    product.run_to_rest(bead["id"])
+    kept = product.home / "environments" / f"{bead['agent_id']}.json"
+    product.json("rm", bead["id"])
+    product.env["MARK"] = "after"
+    assert product.json("undo")["bead"]["id"] == bead["id"]
+    assert json.loads(kept.read_text())["MARK"] == "before"
+
+
+def test_an_agent_that_has_no_environment_gets_that_of_the_undo_that_works(product: Product) -> None:
+    bead = product.run("write a.txt one")["bead"]
+    kept = product.home / "environments" / f"{bead['agent_id']}.json"
+    folder = folder_of(product, bead["id"])
+    product.json("rm", bead["id"])
+    (folder / "in the way").mkdir(parents=True)
+    assert product.at("undo").code == 1
+    assert not kept.exists()
+    (folder / "in the way").rmdir()
+    product.env["MARK"] = "after"
+    product.json("undo")
+    assert json.loads(kept.read_text())["MARK"] == "after"
 
 
 def test_giving_up_is_taken_back(product: Product) -> None:

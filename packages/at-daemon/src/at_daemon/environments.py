@@ -25,6 +25,11 @@ def save(home: Home, agent_id: UUID, environment: Mapping[str, str]) -> None:
     fresh.replace(kept)
 
 
+def is_kept(home: Home, agent_id: UUID) -> bool:
+    """Whether the agent has one of its own."""
+    return _file(home, agent_id).exists()
+
+
 def load(home: Home, agent_id: UUID) -> dict[str, str]:
     """The environment of the agent's starts; the daemon's own where none was kept."""
     try:

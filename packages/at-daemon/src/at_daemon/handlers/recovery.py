@@ -10,7 +10,7 @@ import anyio
 
 from at_agents.decisions import Do, IntentKind
 from at_core.api import UndoRequest
-from at_core.errors import Refused, TryLater, UsageError
+from at_core.errors import AtError, Refused, TryLater, UsageError
 from at_core.store import DestructiveAct, Tx
 from at_core.types import IntentState, Rig
 from at_daemon import environments
@@ -56,9 +56,23 @@ async def destructive_acts(parts: Parts, call: Call) -> Json:
 
 
 async def _bring_back(parts: Parts, act: DestructiveAct, request: UndoRequest) -> None:
-    agent = act.record["bead"].get("agent_id")
-    if agent is not None:
-        environments.save(parts.home, UUID(agent), request.env)
+    """Restore a removed bead. Its agent keeps the environment that it has; one that has none gets the caller's, which
+    the set-up of the folder may need at once."""
+    word = act.record["bead"].get("agent_id")
+    bare = UUID(word) if word is not None and not environments.is_kept(parts.home, UUID(word)) else None
+    if bare is not None:
+        environments.save(parts.home, bare, request.env)
+    try:
+        await _restored(parts, act)
+    except TryLater:
+        raise  # it goes on
+    except AtError:
+        if bare is not None:
+            environments.forget(parts.home, bare)
+        raise
+
+
+async def _restored(parts: Parts, act: DestructiveAct) -> None:
     key = f"restore:{act.id}:{uuid4()}"
 
     def intend(change: Change) -> None:
