@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,29 @@ async def test_settings_that_files_depend_on_are_heeded(rig: Repo, folder: Path,
     rig.git("config", "core.autocrlf", "true")
     agent = await same(rig, folder, pool, taken=False)
     assert (agent.top / "a.txt").read_bytes() == b"a\r\nb\r\nc\r\n"
+
+
+@pytest.mark.parametrize(
+    "commit", ["--output={}", "main", ["main"], None], ids=["option", "ref", "list", "none"]
+)
+async def test_a_mark_that_names_no_commit_is_none(
+    rig: Repo, folder: Path, pool: Path, tmp_path: Path, commit: object
+) -> None:
+    warm, written = await warmed(rig, pool), tmp_path / "written"
+    mark = json.loads((warm / ".git/warm.json").read_text())
+    named = commit.format(written) if isinstance(commit, str) else commit
+    (warm / ".git/warm.json").write_text(json.dumps({**mark, "commit": named}))
+    prepared = await git.prepare(rig.top, folder, BRANCH, "main", there(pool))
+    assert not prepared.warm and not written.exists()
+    await warmed(rig, pool)
+    assert not written.exists() and (await git.prepare(rig.top, folder, BRANCH, "main")).reused
+    assert git.is_at(warm, await git.aim(rig.top, "main", BOOT))
+
+
+async def test_a_mark_that_cannot_be_read_is_none(rig: Repo, folder: Path, pool: Path) -> None:
+    warm = await warmed(rig, pool)
+    (warm / ".git/warm.json").write_text("[" * 4096)
+    assert not (await git.prepare(rig.top, folder, BRANCH, "main", there(pool))).warm
 
 
 @pytest.mark.parametrize("where", ["rig/.git/info/attributes", "home/.config/git/attributes"])

@@ -25,6 +25,7 @@ from at_daemon.git import nofollow
 from at_daemon.git.errors import GitError, GitFailed, NotARepository
 from at_daemon.git.filters import fill_pointers
 from at_daemon.git.folders import set_aside_folder
+from at_daemon.git.names import is_sha
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import CloneSource, folder_git, look, write_files
 from at_daemon.git.run import Git
@@ -188,8 +189,9 @@ def _renamed(folder: Path, scratch: Path) -> bool:
 
 def _read_mark(folder: Path) -> Mark | None:
     try:
-        return Mark(**json.loads(nofollow.read(folder, _MARK, 4096) or b""))
-    except (ValueError, TypeError):
+        mark = Mark(**json.loads(nofollow.read(folder, _MARK, 4096) or b""))
+        return mark if is_sha(mark.commit) else None
+    except (ValueError, TypeError, RecursionError):  # whoever can write there may have put anything
         return None
 
 
