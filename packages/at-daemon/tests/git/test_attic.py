@@ -346,6 +346,14 @@ async def test_a_commit_that_was_let_go_does_not_stand_for_the_folder(rig: Repo,
     assert (let_go.tree, let_go.parents) == (entry.tree, entry.parents) and entry.whole
 
 
+async def test_a_record_that_cannot_be_read_is_none(rig: Repo, agent: Repo) -> None:
+    message = f"Keep the folder of bead {BEAD}\n\n{'[' * 100_000}\n"
+    made = agent.git("commit-tree", "HEAD^{tree}", stdin=message.encode())
+    agent.git("push", "-q", str(rig.top), f"{made}:refs/at/attic/{BEAD}/1")
+    (entry,) = await git.attic_entries(rig.top)
+    assert (entry.sha, entry.whole) == (made, False)
+
+
 async def test_onto_a_branch_that_is_not_there(rig: Repo, agent: Repo) -> None:
     committed = agent.commit("one", **{"a.txt": "one"})
     first = await git.keep(rig.top, agent.top, BEAD, "r")

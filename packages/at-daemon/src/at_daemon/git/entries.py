@@ -116,7 +116,7 @@ def _body(message: str) -> dict[str, object]:
         return {}
     try:
         found = json.loads(message.strip().rpartition("\n")[2])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
