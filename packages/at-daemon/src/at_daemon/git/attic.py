@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
-from at_daemon.git import nofollow, private
+from at_daemon.git import nofollow, private, unfinished
 from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
 from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
 from at_daemon.git.head import peeled
@@ -59,8 +59,7 @@ class _Keeping:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an entry is made of; `named` are the clone's refs that are worth putting back, `staged` and `incomplete`
-    as in `AtticEntry`."""
+    """What an entry is made of; `named` are the clone's refs that are worth putting back, the rest as in `AtticEntry`."""
 
     tree: str
     parents: tuple[str, ...]
@@ -69,6 +68,22 @@ class _Contents:
     nested: tuple[str, ...]
     changed: bool
     staged: str | None = None
+    conflicts: str | None = None
+    state: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    """Notes about what can be had back all the same."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What the clone's index says besides the files: `staged` and `conflicts` as in `AtticEntry`."""
+
+    staged: str | None = None
+    conflicts: str | None = None
+
+    @property
+    def commits(self) -> list[str]:
+        return [sha for sha in (self.staged, self.conflicts) if sha not in (None, FILES)]
 
 
 async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int | None = None) -> AtticEntry:
@@ -114,7 +129,7 @@ async def _keep(request: _Request) -> AtticEntry | None:
     keeping = _Keeping(place, request.folder, git, settings, found, given)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
-    notes = (*contents.incomplete, *(note for _, note in nested.values()))
+    notes = (*contents.told, *contents.incomplete, *(note for _, note in nested.values()))
     if request.inner and not contents.changed:
         return None
     body = {
@@ -126,6 +141,8 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "notes": notes,
         "incomplete": contents.incomplete,
         "staged": contents.staged,
+        "conflicts": contents.conflicts,
+        "state": dict(contents.state),
         "nested": {path: ref for path, (ref, _) in nested.items()},
     }
     return await _write_entry(keeping, contents, body, request.date)
@@ -204,17 +221,28 @@ async def _with_history(keeping: _Keeping) -> _Contents:
         raise BadObjects("HEAD names no commit")
     snapshot = await _snapshot(seeing, keeping.folder, head)
     tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
-    staged = await _staged(keeping, seeing, head, tree)
-    kept_staged = () if staged in (None, FILES) else (staged,)
-    parents = tuple(dict.fromkeys([head, *fresh, *kept_staged]))
+    index = await _index(keeping, seeing, head, tree, bool(snapshot.unmerged))
+    parents = tuple(dict.fromkeys([head, *fresh, *index.commits]))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(keeping, seeing, tree, (head,))
     await bring_objects(keeping.place.git, source, [*parents, held], sorted(mine))
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
-    changed = bool(snapshot.tree or kept_staged or fresh)
-    nested = await _nested(keeping, snapshot, head)
-    incomplete = (*_unfinished(keeping.found, snapshot), *_unreadable(snapshot))
-    return _Contents(tree, parents, named, incomplete, nested, changed, staged)
+    marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
+    lost = [*unfinished.lost(keeping.folder, keeping.found)]
+    if snapshot.unmerged and index.conflicts is None:
+        lost.append(f"{marked}: kept with their markers, as any other change")
+    return _Contents(
+        tree=tree,
+        parents=parents,
+        named=named,
+        incomplete=(*lost, *_unreadable(snapshot)),
+        nested=await _nested(keeping, snapshot, head),
+        changed=bool(snapshot.tree or index.commits or fresh),
+        staged=index.staged,
+        conflicts=index.conflicts,
+        state=await to_thread.run_sync(unfinished.read_state, keeping.folder, keeping.found),
+        told=(marked,) if index.conflicts else (),
+    )
 
 
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
@@ -278,20 +306,25 @@ async def _independent(git: Git, tips: list[str], known: frozenset[str]) -> list
     return alone
 
 
-async def _staged(keeping: _Keeping, git: Git, head: str, tree: str) -> str | None:
-    """What is staged, as a commit; `FILES` where it is the tree of the files, None where it is HEAD's."""
+async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bool) -> _Index:
+    """What is staged (`FILES` where it is the tree of the files, None where it is HEAD's), and what is in conflict."""
     assert git.index is not None
     index = git.index.with_name("staged")
     if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
-        return None
+        return _Index()
+    conflicts = None
+    own = git.having(index=index)
     try:
-        staged = await git.having(index=index).text("write-tree", limit=LONG)
+        if unmerged:
+            versions = await unfinished.conflicts_out_of(own)
+            conflicts = await _commit(keeping, git, versions, (head,))
+        staged = await own.text("write-tree", limit=LONG)
     except GitFailed:
-        # Conflicts are in the index, or it cannot be read: the files are kept all the same.
-        return None
+        # It cannot be read, or names what is not there: the files are kept all the same.
+        return _Index()
     if staged == await git.text("rev-parse", f"{head}^{{tree}}"):
-        return None
-    return FILES if staged == tree else await _commit(keeping, git, staged, (head,))
+        return _Index(None, conflicts)
+    return _Index(FILES if staged == tree else await _commit(keeping, git, staged, (head,)), conflicts)
 
 
 async def _nested(keeping: _Keeping, snapshot: Snapshot, head: str) -> tuple[str, ...]:
@@ -337,15 +370,6 @@ async def _ignored(git: Git) -> list[str]:
     arguments = ("-z", "--others", "--ignored", "--exclude-standard", "--directory")
     listed = (await git.run("ls-files", *arguments, limit=LONG)).stdout
     return [os.fsdecode(path) for path in listed.split(b"\0") if path][:MOST_IGNORED]
-
-
-def _unfinished(found: private.Found, snapshot: Snapshot) -> Iterator[str]:
-    """What only the operation's own files and the index say, and no commit can."""
-    if found.operation is not None:
-        yield f"a {found.operation} was under way: its commits are kept, where it stood is not"
-    if snapshot.unmerged:
-        paths = ", ".join(map(repr, snapshot.unmerged[:5]))
-        yield f"conflicts were not resolved in {paths}: kept with their markers, as any other change"
 
 
 def _unreadable(snapshot: Snapshot) -> Iterator[str]:

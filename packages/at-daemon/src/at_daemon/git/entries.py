@@ -29,6 +29,7 @@ class AtticEntry:
 
     `whole`: a folder with its files; else only commits that a rewritten branch let go of. `nested`: path to the entry
     of a repository inside the folder. `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
+    `conflicts`: the parent that has what was in conflict, `state` files of an operation; see `unfinished`.
     `incomplete`: those of the `notes` that say what cannot be had back.
     """
 
@@ -46,6 +47,8 @@ class AtticEntry:
     whole: bool
     nested: Mapping[str, str]
     staged: str | None
+    conflicts: str | None
+    state: Mapping[str, str]
     incomplete: tuple[str, ...]
 
     @property
@@ -93,6 +96,8 @@ def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str)
         whole=bool(body),
         nested={path: ref for path, ref in _texts(body.get("nested")) if is_inside(path) and is_ref(ref)},
         staged=staged if (staged := texts.get("staged")) in (FILES, *parents.split()) else None,
+        conflicts=found if (found := texts.get("conflicts")) in parents.split() else None,
+        state=dict(_texts(body.get("state"))),
         incomplete=lists.get("incomplete", ()),
     )
 

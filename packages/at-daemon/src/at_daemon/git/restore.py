@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from at_core.errors import Duplicate
-from at_daemon.git import nofollow
+from at_daemon.git import nofollow, unfinished
 from at_daemon.git.attic import home_of_nested
 from at_daemon.git.entries import FILES, AtticEntry, attic_entries
 from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
@@ -103,6 +103,7 @@ async def _fill(
     await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
     staged = entry.sha if entry.staged == FILES else entry.staged or head
     await git.run("read-tree", "--reset", staged, limit=LONG)
+    await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
     notes = tuple(
         f"{name} did not come back: the repository has no commit {sha[:12]} any more"
         for name, sha in gone.items()
@@ -153,10 +154,11 @@ async def restore_branch(rig: Path, attic_ref: str, branch: str) -> Restored:
         raise Duplicate("branch", branch)
     tip = await _as_commit(place, entry)
     await move_refs(place.git, [Move(ref, tip, "")], "at: out of the attic")
+    marked = ("conflicts are on it as they lay in the files, with their markers",) if entry.conflicts else ()
     further = [f"what was staged ({entry.staged[:12]})"] if entry.staged not in (None, FILES) else []
     further += [name for name, sha in entry.refs.items() if sha != tip and sha not in entry.parents[:1]]
     rest = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
-    return Restored(entry, (*entry.incomplete, *rest))
+    return Restored(entry, (*marked, *entry.incomplete, *rest))
 
 
 async def _as_commit(place: Place, entry: AtticEntry) -> str:
