@@ -166,6 +166,20 @@ def test_a_folder_that_nobody_knows_is_kept_in_the_attic_before_it_goes(product:
     assert (product.repo.parent / "rescued" / "a.txt").read_text() == "precious\n"
 
 
+def test_a_folder_that_cannot_be_kept_stays_and_all_else_goes(product: Product) -> None:
+    bead = product.run("write a.txt precious")["bead"]["id"]
+    folder = Path(product.json("open", bead)["path"])
+    barred, lost = (folder.with_name(name) for name in ("0123456789ab", "0123456789ac"))
+    for path in (barred, lost):
+        shutil.copytree(folder, path, symlinks=True)
+        os.utime(path, (0, 0))
+    product.git("update-ref", f"refs/at/attic/{barred.name}", "HEAD")  # it bars the name of the entry
+    ran = product.at("tidy", "--yes", "--json")
+    (left,) = ran.document["left"]
+    assert left["path"] == str(barred) and "git update-ref failed" in left["error"]
+    assert barred.exists() and not lost.exists()
+
+
 def test_only_what_was_shown_goes_if_it_still_may(product: Product) -> None:
     product.settings(WHOLE)
     bead = landed(product)

@@ -25,7 +25,7 @@ from at_core.vocabulary import EventType
 from at_daemon import git
 from at_daemon.acts.commands import is_command
 from at_daemon.failpoints import failpoint
-from at_daemon.git.errors import NotARepository
+from at_daemon.git.errors import GitError, NotARepository
 from at_daemon.ledger import Change
 from at_daemon.over import Over, look_over
 from at_daemon.parts import Parts
@@ -138,6 +138,8 @@ async def _remove_path(parts: Parts, each: Leftover, path: Path) -> str:
         if each.kind in _OWNED and not await parts.ledger.read(lambda tx: _is_over(tx, each.owner)):
             return "its agent has work again"
         await to_thread.run_sync(git.remove_tree, path)
+    except GitError as error:
+        return error.message
     except OSError as error:
         return error.strerror or str(error)
     return ""
