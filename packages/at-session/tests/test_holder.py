@@ -114,15 +114,17 @@ async def test_exit_codes_and_signals_are_kept(
 
 @BOTH
 async def test_large_input_passes_while_the_agent_answers(
-    session_factory: SessionFactory, transport: Transport
+    session_factory: SessionFactory, transport: Transport, tmp_path: Path
 ) -> None:
     """2 MB in lines, to an agent that reads late and writes back more than any buffer holds."""
-    script = "stty raw -echo 2>/dev/null; echo ready; read x; cat"
+    go = tmp_path / "go"
+    script = f"stty raw -echo 2>/dev/null; echo ready; until [ -e '{go}' ]; do sleep 0.02; done; read x; cat"
     session = await session_factory(["sh", "-c", script], transport=transport)
     await wait_for_output(session, b"ready")
     lines = b"".join(b"%06d %s\n" % (n, b"x" * 92) for n in range(20_000))
     await session.write("prompt", lines)
     assert (await session.status()).waiting > 0
+    go.touch()
     await session.write("go", b"last\n")
     records = await wait_for_output(session, b"last\n")
     assert output_of(records) == b"ready\n" + lines.partition(b"\n")[2] + b"last\n"
