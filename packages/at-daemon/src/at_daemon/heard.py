@@ -98,22 +98,27 @@ class Words:
         self._ledger = ledger
         self._follows = follows
         self._talking: list[Live] = []
+        self._under_way = False
 
     def hold(self, live: Live, tasks: anyio.abc.TaskGroup) -> None:
         """Put on record soon what is held of this session, unless something else does so before."""
-        if live in self._talking:
-            return
-        self._talking.append(live)
-        if len(self._talking) == 1:
+        if live not in self._talking:
+            self._talking.append(live)
+        if not self._under_way:
+            self._under_way = True
             tasks.start_soon(self._later)
 
     async def _later(self) -> None:
-        while self._talking:
-            await anyio.sleep(WORDS_SECONDS)
-            try:
-                await self._put_on_record()
-            except Exception:  # they are held still, and go on record with what these agents say next
-                log.exception("words could not be put on record")
+        """One at a time: a commit that takes long has more words wait, and not more commits."""
+        try:
+            while self._talking:
+                await anyio.sleep(WORDS_SECONDS)
+                try:
+                    await self._put_on_record()
+                except Exception:  # they are held still, and go on record with what these agents say next
+                    log.exception("words could not be put on record")
+        finally:
+            self._under_way = False
 
     async def _put_on_record(self) -> None:
         """All but those whose next words are being taken in at this moment, which takes what is held along."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -50,16 +51,23 @@ def live(session: SessionRecord, text: str) -> Live:
 
 
 class Counted(Ledger):
-    """It counts its transactions."""
+    """It counts its transactions, and how many there were at once. They take as long as `slowed` says."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self, ledger: Ledger, slowed: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    ) -> None:
         super().__init__(ledger.store, ledger.worlds)
-        self.count = 0
+        self.count = self.now = self.most = 0
+        self.slowed = slowed
 
     async def change(self, fn: Any) -> Any:
         """As it is, counted."""
-        self.count += 1
-        return await super().change(fn)
+        self.count, self.now = self.count + 1, self.now + 1
+        self.most = max(self.most, self.now)
+        await self.slowed()
+        result = await super().change(fn)
+        self.now -= 1
+        return result
 
 
 def test_words_of_many_are_one_transaction(desk: Desk, sessions: list[SessionRecord]) -> None:
@@ -80,6 +88,31 @@ def test_words_of_many_are_one_transaction(desk: Desk, sessions: list[SessionRec
         assert (each.offset, each.held, each.lock.locked()) == (9, [], False)
     records = desk.do(lambda change: change.tx.sessions())
     assert [record.offset for record in records] == [9, 9, 9]
+
+
+def test_words_that_come_while_others_are_put_on_record_wait_for_it(
+    desk: Desk, sessions: list[SessionRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives = [live(session, "first") for session in sessions]
+    monkeypatch.setattr(heard, "WORDS_SECONDS", 0.01)
+
+    async def talk() -> None:
+        async def slowed() -> None:
+            """While this commit is made the next agent begins to talk, and has the time to be put on record beside it."""
+            if ledger.count < len(lives):
+                held.hold(lives[ledger.count], tasks)
+            with anyio.move_on_after(10 * heard.WORDS_SECONDS):
+                while ledger.now == 1:
+                    await anyio.lowlevel.checkpoint()
+
+        ledger = Counted(desk.ledger, slowed)
+        held = Words(ledger, lambda each: True)
+        async with anyio.create_task_group() as tasks:
+            held.hold(lives[0], tasks)
+        assert (ledger.count, ledger.most) == (3, 1)
+
+    anyio.run(talk)
+    assert [spoken(desk, each.record) for each in lives] == [["first"]] * 3
 
 
 def test_of_one_that_is_taken_in_now_or_followed_no_longer_nothing_is_put_on_record(

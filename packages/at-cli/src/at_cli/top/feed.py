@@ -2,7 +2,7 @@
 
 News are put into a queue; `wake` tells the loop. Nothing is asked for while nothing happens. How soon after one
 another documents are asked for depends on how long one takes, so that many busy agents cost the daemon a twentieth of
-a core at most.
+a core, and more only where one takes more than a quarter of a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from at_cli.top.model import Document, Errand
 from at_core.errors import AtError
 
 LEAST_PAUSE_SECONDS = 0.1
-MOST_PAUSE_SECONDS = 2.0
+MOST_PAUSE_SECONDS = 5.0
 SHARE = 20
 """A pause is so many times as long as the answer before it took, within these bounds."""
 RETRY_SECONDS = 1.0
