@@ -181,7 +181,7 @@ class RigFact(StrEnum):
     QUEUES = "queues"
     """The landing queue of each target branch by its name: {number, alone, train}; see `landing_queue.Line`."""
     OVERLAPS = "overlaps"
-    """Which works would conflict as far as they have got: {works: {bead id: {head, target, paths}},
+    """Which works would conflict as far as they have got: {works: {bead id: {head, target, paths, open_pairs}},
     pairs: {bead id: {greater bead id: paths}}}; see `at_daemon.overlaps`."""
 
 

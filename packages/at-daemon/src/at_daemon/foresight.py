@@ -157,11 +157,11 @@ class _Comparison:
                 await self._compare(group, further, target)
         if gone:
             await self._keep((), lambda known: known.only(there))
-        return all(seen.target is not None for seen in self._known.works.values())
+        return all(seen.is_complete for seen in self._known.works.values())
 
     def _has_got_further(self, work: WorkInProgress) -> bool:
         seen = self._known.of(work.id)
-        return seen is None or seen.head != work.head or (self._again and seen.target is None)
+        return seen is None or seen.head != work.head or (self._again and not seen.is_complete)
 
     def _is_known(self, work: WorkInProgress) -> bool:
         seen = self._known.of(work.id)
@@ -196,8 +196,8 @@ class _Comparison:
     async def _compare_target(self, works: Sequence[WorkInProgress], at: str, ref: str) -> None:
         found = await overlaps(self._top, Tip(at), [work.tip for work in works], ref)
         seen = {
-            work.id: self._as_before(work) if paths is None else Compared(work.head, at, paths)
-            for work, paths in zip(works, found, strict=True)
+            work.id: before if paths is None else replace(before, target=at, paths=paths)
+            for work, before, paths in zip(works, map(self._as_before, works), found, strict=True)
         }
         await self._keep(seen, lambda known: known.compared(seen))
 
@@ -212,7 +212,7 @@ class _Comparison:
         if with_target is None:
             seen = {work.id: self._as_before(work)}
         else:
-            seen = {work.id: Compared(work.head, at if None not in with_others else None, with_target)}
+            seen = {work.id: Compared(work.head, at, with_target, open_pairs=None in with_others)}
         never_met = self._known.met(work.id).keys() - {each.id for each in group}
         pairs |= dict.fromkeys(never_met, ())
         await self._keep(seen, lambda known: known.compared(seen).paired(work.id, pairs))

@@ -24,12 +24,19 @@ Paths = Sequence[str]
 class Compared:
     """How far a work had got when it was compared: its commit, that of its target, and the paths in which these conflict.
 
-    No `target`: with that or with another work it could not be compared, and of those is known what was known before.
+    No `target`: with that it could not be compared; `open_pairs`: with another work it could not be. Of those is known what
+    was known before.
     """
 
     head: str
     target: str | None = None
     paths: Paths = ()
+    open_pairs: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was compared with all that there was."""
+        return self.target is not None and not self.open_pairs
 
 
 @dataclass(frozen=True, slots=True)

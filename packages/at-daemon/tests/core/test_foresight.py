@@ -253,6 +253,25 @@ def test_a_conflict_with_the_target_stays_known_while_git_cannot_merge_it(rig: R
     assert rig.with_target(one) == []
 
 
+def test_a_work_that_git_cannot_merge_hides_from_no_other_that_its_target_moved(rig: RigAtWork) -> None:
+    one, two, three = rig.work("one"), rig.work("two", "other.txt"), rig.work("three", "three.txt")
+    clone = Repo(rig.folder / "two")
+    clone.git("checkout", "-q", "--orphan", "pages")
+    rig.commit(two, "other.txt")
+    assert not rig.look()
+    rig.commit(one)
+    assert not rig.look()
+    rig.repo.commit("Landed", **{"same.txt": "landed\n"})
+    rig.commit(three, "three.txt")
+    assert not rig.look()
+    assert rig.with_target(one) == ["same.txt"]
+    clone.git("checkout", "-q", "at/two")
+    rig.commit(two)
+    assert not rig.look(), "one has yet to be compared with all"
+    assert rig.look(again=True)
+    assert rig.pairs() == {ids(one, two)}
+
+
 def follow(rig: RigAtWork, parts: Parts, until: Callable[[Overlaps], bool]) -> None:
     """Let it run until so much is known."""
 
