@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -103,20 +104,25 @@ class Foresight:
     async def run(self) -> None:
         """Look at all works once, and from then on as soon as one may have got further, until cancelled."""
         seq, retry_after = self._parts.news.last_seq, SOONEST_RETRY_SECONDS
-        settled = await self.look(again=True)
+        due = self._due(await self.look(again=True), retry_after)
         while not self._parts.news.closed:
-            with anyio.move_on_after(None if settled else retry_after) as waiting:
+            with anyio.move_on_after(due - self._parts.awake_seconds()):
                 await self._parts.news.wait_beyond(seq)
-            if waiting.cancelled_caught:
+            if self._parts.awake_seconds() >= due:
                 settled = await self.look(again=True)
                 retry_after = SOONEST_RETRY_SECONDS if settled else min(2 * retry_after, LATEST_RETRY_SECONDS)
+                due = self._due(settled, retry_after)
                 continue
             if not await self._heard(seq, AT_ONCE):
                 await anyio.sleep(REST_SECONDS)
             until = self._parts.news.last_seq
             if await self._heard(seq, WANTED):
-                settled = await self.look()
+                due = min(due, self._due(await self.look(), retry_after))
             seq = until
+
+    def _due(self, settled: bool, retry_after: float) -> float:
+        """When what could not be compared is tried again, by the clock that stands still in sleep."""
+        return inf if settled else self._parts.awake_seconds() + retry_after
 
     async def _heard(self, after: int, types: Collection[str]) -> bool:
         return bool(await self._parts.ledger.read(lambda tx: tx.events(after=after, types=types, limit=1)))

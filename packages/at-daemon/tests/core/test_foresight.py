@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import anyio
@@ -272,13 +273,23 @@ def test_a_work_that_git_cannot_merge_hides_from_no_other_that_its_target_moved(
     assert rig.pairs() == {ids(one, two)}
 
 
-def follow(rig: RigAtWork, parts: Parts, until: Callable[[Overlaps], bool]) -> None:
+async def nothing() -> None:
+    """Nothing else happens."""
+
+
+def follow(
+    rig: RigAtWork,
+    parts: Parts,
+    until: Callable[[Overlaps], bool],
+    meanwhile: Callable[[], Coroutine[Any, Any, None]] = nothing,
+) -> None:
     """Let it run until so much is known."""
 
     async def wait() -> None:
         rig.desk.ledger.store.on_commit(parts.news.tell)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(Foresight(parts).run)
+            tasks.start_soon(meanwhile)
             while True:
                 seq = parts.news.last_seq
                 if until(await parts.ledger.read(lambda tx: overlaps_of(tx, str(rig.record.id)))):
@@ -349,3 +360,27 @@ def test_what_could_not_be_compared_is_tried_again_though_nothing_is_heard(
     follow(rig, rig.parts, lambda known: bool(known.conflicts))
     assert rig.pairs() == {ids(one, two)}
     assert len(tries) == 6  # twice for each in vain
+
+
+def test_what_could_not_be_compared_is_tried_again_while_an_agent_talks(
+    rig: RigAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foresight, "REST_SECONDS", 0)
+    one, two = rig.work("one"), rig.work("two")
+    tries: list[float] = []
+
+    async def late(top: Path, tip: Tip, others: list[Tip], target: str) -> list[tuple[str, ...] | None]:
+        tries.append(rig.parts.awake_seconds())
+        if len(tries) <= 2:
+            raise OSError(28, "No space left on device")
+        return await overlaps(top, tip, others, target)
+
+    async def talk() -> None:
+        while True:
+            rig.desk.clock.pass_time(5)
+            await rig.parts.ledger.change(lambda change: change.tell(EventType.TOOL_STARTED, one))
+
+    monkeypatch.setattr(foresight, "overlaps", late)
+    follow(rig, rig.parts, lambda known: bool(known.conflicts), talk)
+    assert rig.pairs() == {ids(one, two)}
+    assert tries[2] >= tries[1] + foresight.SOONEST_RETRY_SECONDS
