@@ -239,8 +239,11 @@ class WarmFolders:
         for folder in (self._root / f"{rig.id.hex[:RIG_DIGITS]}-{number}" for number in range(wanted)):
             if await to_thread.run_sync(git.is_at, folder, aim):
                 continue
-            size = 0 if folder.exists() else await checkout_size(Path(rig.path))
+            renewed = await git.renews(folder, aim)
+            size = 0 if renewed else await checkout_size(Path(rig.path))
             if why := await to_thread.run_sync(self._lacks_room, size):
+                if not renewed:  # of no use to the next bead, and its room may be what lacks
+                    await self._drop(folder, rig.id, before)
                 self._put_off[rig.id] = _PutOff(room=size)
                 self._tell(f"no warm folder is made: {why}")
                 break

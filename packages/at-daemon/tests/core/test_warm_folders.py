@@ -14,6 +14,7 @@ import pytest
 from at_core.paths import Home
 from at_core.repo_settings import FILE_NAME, content_hash
 from at_core.types import Rig
+from at_daemon.git import is_set_aside
 from at_daemon.git.testing import Repo, log_starts
 from at_daemon.memory import Memory
 from at_daemon.testing import Desk
@@ -131,6 +132,24 @@ def test_one_that_is_there_is_renewed_though_another_would_fill_the_disk(shop: S
     assert shop.look_later(1) == 1
     [folder] = warm_folders(shop.parts, shop.rig).folders
     assert newest in (folder / ".git/warm.json").read_text()
+
+
+def test_one_that_must_be_made_anew_is_a_checkout_more_and_goes_first_where_there_is_no_room(
+    shop: Shop, starts: Path
+) -> None:
+    shop.wants(1)
+    assert shop.look() == 1
+    [old] = warm_folders(shop.parts, shop.rig).folders
+    shop.repo.git("config", "core.autocrlf", "true")
+    shop.disk = (200 * GB, 0, 10 * GB + 1)
+    starts.write_text("")
+    assert shop.look() == 0
+    assert "read-tree" not in starts.read_text()
+    [aside] = shop.home.warm.iterdir()
+    assert is_set_aside(aside.name) and aside.name.startswith(f".{old.name}"), "its room is given back"
+    assert shop.look_later(100) == 0
+    shop.disk = ROOMY
+    assert shop.look_later(1) == 1
 
 
 def test_none_is_made_for_a_repository_that_nobody_used_for_a_day(shop: Shop) -> None:

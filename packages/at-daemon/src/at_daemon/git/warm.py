@@ -102,20 +102,27 @@ def is_at(folder: Path, wanted: Aim) -> bool:
     return _read_mark(folder) == wanted.mark
 
 
+async def renews(folder: Path, wanted: Aim) -> bool:
+    """Whether the folder that is there can be brought to what is wanted; else one is made from nothing."""
+    mark, there = wanted.mark, await to_thread.run_sync(_read_mark, folder)
+    return (
+        there is not None
+        and there.inputs == mark.inputs
+        and await _is_near(wanted.place.git, there.commit, mark.commit)
+    )
+
+
 async def warm_up(folder: Path, wanted: Aim) -> None:
     """Make the warm folder, or bring it to what is wanted, at low priority. Raises `GitError`, `OSError`."""
-    mark, there = wanted.mark, await to_thread.run_sync(_read_mark, folder)
-    git = wanted.place.git
-    renews = (
-        there is not None and there.inputs == mark.inputs and await _is_near(git, there.commit, mark.commit)
-    )
-    if not renews:
+    mark = wanted.mark  # before a file is written by it
+    renewed = await renews(folder, wanted)
+    if not renewed:
         await set_aside_folder(folder, folder.parent)
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
-        renews = renews and await to_thread.run_sync(_renamed, folder, scratch)
+        renewed = renewed and await to_thread.run_sync(_renamed, folder, scratch)
         failpoint("warm.after-aside")
-        if not renews:
+        if not renewed:
             (scratch / ".git").mkdir()
         await write_files(_writer(wanted.place, scratch, wanted.source).having(patient=True), wanted.source)
         (scratch / _MARK).write_text(json.dumps(asdict(mark)))
