@@ -76,8 +76,7 @@ class GeminiStage:
 
     def usage(self, agent: PipedAgent) -> Usage:
         """The figures that the record has more than before, of one model."""
-        (report,) = self.record(agent)
-        assert isinstance(report, UsageReported)
+        (report,) = [event for event in self.record(agent) if isinstance(event, UsageReported)]
         return report.usage
 
     def path(self, name: str) -> str:
