@@ -194,6 +194,33 @@ async def test_the_commit_of_an_operation_is_kept(rig: Repo, agent: Repo, comman
     assert picked in entry.parents
 
 
+async def test_a_merge_that_changes_no_file_is_kept_and_so_is_that_it_was_given_up(
+    rig: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    rig.git("checkout", "-q", "-b", "side")
+    side = rig.commit("side", **{"s.txt": "s"})
+    first = await git.keep(rig.top, agent.top, BEAD, "r")
+    agent.git("merge", "-q", "--no-commit", "--no-ff", "-s", "ours", side)
+    merging = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert (merging.tree, merging.parents) == (first.tree, first.parents)
+    await git.restore(rig.top, merging.ref, tmp_path / "back")
+    assert Repo(tmp_path / "back").sha("MERGE_HEAD") == side
+    agent.git("merge", "--quit")
+    assert await git.keep(rig.top, agent.top, BEAD, "r") == first
+
+
+async def test_the_branch_that_is_checked_out_is_part_of_an_entry(
+    rig: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    agent.commit("one", **{"one.txt": "one"})
+    first = await git.keep(rig.top, agent.top, BEAD, "r")
+    agent.git("checkout", "-q", "-b", "other")
+    second = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert (second.tree, second.parents) == (first.tree, first.parents)
+    await git.restore(rig.top, second.ref, tmp_path / "back")
+    assert Repo(tmp_path / "back").git("symbolic-ref", "--short", "HEAD") == "other"
+
+
 async def test_what_a_linked_worktree_remembers_is_kept(rig: Repo, agent: Repo, tmp_path: Path) -> None:
     agent.git("worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
     linked = Repo(tmp_path / "linked")

@@ -35,6 +35,8 @@ MOST_IGNORED = 1000
 _OF_REMOTES = "refs/remotes/"
 _KEPT = "refs/kept/"
 """Where a restored clone has what its reflogs named."""
+_BESIDE = {"reason", "ignored"}
+"""What an entry tells, and nothing comes back from."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,8 @@ async def _write_entry(
     git = keeping.place.git
     bead_id = str(body["bead_id"])
     there = await attic_entries(keeping.place.top, bead_id)
-    wanted = (contents.tree, contents.parents, body["notes"], contents.staged)
     for entry in there:
-        if entry.whole and (entry.tree, entry.parents, entry.notes, entry.staged) == wanted:
+        if entry.whole and _is_of(entry, contents, body):
             return entry
     message = f"{OURS}{bead_id}\n\n{json.dumps(body)}\n"
     identity = (keeping.settings.identity or FALLBACK).environment(date)
@@ -170,6 +171,13 @@ async def _write_entry(
     ref = next_attic_ref(bead_id, await read_refs(git, f"{ATTIC}{bead_id}/"))
     await move_refs(git, [Move(ref, sha, "")], "at: keep")
     return next(entry for entry in await attic_entries(keeping.place.top, bead_id) if entry.ref == ref)
+
+
+def _is_of(entry: AtticEntry, contents: _Contents, body: Mapping[str, object]) -> bool:
+    """Whether all that the entry would give back is as the folder has it."""
+    has = {name: getattr(entry, name) for name in body.keys() - _BESIDE}
+    same = (entry.tree, entry.parents) == (contents.tree, contents.parents)
+    return same and all(value == body[name] for name, value in has.items())
 
 
 async def _contents(keeping: _Keeping) -> _Contents:
