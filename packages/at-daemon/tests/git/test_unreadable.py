@@ -123,6 +123,43 @@ async def test_no_link_is_followed_to_what_is_closed(
     assert (tmp_path / "theirs").stat().st_mode & 0o777 == 0
 
 
+@pytest.mark.parametrize("closed", ["file", "folder"])
+async def test_no_link_that_comes_meanwhile_is_followed(
+    agent: Repo, as_user: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    theirs, mine = tmp_path / "theirs", agent.top / "mine"
+    for path in (theirs, mine):
+        path.write_text("theirs") if closed == "file" else path.mkdir()
+    as_user()
+    theirs.chmod(0o700)
+    mine.chmod(0o077)
+    change, changed = os.chmod, []
+
+    def swapping(path: str, mode: int, *, dir_fd: int | None = None) -> None:
+        mine.rename(agent.top / "moved")
+        mine.symlink_to(theirs)
+        changed.append(path)
+        change(path, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "chmod", swapping)
+    nofollow.open_up(agent.top)
+    assert changed and theirs.stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_is_closed_is_opened_on_a_system_that_has_no_descriptors_of_what_cannot_be_read(
+    agent: Repo, as_user: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_PATH", raising=False)
+    agent.write("closed/file", "new")
+    as_user()
+    for path in ("closed/file", "closed"):
+        (agent.top / path).chmod(0o022)
+    assert nofollow.open_up(agent.top) == []
+    assert (agent.top / "closed/file").read_text() == "new"
+    # What was looked at may be another file than the one that is changed: nobody else is let in.
+    assert (agent.top / "closed/file").stat().st_mode & 0o777 == 0o400
+
+
 async def test_work_beside_a_closed_folder_is_collected(
     rig: Repo, agent: Repo, as_user: Callable[[], None]
 ) -> None:

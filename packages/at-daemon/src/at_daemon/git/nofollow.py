@@ -139,8 +139,7 @@ def remove_tree(folder: Path) -> None:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             folder.unlink()
             return
-        os.chmod(folder, 0o700)
-        top = os.open(folder, _DIRECTORY)
+        top = _entered(None, str(folder), _OURS)
     except FileNotFoundError:
         return
     troubles = _walked(top, _files_removed, lambda parent, name: os.rmdir(name, dir_fd=parent))
@@ -242,8 +241,7 @@ def _files_opened(directory: int, troubles: list[OSError]) -> list[str]:
                 folders.append(entry.name)
             elif entry.is_file(follow_symlinks=False) and not may_read(entry.name, directory):
                 with _noted(troubles):
-                    mode = os.stat(entry.name, dir_fd=directory, follow_symlinks=False).st_mode
-                    os.chmod(entry.name, stat.S_IMODE(mode) | stat.S_IRUSR, dir_fd=directory)
+                    _give_rights(directory, entry.name, stat.S_IRUSR, stat.S_ISREG)
     return folders
 
 
@@ -269,8 +267,25 @@ def is_special(path: Path) -> bool:
 def _entered(directory: int | None, name: str, rights: int) -> int:
     mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode) and mode & rights != rights:
-        os.chmod(name, stat.S_IMODE(mode) | rights, dir_fd=directory)
+        _give_rights(directory, name, rights, stat.S_ISDIR)
     return os.open(name, _DIRECTORY, dir_fd=directory)
+
+
+def _give_rights(directory: int | None, name: str, rights: int, is_kind: Callable[[int], bool]) -> None:
+    """Give these rights to the owner of what has this name, if it is of the kind; never by a link that took its place."""
+    if not hasattr(os, "O_PATH"):  # macOS, which can change a link itself
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if is_kind(mode):
+            # Another file may have taken its place: nobody else is let in by this mode.
+            os.chmod(name, mode & 0o700 | rights, dir_fd=directory, follow_symlinks=False)
+        return
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if is_kind(mode):
+            os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(mode) | rights)
+    finally:
+        os.close(descriptor)
 
 
 def _identity(directory: int) -> tuple[int, int]:
