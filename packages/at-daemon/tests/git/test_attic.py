@@ -221,6 +221,21 @@ async def test_the_branch_that_is_checked_out_is_part_of_an_entry(
     assert Repo(tmp_path / "back").git("symbolic-ref", "--short", "HEAD") == "other"
 
 
+async def test_what_came_back_is_in_the_next_entry_too(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    lost = agent.commit("reset away", **{"lost.txt": "lost"})
+    agent.git("reset", "-q", "--hard", "HEAD~1")
+    agent.git("update-ref", "-d", "ORIG_HEAD")
+    first = await git.keep(rig.top, agent.top, BEAD, "r")
+    await git.restore(rig.top, first.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back")
+    for number in range(3):
+        back.write("work.txt", str(number))
+        back.git("add", "-A")
+        back.git("commit", "-q", *(["--amend"] if number else []), "-m", "work")
+    second = await git.keep(rig.top, back.top, BEAD, "r")
+    assert lost in second.parents and lost in second.refs.values()
+
+
 async def test_what_a_linked_worktree_remembers_is_kept(rig: Repo, agent: Repo, tmp_path: Path) -> None:
     agent.git("worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
     linked = Repo(tmp_path / "linked")

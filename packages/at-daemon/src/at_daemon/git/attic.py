@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -273,10 +274,11 @@ def _claims(folder: Path, found: private.Found) -> dict[str, str]:
     if found.head is not None:
         claims.setdefault("HEAD", found.head)
     seen = set(claims.values())
-    for number, sha in enumerate(private.remembered(folder)):
+    free = (name for number in count() if (name := f"{_KEPT}{number}") not in claims)
+    for sha in private.remembered(folder):
         if sha not in seen:
             seen.add(sha)
-            claims[f"{_KEPT}{number}"] = sha
+            claims[next(free)] = sha
     return claims
 
 
