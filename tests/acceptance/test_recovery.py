@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from acceptance.product import Product
+from acceptance.product import AT, Product
 
 from at_daemon.failpoints import NAMES_OF_RECOVERY
 
@@ -39,6 +41,32 @@ def test_a_removed_bead_comes_back_whole(product: Product) -> None:
     product.json("send-back", bead, "-m", "write b.txt more")
     product.wait(bead, "message.answered", after=after["seq"])
     assert product.run_to_rest(bead)["evidence"]["diff"]["files"] == 3
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give a file to somebody else"
+)
+def test_what_cannot_be_kept_stays_and_the_answer_says_what_to_do(product: Product) -> None:
+    without = "-dac_override,-dac_read_search,-fowner"  # modes count for this root, too
+    subprocess.run(
+        ["setpriv", f"--inh-caps={without}", f"--bounding-set={without}", AT, "up"],
+        cwd=product.repo,
+        env=product.env,
+        check=True,
+    )
+    bead = product.run("write a.txt precious")["bead"]["id"]
+    folder = folder_of(product, bead)
+    foreign = folder / "foreign"
+    foreign.write_text("theirs")
+    foreign.chmod(0)
+    os.chown(foreign, 65534, 65534)
+    refused = product.at("rm", bead, "--json")
+    assert (refused.code, refused.error["code"]) == (1, "refused")
+    assert "'foreign'" in refused.error["message"]
+    assert f'sudo chown -R "$(id -u)" {folder}' in refused.error["message"]
+    os.chown(foreign, 0, 0)
+    attic = product.json("rm", bead)["attic"]
+    assert product.git("show", f"{attic}:foreign") == "theirs"
 
 
 def test_an_agent_at_work_stays_stopped_until_it_is_resumed(product: Product) -> None:

@@ -108,6 +108,7 @@ def test_a_turn_that_its_process_cut_and_the_next_one() -> None:
     [
         (E.GATE_FINISHED, {"name": "test", "ok": True, "tree": "a" * 40, "seconds": 1.5}, "test on tree aaaaaaaa in 1.5 s"),
         (E.BEAD_SENT_BACK, {"reason": "a person: more"}, "a person: more"),
+        (E.FOLDER_STAYS, {"reason": "it is closed"}, "not removed yet: it is closed"),
         (E.WORK_COLLECTED, {"commits": ["b" * 40], "head": "b" * 40}, "1 commit, head bbbbbbbb"),
     ],
 )  # fmt: skip

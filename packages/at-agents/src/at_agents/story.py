@@ -103,6 +103,7 @@ _INCIDENTS: Mapping[EventType, str] = {
     EventType.BEAD_OVERRIDDEN: "overruled",
     EventType.BEAD_RETRIED: "retried",
     EventType.FOLDER_COMMAND_FINISHED: "set-up",
+    EventType.FOLDER_STAYS: "folder",
     EventType.WORK_COLLECTED: "collected",
     EventType.GATE_FINISHED: "gate",
     EventType.AGENT_STARTED: "started",
@@ -241,6 +242,8 @@ def _sentence(kind: EventType, said: Mapping[str, Any]) -> Iterator[str]:
             yield f"{said.get('name')} on tree {str(said.get('tree'))[:8]} in {said.get('seconds')} s{behind}"
         case EventType.FOLDER_COMMAND_FINISHED:
             yield f"{said.get('phase')}: {said.get('command')}, {said.get('how')}"
+        case EventType.FOLDER_STAYS:
+            yield f"not removed yet: {said.get('reason')}"
         case EventType.WORK_COLLECTED:
             commits: Sequence[str] = said.get("commits") or ()
             yield f"{len(commits)} commit{'' if len(commits) == 1 else 's'}, head {str(said.get('head'))[:8]}"

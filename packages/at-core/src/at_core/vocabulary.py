@@ -47,6 +47,7 @@ class EventType(StrEnum):
     FOLDER_COMMAND_FINISHED = "folder.command_finished"
     FOLDER_COMMAND_DROPPED = "folder.command_dropped"
     FOLDER_REMOVED = "folder.removed"
+    FOLDER_STAYS = "folder.stays"
     LEFTOVERS_REMOVAL_ASKED = "leftovers.removal_asked"
     WORK_COLLECTED = "work.collected"
     OVERLAP_FORESEEN = "overlap.foreseen"

@@ -185,6 +185,9 @@ class Executor:
         wait = timedelta(seconds=min(longest, 2.0 ** min(intent.attempts, 12)))
 
         def delay(change: Change) -> None:
-            change.tx.delay_intent(intent.key, change.now + wait, reason)
+            delayed = change.tx.delay_intent(intent.key, change.now + wait, reason)
+            if delayed and intent.attempts == TRIES_UNTIL_TOLD and _nobody_waits_for(intent):
+                bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
+                change.tell(EventType.FOLDER_STAYS, bead, reason=reason)
 
         await self._ledger.record(delay)

@@ -16,7 +16,7 @@ from at_core.errors import NotFound
 from at_core.types import Intent, IntentState, SessionRecord
 from at_core.vocabulary import EventType
 from at_daemon.acts.process import note_start
-from at_daemon.executor import MOST_ATTEMPTS, Effect, Executor
+from at_daemon.executor import LONGEST_WAIT_TO_TIDY, MOST_ATTEMPTS, TRIES_UNTIL_TOLD, Effect, Executor
 from at_daemon.git.errors import GitTimedOut
 from at_daemon.ledger import Change
 from at_daemon.parts import Starts
@@ -118,6 +118,18 @@ def test_clearing_up_is_tried_until_it_succeeds_unless_a_person_waits_for_it(
     desk: Desk, payload: dict[str, object], state: IntentState
 ) -> None:
     assert carried_out(desk, OSError("busy"), IntentKind.REMOVE, payload).state is state
+
+
+@pytest.mark.parametrize(("payload", "told"), [({}, ["folder.stays"]), ({"forget": True}, [])])
+def test_a_folder_that_cannot_be_cleared_up_is_told_of_once(
+    desk: Desk, payload: dict[str, object], told: list[str]
+) -> None:
+    for _ in range(2 * TRIES_UNTIL_TOLD):
+        carried_out(desk, HolderSilent("s-1", "frozen"), IntentKind.REMOVE, payload)
+        desk.clock.pass_time(LONGEST_WAIT_TO_TIDY)
+    events = desk.do(lambda change: change.tx.events())
+    assert [each.event_type for each in events] == told
+    assert all("frozen" in str(each.payload) for each in events)
 
 
 def test_closing_starts_waits_for_those_under_way_and_lets_none_begin() -> None:

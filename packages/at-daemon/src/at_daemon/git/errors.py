@@ -131,15 +131,18 @@ class FolderOutside(GitError):
 
 
 class Unreadable(GitError):
-    """Something in a folder belongs to another user and is closed to us, so the folder stays."""
+    """Something in a folder belongs to another user and is closed to us, so the folder stays.
+
+    What to do is in the message, which is all that an intent on record keeps of an error.
+    """
 
     code = "unreadable"
 
     def __init__(self, folder: Path, paths: Sequence[str]) -> None:
         listed = ", ".join(map(repr, paths[:5]))
+        opens = f'sudo chown -R "$(id -u)" {shlex.quote(str(folder))}'
         super().__init__(
-            f"{listed} in {_shown(folder)} cannot be read, so it is not removed",
-            f'sudo chown -R "$(id -u)" {shlex.quote(str(folder))}',
+            f"{listed} in {_shown(folder)} cannot be read, so it is not removed; {opens} makes it yours"
         )
         self.paths = tuple(paths)
 
