@@ -67,6 +67,30 @@ async def test_a_closed_folder_is_kept_with_all_in_it(
     assert await git.remove_set_aside(agent.top.parent) == []
 
 
+@pytest.mark.parametrize("name", ["x\x01y", "x\ny", "x': y", "x/" * 2 + "\x7f"])
+async def test_a_closed_folder_is_kept_whatever_its_name(
+    rig: Repo, agent: Repo, as_user: Callable[[], None], name: str
+) -> None:
+    agent.write(f"{name}/new.txt", "new")
+    as_user()
+    (agent.top / name).chmod(0)
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert (entry.notes, rig.tree(entry.tree)[f"{name}/new.txt"]) == ((), "new")
+
+
+async def test_what_no_path_leads_to_is_said_not_to_be_kept(rig: Repo, agent: Repo) -> None:
+    current = os.open(agent.top, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("n" * 200, dir_fd=current)
+        below = os.open("n" * 200, os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = below
+    os.close(os.open("new.txt", os.O_CREAT, dir_fd=current))
+    os.close(current)
+    (note,) = (await git.keep(rig.top, agent.top, BEAD, "r")).incomplete
+    assert "nnn" in note and "not kept" in note
+
+
 async def test_a_closed_file_is_kept(rig: Repo, agent: Repo, as_user: Callable[[], None]) -> None:
     files = {"a.txt": "changed", "new.txt": "new", "staged.txt": "staged"}
     for path, text in files.items():
@@ -175,13 +199,13 @@ async def test_work_beside_a_closed_folder_is_collected(
     assert (agent.top / "closed").stat().st_mode & 0o777 == 0
 
 
-@pytest.mark.parametrize("place", ["foreign", "new/foreign.txt", ".git/logs/foreign"])
+@pytest.mark.parametrize("place", ["foreign", "foreign\n\x01", "new/foreign.txt", ".git/logs/foreign"])
 async def test_what_belongs_to_somebody_else_holds_up_the_removal(
     rig: Repo, agent: Repo, as_user: Callable[[], None], place: str
 ) -> None:
     foreign = agent.top / place
     foreign.parent.mkdir(parents=True, exist_ok=True)
-    if place == "foreign":
+    if foreign.parent == agent.top:
         foreign.mkdir()
         (foreign / "file").write_text("theirs")
     else:

@@ -212,7 +212,7 @@ async def _snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
 
 
 def _closed(folder: Path, found: Snapshot) -> list[str]:
-    """What there may be work in; a pipe or a device has none."""
+    """What there may be work in; a pipe or a device has none, and no right is wanting where no path leads to."""
     return [path for path in found.unreadable if not nofollow.is_special(folder / path)]
 
 

@@ -30,7 +30,7 @@ from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
-from at_daemon.git.snapshot import CHANGED, listed, take_in
+from at_daemon.git.snapshot import CHANGED, CLOSED, listed, take_in
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,11 @@ async def _look(git: Git, place: Place) -> _State:
         ) from None
     hidden = [path for tag, path in tagged if tag.islower() or tag == b"S"]
     there = await to_thread.run_sync(lambda: [path for path in hidden if os.path.lexists(place.top / path)])
-    notes = [f"{path!r} could not be read and does not come along" for path in taken.unreadable]
+    closed = [path for tag, path in tagged if tag == CLOSED]
+    notes = [
+        f"{path!r} could not be read and does not come along"
+        for path in dict.fromkeys([*taken.unreadable, *closed])
+    ]
     notes += [f"{path!r} is a repository of its own and does not come along" for path in taken.nested]
     if there:
         notes.append(f"hidden from git in your checkout, and here as in your index: {named(there)}")

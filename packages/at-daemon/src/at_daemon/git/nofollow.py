@@ -256,11 +256,11 @@ def may_read(path: str | Path, directory: int | None = None) -> bool:
 
 
 def is_special(path: Path) -> bool:
-    """Whether it is a pipe, a socket or a device."""
+    """Whether it is a pipe, a socket or a device, or lies deeper than any path leads."""
     try:
         mode = os.lstat(path).st_mode
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
     return not (stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode))
 
 

@@ -6,10 +6,10 @@ own index serves only as a cache of file stats: its entries are replaced by thos
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from at_daemon.git.run import LONG, Git
 
 _PATTERNS = ".git/info/sparse-checkout"
 _TRACKED = b"H "
-_CLOSED = re.compile(rb"could not open directory '(.+?)/?': ")
+_COULD_NOT_OPEN = b"could not open directory '"
 CHANGED = (b"C", b"?")
 """Tags of `listed` for files that are changed or missing, and for those that are not tracked."""
+CLOSED = b"!"
+"""Tag of `listed` for folders that could not be looked into."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,12 @@ async def take_snapshot(git: Git, folder: Path, commit: str | None, *, sparse: b
     staged = await _seed_index(git, folder, commit)
     if not staged.seeded and commit and (sparse or nofollow.read(folder, _PATTERNS, 1) is not None):
         await _leave_out_what_is_missing(git)
-    found = await _look_at_what_is_there(git, folder) if staged.seeded else await _changed(git)
-    taken = await take_in(git, folder, [*found, *staged.added])
-    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, taken.unreadable)
+    found = await _look_at_what_is_there(git, folder) if staged.seeded else await listed(git)
+    changed = [path for tag, path in found if tag in CHANGED]
+    taken = await take_in(git, folder, [*changed, *staged.added])
+    closed = [path for tag, path in found if tag == CLOSED]
+    unreadable = tuple(dict.fromkeys([*taken.unreadable, *closed]))
+    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, unreadable)
 
 
 @dataclass(frozen=True)
@@ -113,24 +118,21 @@ async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
     return _Staged(seed, (), (), seeded=False)
 
 
-async def _look_at_what_is_there(git: Git, folder: Path) -> list[str]:
-    """The changed and new files, with those that the index says are not checked out, or not to be looked at."""
+async def _look_at_what_is_there(git: Git, folder: Path) -> list[tuple[bytes, str]]:
+    """What is `listed`, with those that the index says are not checked out, or not to be looked at."""
     tagged = await listed(git, "--cached")
     unseen = [path for tag, path in tagged if tag.islower()]
     left_out = [path for tag, path in tagged if tag in b"Ss"]
     there = await to_thread.run_sync(lambda: [path for path in left_out if os.path.lexists(folder / path)])
     await _mark(git, "--no-assume-unchanged", unseen)
     await _mark(git, "--no-skip-worktree", there)
-    return await _changed(git) if unseen or there else [path for tag, path in tagged if tag in CHANGED]
-
-
-async def _changed(git: Git) -> list[str]:
-    return [path for tag, path in await listed(git) if tag in CHANGED]
+    return await listed(git) if unseen or there else tagged
 
 
 async def listed(git: Git, *more: str) -> list[tuple[bytes, str]]:
     """Changed and new files, by the tags of `ls-files -v`: in lower case for what is not to be looked at. Files that are
-    tracked and nothing else are left out; folders that cannot be looked into are among the new ones."""
+    tracked and nothing else are left out. Folders that cannot be looked into have a tag of ours, and the name that git
+    gives them in its message: without control characters, cut off where it is too long."""
     asked = ("ls-files", "-z", "-v", "-m", "-o", "--exclude-standard", *more)
     ran = await git.run(*asked, limit=LONG)
     found = [
@@ -138,8 +140,15 @@ async def listed(git: Git, *more: str) -> list[tuple[bytes, str]]:
         for entry in ran.stdout.split(b"\0")
         if entry and not entry.startswith(_TRACKED)
     ]
-    # Of these it only warns.
-    return found + [(b"?", os.fsdecode(path)) for path in _CLOSED.findall(ran.stderr)]
+    return [*found, *((CLOSED, os.fsdecode(name)) for name in _closed(ran.stderr))]
+
+
+def _closed(said: bytes) -> Iterator[bytes]:
+    """The folders that git only warns of; what is gone meanwhile is none."""
+    for warning in said.split(_COULD_NOT_OPEN)[1:]:
+        name, _, why = warning.partition(b"': ")
+        if not why.startswith(os.fsencode(os.strerror(errno.ENOENT))):
+            yield name.removesuffix(b"/")
 
 
 async def _leave_out_what_is_missing(git: Git) -> None:
