@@ -91,7 +91,7 @@ async def collect(parts: Parts, intent: Intent) -> Effect:
             change.put(work.bead.id, BeadFact.COMMENTS, noted.to_fact(), "git")
         change.tell(EventType.WORK_COLLECTED, work.bead, said=branch)
         if seen is not None:
-            _note_look(change, work.bead, seen)
+            note_look(change, work.bead, seen)
 
     return Effect(note)
 
@@ -124,7 +124,7 @@ async def forecast(parts: Parts, intent: Intent) -> Effect:
     work = await _work(parts, intent)
     async with parts.forecasts:
         seen = await _look(parts, work, intent.payload["head"])
-    return Effect(lambda change: _note_look(change, work.bead, seen))
+    return Effect(lambda change: note_look(change, work.bead, seen))
 
 
 async def gate(parts: Parts, intent: Intent) -> Effect:
@@ -230,8 +230,17 @@ async def _brings_settings(work: Work, found: git.Forecast) -> bool:
     return await git.read_file_in(Path(work.rig.path), found.tree, FILE_NAME) != found.file
 
 
-def _note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:
+def note_look(change: Change, bead: Bead, seen: tuple[Json, Json]) -> None:
+    """Put on record the rules and the forecast that were seen, unless a later look at the target is there already.
+
+    Looks overlap, and one that began before another may end after it.
+    """
     rules, found = seen
+    branch, before = change.fact(bead.id, BeadFact.BRANCH), change.fact(bead.id, BeadFact.FORECAST)
+    if branch and branch["head"] != found["head"]:
+        return
+    if before and before["head"] == found["head"] and before["look"] > found["look"]:
+        return
     change.put(bead.id, BeadFact.RULES, rules, "git")
     change.put(bead.id, BeadFact.FORECAST, found, "git")
     if not found["clean"]:
