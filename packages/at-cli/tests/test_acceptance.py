@@ -205,6 +205,8 @@ def test_a_prompt_of_two_megabytes(place: Place) -> None:
 
 
 def test_the_lists_are_lists(place: Place) -> None:
+    bead, _agent = place.begin("write lists.txt one", "--land")
+    place.until("bead.landed", bead)
     assert place("ls", "--status", "done", "--json").document["beads"]
     assert place("agents", "--json").document["agents"]
     status = place("status", "--json").document

@@ -51,8 +51,19 @@ def kill_stuck_daemon(home: Home) -> bool:
     pid = owner(home).pid
     if pid is None or not _is_locked(home):
         return False
+    return kill_process(pid)
+
+
+def kill_process(pid: int) -> bool:
+    """SIGKILL and see it gone, so that nobody reaches a socket of its any more; False if it was gone already.
+
+    Raises `StillRunning`.
+    """
     with ProcessEnd(pid) as end:
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
         if not end.wait(END_SECONDS):
             raise StillRunning(pid, END_SECONDS)
     return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +11,7 @@ from at_cli.daemon import Daemon
 from at_cli.demo.script import NAMES, PARTS, Part
 from at_cli.demo.stage import Stage
 from at_cli.face import Face
-from at_cli.shutdown import stop_daemon
+from at_cli.shutdown import kill_process, stop_daemon
 from at_cli.streams import Streams
 
 Event = dict[str, Any]
@@ -157,7 +155,7 @@ class Play:
     def _kill(self) -> None:
         daemon = int(self.daemon.call("health")["pid"])
         self.killing = Killing(daemon, self._processes())
-        os.kill(daemon, signal.SIGKILL)
+        kill_process(daemon)
 
     def _processes(self) -> dict[str, tuple[int, str]]:
         """Process id and session of each agent that is held, by part; one that crashes meanwhile is left out."""

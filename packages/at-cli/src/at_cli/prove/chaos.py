@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from enum import StrEnum
 from at_cli.prove.case import Case, Failed
 from at_cli.prove.scene import Scene
 from at_cli.prove.site import Site
+from at_cli.shutdown import kill_process
 from at_core.errors import AtError
 from at_daemon.lock import owner
 
@@ -102,13 +101,7 @@ class Shaker:
 
     def _kill_daemon(self) -> bool:
         pid = owner(self.site.daemon.home).pid
-        if pid is None:
-            return False
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
+        return pid is not None and kill_process(pid)
 
     def _kill_cli(self, scene: Scene, bead: str) -> bool:
         try:

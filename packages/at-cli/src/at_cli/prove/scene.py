@@ -12,6 +12,7 @@ from typing import Any
 from at_cli.clock import monotonic
 from at_cli.prove.case import Failed, must
 from at_cli.prove.site import Document, Site
+from at_cli.shutdown import kill_process
 from at_core.api import BY_NAME
 from at_core.errors import AtError, DaemonUnreachable
 from at_session.rehearsal.clis import RehearsedCli, rehearsed
@@ -240,9 +241,7 @@ class Scene:
 
     def kill_daemon(self) -> None:
         """SIGKILL to the daemon. Whoever calls it next starts another one."""
-        pid = int(self.call("health")["pid"])
-        with contextlib.suppress(ProcessLookupError):  # the case's own strikes were faster
-            os.kill(pid, signal.SIGKILL)
+        kill_process(int(self.call("health")["pid"]))
 
     def down(self) -> None:
         """As `at down`. Raises AtError, OSError."""
