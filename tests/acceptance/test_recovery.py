@@ -26,9 +26,10 @@ def test_a_removed_bead_comes_back_whole(product: Product) -> None:
     (folder_of(product, bead) / "later.txt").write_text("not committed")
     removed = product.json("rm", bead)
     assert product.at("show", bead).code == 4
+    gone = product.happened()[-1]["seq"]
     document = product.json("undo")
     assert (document["undone"]["id"], document["undone"]["attic"]) == (removed["act"], removed["attic"])
-    product.run_to_rest(bead)
+    product.wait(bead, "bead.proved", after=gone)
     after = product.json("show", bead)
     for name in ("id", "title", "description", "status", "lane", "agent_id", "git_branch", "created_at"):
         assert after["bead"][name] == before["bead"][name]
