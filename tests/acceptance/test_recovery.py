@@ -29,7 +29,7 @@ def test_a_removed_bead_comes_back_whole(product: Product) -> None:
     gone = product.happened()[-1]["seq"]
     document = product.json("undo")
     assert (document["undone"]["id"], document["undone"]["attic"]) == (removed["act"], removed["attic"])
-    product.wait(bead, "bead.proved", after=gone)
+    product.wait(bead, "bead.settled", after=gone)
     after = product.json("show", bead)
     for name in ("id", "title", "description", "status", "lane", "agent_id", "git_branch", "created_at"):
         assert after["bead"][name] == before["bead"][name]
@@ -338,7 +338,8 @@ def test_killed_on_the_way_it_ends_as_if_nothing_had_happened(product: Product, 
     first = product.daemon_pid()
     product.at("rm", bead)
     product.wait(bead, "bead.removed")
-    product.at("undo")
+    if product.at("undo").code != 0:  # it met the daemon that was about to end
+        product.at("undo")
     product.wait(bead, "bead.restored")
     assert product.daemon_pid() != first, f"the daemon never passed {place}"
     assert product.run_to_rest(bead)["proved"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -56,9 +55,3 @@ def test_without_a_folder_a_new_one_is_made() -> None:
 
 def test_the_word_that_let_it_land_is_gone() -> None:
     assert puts(settle_in(at_work(), None, new_folder=False))[BeadFact.LAND_ALLOWED] is None
-
-
-def test_that_it_is_proved_is_told_anew() -> None:
-    life = Simulation()
-    life.bead = dataclasses.replace(life.bead, status=BeadStatus.REVIEW)
-    assert puts(settle_in(life.world(), None, new_folder=False))[BeadFact.ANNOUNCED] is None

@@ -113,7 +113,7 @@ def settled(world: World) -> Settled:
             return Settled(True, 3 if world.login else 1)
         case BeadStatus.ESCALATED:
             return Settled(True, 3)
-        case BeadStatus.REVIEW if blocked_now(world):
+        case BeadStatus.REVIEW if blocked_now(world) or _waits_for_checkout(world):
             return Settled(True, 3)
         case BeadStatus.SLUNG if _halted(world) or (world.parked and not world.parked["passes_at"]):
             return Settled(True, 3)
@@ -122,6 +122,11 @@ def settled(world: World) -> Settled:
             return Settled(looked_at, 0)
         case _:
             return Settled(False, 0)
+
+
+def _waits_for_checkout(world: World) -> bool:
+    """Also while it is looked at again and again whether the checkout is free by now."""
+    return (world.facts.get(BeadFact.BLOCKED) or {}).get("kind") == "checkout"
 
 
 def reasons(world: World) -> list[str]:

@@ -33,14 +33,10 @@ def _set_up_again(world: World) -> list[Action]:
 
 
 def _looked_at_again(world: World) -> list[Action]:
-    """The target may have moved. Work whose collection was broken off is collected under a new number.
-
-    That it is proved is told anew: who waits for that hears of it, whether or not the look finds what was there before.
-    """
+    """The target may have moved. Work whose collection was broken off is collected under a new number."""
     look = world.facts.get(BeadFact.LOOK) or {}
     actions: list[Action] = [
-        Put(BeadFact.LOOK, {**look, "number": int(look.get("number", 0)) + 1, "why": BROUGHT_BACK}),
-        Put(BeadFact.ANNOUNCED, None),
+        Put(BeadFact.LOOK, {**look, "number": int(look.get("number", 0)) + 1, "why": BROUGHT_BACK})
     ]
     handed = world.facts.get(BeadFact.HANDED_IN) or {}
     if (world.facts.get(BeadFact.BRANCH) or {}).get("round") != handed.get("round"):

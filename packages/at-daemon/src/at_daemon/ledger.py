@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from at_agents.attention import settled
 from at_agents.decisions import Action, Do, Put, QueueMessage, Tell, Transition, WakeAt, World
 from at_agents.dependencies import in_order
 from at_agents.interruptions import PERSONS
@@ -279,6 +280,7 @@ class Ledger:
             if not change.beads and not change.rigs:
                 for bead_id, world in sorted(change.settled.items()):
                     note_interruptions(change, bead_id, world)
+                    _note_settled(change, world)
                 return
             touched, change.beads = change.beads, set()
             change.settled |= dict.fromkeys(touched)
@@ -329,6 +331,18 @@ class Ledger:
         status = label(world).status
         if agent.status is not status:
             change.tx.save_agent(dataclasses.replace(agent, status=status))
+
+
+def _note_settled(change: Change, world: World | None) -> None:
+    """Tell when nothing more happens to a bead by itself, whatever that came of: who waits for it hears of nothing else."""
+    if world is None:
+        return
+    verdict = settled(world)
+    now = {"exit_code": verdict.exit_code} if verdict.settled else None
+    if now != world.facts.get(BeadFact.SETTLED):
+        change.put(world.bead.id, BeadFact.SETTLED, now)
+        if now is not None:
+            change.tell(EventType.BEAD_SETTLED, world.bead, said=now)
 
 
 def keep_line(change: Change, rig: str, target_name: str, line: Line) -> None:
