@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,16 +20,17 @@ GIT_LFS = """\
 # A stand-in with the store and the pointers of git-lfs: `clean` puts contents there and passes pointers on, `smudge`
 # takes them from there.
 store=$(git rev-parse --git-common-dir)/lfs/objects
+stored() { echo "$store/$(echo "$1" | cut -c1-2)/$(echo "$1" | cut -c3-4)/$1"; }
 case $1 in
 clean)
     content=$(mktemp); cat > "$content"
     case $(head -c 24 "$content") in "version https://git-lfs."*) cat "$content"; exit ;; esac
     oid=$(sha256sum < "$content" | cut -d' ' -f1)
-    mkdir -p "$store"; cp "$content" "$store/$oid"; size=$(wc -c < "$content")
+    mkdir -p "$(dirname "$(stored "$oid")")"; cp "$content" "$(stored "$oid")"; size=$(wc -c < "$content")
     printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%s\\nsize %s\\n' "$oid" "$size" ;;
 smudge)
     pointer=$(cat); oid=$(printf '%s\\n' "$pointer" | sed -n 's/^oid sha256://p')
-    if [ -e "$store/$oid" ]; then cat "$store/$oid"; else printf '%s\\n' "$pointer"; fi ;;
+    if [ -e "$(stored "$oid")" ]; then cat "$(stored "$oid")"; else printf '%s\\n' "$pointer"; fi ;;
 esac
 """
 
@@ -58,9 +62,45 @@ async def test_lfs_contents_come_from_the_persons_store_and_go_there(lfs: Repo, 
     assert (lfs.top / "art/x.bin").read_text() == "a larger file\n"
 
 
+def committed_by_agent(folder: Path, text: str) -> Path:
+    """A file of git-lfs that the agent put into its own store and committed; its content there."""
+    (folder / "art/new.bin").write_text(text)
+    os.utime(folder / "art/new.bin", (1e9, 1e9))  # so that git's index need not look into it again
+    for words in (("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@x", "commit", "-qm", "new")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    oid = hashlib.sha256(text.encode()).hexdigest()
+    stored = folder / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+    assert stored.read_text() == text
+    return stored
+
+
+async def test_what_the_agent_stored_itself_is_brought_over(lfs: Repo, folder: Path) -> None:
+    await git.prepare(lfs.top, folder, BRANCH, "main")
+    committed_by_agent(folder, "made by the agent\n")
+    found = await git.collect(lfs.top, folder, BRANCH, REF, lfs.sha("main"), "work")
+    assert found.notes == ()
+    shutil.rmtree(folder)
+    lfs.git("merge", "-q", "--ff-only", found.head)
+    assert (lfs.top / "art/new.bin").read_text() == "made by the agent\n"
+
+
+async def test_what_the_agent_stored_itself_comes_back_from_the_attic(lfs: Repo, folder: Path) -> None:
+    await git.prepare(lfs.top, folder, BRANCH, "main")
+    stored = committed_by_agent(folder, "made by the agent\n")
+    wrong = stored.parent.parent.parent / "00/00" / ("0" * 64)
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("not what its name says")
+    entry = await git.keep(lfs.top, folder, REF.rpartition("/")[2], "removed")
+    assert [note for note in entry.notes if "git-lfs" in note] == [
+        f"contents of git-lfs are damaged and left out: 00/00/{wrong.name}"
+    ]
+    shutil.rmtree(folder)
+    await git.restore(lfs.top, entry.ref, folder)
+    assert (folder / "art/new.bin").read_text() == "made by the agent\n"
+
+
 async def test_what_the_store_lacks_stays_a_pointer_and_is_said(lfs: Repo, folder: Path) -> None:
-    for stored in (lfs.top / ".git/lfs/objects").iterdir():
-        stored.unlink()
+    shutil.rmtree(lfs.top / ".git/lfs/objects")
     prepared = await git.prepare(lfs.top, folder, BRANCH, "main")
     assert (folder / "art/x.bin").read_text().startswith("version https://git-lfs")
     assert prepared.notes == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -229,6 +230,24 @@ async def test_links_in_the_clone_are_not_followed(rig: Repo, folder: Path, tmp_
     await git.set_aside_folder(folder, folder.parent)
     await git.remove_set_aside(folder.parent)
     assert not folder.exists() and (outside / "precious").exists()
+
+
+async def test_nothing_is_read_through_a_link_in_place_of_the_folder(
+    rig: Repo, folder: Path, tmp_path: Path
+) -> None:
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    shutil.rmtree(folder)
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "secret.txt").write_text("mine")
+    hashed = rig.git("hash-object", str(secrets / "secret.txt"))
+    folder.symlink_to(secrets)
+    with pytest.raises(errors.FolderReplaced, match="put the folder back"):
+        await git.collect(rig.top, folder, BRANCH, REF, rig.sha("main"), "work")
+    with pytest.raises(errors.FolderReplaced):
+        await git.keep(rig.top, folder, BEAD, "removed")
+    assert rig.git("for-each-ref", "refs/at/attic", "refs/at/beads") == ""
+    assert "missing" in rig.git("cat-file", "--batch-check", stdin=hashed.encode())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from at_daemon.git import nofollow, private, unfinished
+from at_daemon.git import lfs, nofollow, private, unfinished
 from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
 from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
 from at_daemon.git.head import peeled
@@ -131,8 +131,9 @@ async def _keep(request: _Request) -> AtticEntry | None:
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     keeping = _Keeping(place, request.folder, git, settings, found, given)
     contents = await _contents(keeping)
+    stored = await to_thread.run_sync(lfs.bring_contents, place, settings, request.folder)
     nested = await _keep_nested(keeping, contents, request)
-    notes = (*contents.told, *contents.incomplete, *(note for _, note in nested.values()))
+    notes = (*contents.told, *contents.incomplete, *stored, *(note for _, note in nested.values()))
     if request.inner and not contents.changed:
         return None
     body = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from at_daemon.git import nofollow, private
+from at_daemon.git import lfs, nofollow, private
 from at_daemon.git.diff import DiffStat, diffstat_in
 from at_daemon.git.entries import OURS
 from at_daemon.git.head import Choice, choose_head
@@ -146,7 +146,8 @@ async def _collect(
 
     async def move() -> None:
         nonlocal notes
-        notes = (*choice.notes, *made.notes, *await _move(work, made, span))
+        contents = await to_thread.run_sync(lfs.bring_contents, work.place, work.settings, work.folder)
+        notes = (*choice.notes, *made.notes, *contents, *await _move(work, made, span))
 
     await together(count, move)
     notes += tuple(await unknown_submodule_commits(work.place, work.folder, made.head, changes.paths))

@@ -5,10 +5,12 @@ GitError
 ├── NotARepository, DubiousOwnership, BareRepository, NoCommits    what `inspect` refuses
 ├── BadName, RevisionMissing           a name or revision that cannot be used
 ├── FolderInTheWay, FolderOutside      a folder that is not ours to make or remove
+├── FolderReplaced                     a link or a file where a work folder was
 ├── Unreadable                         a folder that cannot be kept whole, so it is not removed
 ├── RemoteMissing, PushRefused         a remote that is not there, or does not take a branch
 ├── FetchFailed                        a remote that gives nothing, or not in time
 ├── RefMoved                           somebody moved a ref first (compare-and-set failed)
+├── RefInTheWay                        a ref whose name bars that of another
 ├── BadObjects                         an agent's clone lacks objects or holds malformed ones
 ├── SigningFailed                      the person's commit.gpgsign is set and signing did not work
 ├── GitTimedOut
@@ -111,12 +113,15 @@ class RevisionMissing(GitError):
 
 
 class FolderInTheWay(GitError):
-    """Something that was not made here is where a work folder should be; it is left alone."""
+    """Something that was not made here is where a work folder should be; it is left alone.
+
+    What to do is in the message, which is all that an intent on record keeps of an error.
+    """
 
     code = "folder_in_the_way"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{_shown(folder)} exists and is no work folder", "move it away")
+        super().__init__(f"{_shown(folder)} exists and is no work folder: move it away")
         self.folder = folder
 
 
@@ -127,6 +132,18 @@ class FolderOutside(GitError):
 
     def __init__(self, folder: Path, root: Path) -> None:
         super().__init__(f"{_shown(folder)} is not a folder inside {_shown(root)}, so it stays")
+        self.folder = folder
+
+
+class FolderReplaced(GitError):
+    """Nothing is read through what took the place of a work folder: it may lead anywhere."""
+
+    code = "folder_replaced"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{_shown(folder)} is no folder any more, something else took its place: put the folder back, or remove that"
+        )
         self.folder = folder
 
 
@@ -186,6 +203,16 @@ class RefMoved(GitError):
 
     def __init__(self, ref: str, detail: str) -> None:
         super().__init__(f"{ref} was moved by somebody else: {detail}", "try again")
+        self.ref = ref
+
+
+class RefInTheWay(GitError):
+    """A ref is a file to git and so is a folder: `side` and `side/more` cannot both be there."""
+
+    code = "ref_in_the_way"
+
+    def __init__(self, ref: str, other: str) -> None:
+        super().__init__(f"{ref} cannot be made: {other} is in the way of its name", "choose another name")
         self.ref = ref
 
 

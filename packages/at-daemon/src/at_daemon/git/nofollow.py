@@ -36,6 +36,24 @@ def opened(root: Path, parts: tuple[str, ...], *, make: bool = False) -> Iterato
 
 def read(root: Path, path: str, most: int = LARGEST) -> bytes | None:
     """The first `most` bytes of the regular file `root/path`; None if it is missing or anything else."""
+    descriptor = _file(root, path)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(most)
+
+
+def pieces(root: Path, path: str, size: int) -> Iterator[bytes]:
+    """The regular file `root/path`, so many bytes at a time; nothing if it is missing or anything else."""
+    descriptor = _file(root, path)
+    if descriptor is None:
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        while piece := file.read(size):
+            yield piece
+
+
+def _file(root: Path, path: str) -> int | None:
     *parents, name = path.split("/")
     try:
         with opened(root, tuple(parents)) as directory:
@@ -47,8 +65,7 @@ def read(root: Path, path: str, most: int = LARGEST) -> bytes | None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(most)
+    return descriptor
 
 
 def replace(

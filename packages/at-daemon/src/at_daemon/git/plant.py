@@ -11,6 +11,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from at_daemon.git import nofollow
+from at_daemon.git.errors import FolderReplaced
 from at_daemon.git.filters import filter_notes
 from at_daemon.git.inspect import commit_of
 from at_daemon.git.names import is_inside
@@ -75,7 +76,12 @@ def _parse_refs(listed: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def folder_git(place: Place, folder: Path, settings: Settings, index: Path) -> Git:
-    """Git on the person's repository, with an agent's folder as working tree and none of its filters."""
+    """Git on the person's repository, with an agent's folder as working tree and none of its filters.
+
+    Raises `FolderReplaced` for what is a folder no longer.
+    """
+    if folder.is_symlink() or folder.is_file():
+        raise FolderReplaced(folder)
     return Git(
         git_dir=place.git_dir,
         work_tree=folder,

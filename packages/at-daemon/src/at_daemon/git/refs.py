@@ -10,12 +10,13 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from at_daemon.git.errors import GitFailed, RefMoved
+from at_daemon.git.errors import GitFailed, RefInTheWay, RefMoved
 from at_daemon.git.names import ATTIC, checked_ref, checked_sha
 from at_daemon.git.places import common_dir_of
 from at_daemon.git.run import Git
 
 _LOCK = re.compile(r"Unable to create '(.+\.lock)': File exists")
+_BARRED = re.compile(r"'(refs/[^']+)' exists; cannot create '([^']+)'")
 _FORMAT = "%(objectname)%00%(refname)%00%(worktreepath)%00"
 
 
@@ -88,7 +89,9 @@ async def _update(git: Git, moves: list[Move], reason: str) -> None:
     await git.having(reads_only=False).run(*arguments, stdin=transaction(moves))
 
 
-def _typed(error: GitFailed, name: str) -> GitFailed | RefMoved:
+def _typed(error: GitFailed, name: str) -> GitFailed | RefInTheWay | RefMoved:
+    if (barred := _BARRED.search(error.stderr)) is not None:
+        return RefInTheWay(barred[2], barred[1])
     return RefMoved(name, error.message) if "cannot lock ref" in error.stderr else error
 
 

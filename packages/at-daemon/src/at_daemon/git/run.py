@@ -45,6 +45,8 @@ _SETTINGS = {
     "core.untrackedCache": "false",
     "core.trustctime": "true",
     "core.checkStat": "default",
+    "core.fsync": "committed",
+    "core.fsyncMethod": "batch",
     "core.pager": "cat",
     "core.filesRefLockTimeout": "10000",
     "core.packedRefsTimeout": "10000",
