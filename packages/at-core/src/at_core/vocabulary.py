@@ -87,6 +87,7 @@ class EventType(StrEnum):
     BUDGET_SET = "budget.set"
     TURN_ENDED = "turn.ended"
     LINE_UNPARSED = "line.unparsed"
+    INTENT_PUT_OFF = "intent.put_off"
     INTENT_FAILED = "intent.failed"
     RULE_ADDED = "rule.added"
     RULE_REMOVED = "rule.removed"

@@ -185,9 +185,12 @@ class Executor:
         wait = timedelta(seconds=min(longest, 2.0 ** min(intent.attempts, 12)))
 
         def delay(change: Change) -> None:
-            delayed = change.tx.delay_intent(intent.key, change.now + wait, reason)
-            if delayed and intent.attempts == TRIES_UNTIL_TOLD and _nobody_waits_for(intent):
-                bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
+            if not change.tx.delay_intent(intent.key, change.now + wait, reason):
+                return
+            bead = change.tx.bead(intent.bead_id) if intent.bead_id else None
+            if intent.attempts == 0:
+                change.tell(EventType.INTENT_PUT_OFF, bead, intent=intent.key, reason=reason)
+            if intent.attempts == TRIES_UNTIL_TOLD and _nobody_waits_for(intent):
                 change.tell(EventType.FOLDER_STAYS, bead, reason=reason)
 
         await self._ledger.record(delay)

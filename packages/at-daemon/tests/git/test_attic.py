@@ -483,14 +483,6 @@ async def test_onto_a_branch_that_is_not_there(rig: Repo, agent: Repo) -> None:
     assert rig.tree("yours")["a.txt"] == "later"
 
 
-async def test_a_branch_that_bars_the_way_is_named(rig: Repo, agent: Repo) -> None:
-    agent.write("a.txt", "changed\n")
-    entry = await git.keep(rig.top, agent.top, BEAD, "removed")
-    rig.git("branch", "side")
-    with pytest.raises(errors.RefInTheWay, match=r"refs/heads/side is in the way of its name"):
-        await git.restore_branch(rig.top, entry.ref, "side/more")
-
-
 async def test_sizes_are_those_of_the_work(rig: Repo, agent: Repo) -> None:
     untouched = await git.keep(rig.top, agent.top, BEAD, "r")
     agent.commit("one", **{"one.txt": "1\n2\n"})
