@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_kept_stays_and_all_else_goes(product: Product) 
     product.git("update-ref", f"refs/at/attic/{barred.name}", "HEAD")  # it bars the name of the entry
     ran = product.at("tidy", "--yes", "--json")
     (left,) = ran.document["left"]
-    assert left["path"] == str(barred) and "git update-ref failed" in left["error"]
+    assert left["path"] == str(barred) and "is in the way of its name" in left["error"]
     assert barred.exists() and not lost.exists()
 
 
