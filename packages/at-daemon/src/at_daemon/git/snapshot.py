@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from anyio import to_thread
@@ -82,13 +83,11 @@ class Taken:
 async def take_in(git: Git, folder: Path, paths: Iterable[str]) -> Taken:
     """Put these paths into the index as the folder has them, missing ones too, and write its tree."""
     sorted_out = await to_thread.run_sync(_sort_out, folder, list(dict.fromkeys(paths)))
-    tree = None
-    if sorted_out.usable:
-        feed = b"".join(os.fsencode(path) + b"\0" for path in sorted_out.usable)
-        await git.run(
-            "update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=feed, limit=LONG
-        )
-        tree = await git.text("write-tree", limit=LONG)
+    # First what is gone: git takes no file below another, and looks at nothing below a link.
+    await _update(git, ("--force-remove",), sorted_out.gone)
+    await _update(git, ("--add", "--remove", "--replace"), sorted_out.usable)
+    changed = sorted_out.gone or sorted_out.usable
+    tree = await git.text("write-tree", limit=LONG) if changed else None
     return Taken(tree, sorted_out.nested, sorted_out.unreadable)
 
 
@@ -124,8 +123,8 @@ async def _look_at_what_is_there(git: Git, folder: Path) -> list[tuple[bytes, st
     unseen = [path for tag, path in tagged if tag.islower()]
     left_out = [path for tag, path in tagged if tag in b"Ss"]
     there = await to_thread.run_sync(lambda: [path for path in left_out if os.path.lexists(folder / path)])
-    await _mark(git, "--no-assume-unchanged", unseen)
-    await _mark(git, "--no-skip-worktree", there)
+    await _update(git, ("--no-assume-unchanged",), unseen)
+    await _update(git, ("--no-skip-worktree",), there)
     return await listed(git) if unseen or there else tagged
 
 
@@ -153,13 +152,13 @@ def _closed(said: bytes) -> Iterator[bytes]:
 
 async def _leave_out_what_is_missing(git: Git) -> None:
     listed = (await git.run("ls-files", "-z", "--deleted", limit=LONG)).stdout
-    await _mark(git, "--skip-worktree", [os.fsdecode(path) for path in listed.split(b"\0") if path])
+    await _update(git, ("--skip-worktree",), [os.fsdecode(path) for path in listed.split(b"\0") if path])
 
 
-async def _mark(git: Git, option: str, paths: list[str]) -> None:
+async def _update(git: Git, options: tuple[str, ...], paths: Sequence[str]) -> None:
     if paths:
         feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        await git.run("update-index", "-z", option, "--stdin", stdin=feed, limit=LONG)
+        await git.run("update-index", "-z", *options, "--stdin", stdin=feed, limit=LONG)
 
 
 def copy_index(folder: Path, target: Path) -> bytes | None:
@@ -184,25 +183,32 @@ async def _compare(git: Git, commit: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _SortedOut:
+    gone: tuple[str, ...]
     usable: tuple[str, ...]
     nested: tuple[str, ...]
     unreadable: tuple[str, ...]
 
 
 def _sort_out(folder: Path, paths: list[str]) -> _SortedOut:
-    """Which paths git can take: files, links, missing ones; no nested repository, device, nor what cannot be read."""
+    """Which paths are gone (a folder is there now, or a link on the way), and which of the others git can take: files and
+    links; no nested repository, device, nor what cannot be read."""
+    gone: list[str] = []
     usable: list[str] = []
     nested: list[str] = []
     unreadable: list[str] = []
+    links: dict[str, bool] = {}
     for path in paths:
         plain = path.rstrip("/")
         if not is_inside(plain):
             continue
         full = folder / plain
+        if _below_link(folder, plain, links):
+            gone.append(plain)
+            continue
         try:
             mode = os.lstat(full).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            usable.append(path)
+            gone.append(plain)
             continue
         except PermissionError:
             unreadable.append(plain)
@@ -210,9 +216,19 @@ def _sort_out(folder: Path, paths: list[str]) -> _SortedOut:
         if stat.S_ISDIR(mode) and not nofollow.may_read(full):
             unreadable.append(plain)
         elif stat.S_ISDIR(mode):
-            (nested if os.path.lexists(full / ".git") or path != plain else usable).append(plain)
+            (nested if os.path.lexists(full / ".git") or path != plain else gone).append(plain)
         elif stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and nofollow.may_read(full)):
             usable.append(path)
         else:
             unreadable.append(plain)
-    return _SortedOut(tuple(usable), tuple(nested), tuple(unreadable))
+    return _SortedOut(tuple(gone), tuple(usable), tuple(nested), tuple(unreadable))
+
+
+def _below_link(folder: Path, path: str, links: dict[str, bool]) -> bool:
+    """Whether a folder on the way is a link; `links` remembers which are."""
+    for above in accumulate(path.split("/")[:-1], "{}/{}".format):
+        if above not in links:
+            links[above] = os.path.islink(folder / above)
+        if links[above]:
+            return True
+    return False
