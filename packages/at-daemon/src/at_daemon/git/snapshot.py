@@ -1,7 +1,8 @@
 """The tree of an agent's working folder, whatever state it was left in, with nothing of its configuration used.
 
 GIT_DIR is the person's repository, the working tree the agent's folder, the index a copy outside of it. The clone's
-own index serves only as a cache of file stats: its entries are replaced by those of a commit before it is used.
+own index serves only as a cache of file stats: its entries are replaced by those of a commit before it is used, but for
+files that are left out by a sparse set, and so lie nowhere else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from at_daemon.git.names import is_inside
 from at_daemon.git.run import LONG, Git
 
 _PATTERNS = ".git/info/sparse-checkout"
+_GITLINK = "160000"
 _TRACKED = b"H "
 _COULD_NOT_OPEN = b"could not open directory '"
 CHANGED = (b"C", b"?")
@@ -53,15 +55,18 @@ class _Staged:
     """Whether the clone's index was of use."""
 
 
-async def take_snapshot(git: Git, folder: Path, commit: str | None, *, sparse: bool = False) -> Snapshot:
+async def take_snapshot(
+    git: Git, folder: Path, commit: str | None, *, sparse: bool = False, merging: Sequence[str] = ()
+) -> Snapshot:
     """Write the tree of `folder` (changed, deleted and new files that are not ignored, and staged ones that are).
 
     `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder. Without a
     commit all files are taken. Files that its sparse set leaves out are no deletions; `sparse` says that it had such a
-    set where the folder cannot. Raises `BadObjects` if the commit cannot be read.
+    set where the folder cannot. `merging` are the commits of a merge under way. Raises `BadObjects` if the commit cannot
+    be read.
     """
-    staged = await _seed_index(git, folder, commit)
-    if not staged.seeded and commit and (sparse or nofollow.read(folder, _PATTERNS, 1) is not None):
+    staged = await _seed_index(git, folder, commit, merging)
+    if not staged.seeded and commit and (sparse or has_sparse_set(folder)):
         await _leave_out_what_is_missing(git)
     found = await _look_at_what_is_there(git, folder) if staged.seeded else await listed(git)
     changed = [path for tag, path in found if tag in CHANGED]
@@ -91,7 +96,7 @@ async def take_in(git: Git, folder: Path, paths: Iterable[str]) -> Taken:
     return Taken(tree, sorted_out.nested, sorted_out.unreadable)
 
 
-async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
+async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Sequence[str]) -> _Staged:
     assert git.index is not None
     if commit is None:
         await git.run("read-tree", "--empty")
@@ -100,12 +105,14 @@ async def _seed_index(git: Git, folder: Path, commit: str | None) -> _Staged:
     if seed is not None:
         try:
             changes = await _compare(git, commit)
+            unseen = await _left_out(git, folder, changes, merging)
             if changes:
                 await git.run("read-tree", "--reset", commit, limit=LONG)
+            await _put_unseen(git, unseen)
             return _Staged(
                 seed=seed,
-                added=tuple(path for letter, path in changes if letter == "A"),
-                unmerged=tuple(dict.fromkeys(path for letter, path in changes if letter == "U")),
+                added=tuple(each.path for each in changes if each.letter == "A" and each not in unseen),
+                unmerged=tuple(dict.fromkeys(each.path for each in changes if each.letter == "U")),
             )
         except GitFailed:
             # Split, damaged or forged: without it every file is read once more, and the result is the same.
@@ -161,6 +168,11 @@ async def _update(git: Git, options: tuple[str, ...], paths: Sequence[str]) -> N
         await git.run("update-index", "-z", *options, "--stdin", stdin=feed, limit=LONG)
 
 
+def has_sparse_set(folder: Path) -> bool:
+    """Whether the clone has patterns of files to leave out, used or not."""
+    return nofollow.read(folder, _PATTERNS, 1) is not None
+
+
 def copy_index(folder: Path, target: Path) -> bytes | None:
     """Copy the clone's index (given back; None if there is none) with its times: git tells a file changed within the same tick by them."""
     content = nofollow.read(folder, ".git/index", 1 << 31)
@@ -172,13 +184,50 @@ def copy_index(folder: Path, target: Path) -> bytes | None:
     return content
 
 
-async def _compare(git: Git, commit: str) -> list[tuple[str, str]]:
-    """Letter and path of each entry of the index that differs from the commit."""
+@dataclass(frozen=True)
+class _Change:
+    """An entry of the index that differs from a commit: git's letter for how, and what the index has."""
+
+    letter: str
+    mode: str
+    sha: str
+    path: str
+
+
+async def _compare(git: Git, commit: str) -> list[_Change]:
     listed = (
         await git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", commit, limit=LONG)
     ).stdout
     fields = os.fsdecode(listed).split("\0")
-    return [(head[-1], path) for head, path in zip(fields[::2], fields[1::2], strict=False)]
+    heads = (head.split(" ") for head in fields[::2])
+    return [_Change(head[4], head[1], head[3], path) for head, path in zip(heads, fields[1::2], strict=False)]
+
+
+async def _left_out(git: Git, folder: Path, changes: list[_Change], merging: Sequence[str]) -> list[_Change]:
+    """The changes that only the index tells of, as the sparse set leaves their files out: a merge makes such. What they
+    name has to be there, or to be that of a commit that is merged: a partial clone may lack it."""
+    missing = await to_thread.run_sync(
+        lambda: [each for each in changes if each.letter in "AMT" and not os.path.lexists(folder / each.path)]
+    )
+    if not missing:
+        return []
+    tagged = (await git.run("ls-files", "-z", "-t", "--cached", limit=LONG)).stdout.split(b"\0")
+    unseen = {os.fsdecode(row[2:]) for row in tagged if row.startswith(b"S ")}
+    candidates = [each for each in missing if each.path in unseen and is_inside(each.path)]
+    asked = "".join(f"{each.sha}\n" for each in candidates).encode()
+    kinds = (await git.run("cat-file", "--batch-check=%(objecttype)", stdin=asked, limit=LONG)).stdout
+    rows = list(zip(candidates, kinds.split(b"\n"), strict=False))
+    lacking = {each.path for each, kind in rows if kind != b"blob" and each.mode != _GITLINK}
+    for other in merging if lacking else ():
+        lacking &= {each.path for each in await _compare(git, other)}
+    return [each for each in candidates if each.path not in lacking]
+
+
+async def _put_unseen(git: Git, unseen: list[_Change]) -> None:
+    if unseen:
+        feed = "".join(f"{each.mode} {each.sha} 0\t{each.path}\0" for each in unseen)
+        await git.run("update-index", "-z", "--index-info", stdin=os.fsencode(feed), limit=LONG)
+        await _update(git, ("--skip-worktree",), [each.path for each in unseen])
 
 
 @dataclass(frozen=True)
