@@ -19,6 +19,7 @@ import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private, unfinished
+from at_daemon.git.clone_index import copy_index, has_index
 from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
 from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
 from at_daemon.git.head import peeled
@@ -29,7 +30,7 @@ from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
-from at_daemon.git.snapshot import Snapshot, copy_index, take_snapshot
+from at_daemon.git.snapshot import Snapshot, take_snapshot
 from at_daemon.git.transport import blinded, bring_objects, objects_of
 
 MOST_IGNORED = 1000
@@ -83,6 +84,7 @@ class _Index:
 
     staged: str | None = None
     conflicts: str | None = None
+    unreadable: bool = False
 
     @property
     def commits(self) -> list[str]:
@@ -240,6 +242,8 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     lost = [*unfinished.lost(keeping.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
+    if index.unreadable:
+        lost.append("what was staged is not kept: git cannot read the folder's index")
     return _Contents(
         tree=tree,
         parents=parents,
@@ -320,8 +324,8 @@ async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bo
     """What is staged (`FILES` where it is the tree of the files, None where it is HEAD's), and what is in conflict."""
     assert git.index is not None
     index = git.index.with_name("staged")
-    if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
-        return _Index()
+    if await copy_index(git, keeping.folder, index) is None:
+        return _Index(unreadable=has_index(keeping.folder))
     conflicts = None
     own = git.having(index=index)
     try:
@@ -331,7 +335,7 @@ async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bo
         staged = await own.text("write-tree", limit=LONG)
     except GitFailed:
         # It cannot be read, or names what is not there: the files are kept all the same.
-        return _Index()
+        return _Index(unreadable=True)
     if staged == await git.text("rev-parse", f"{head}^{{tree}}"):
         return _Index(None, conflicts)
     return _Index(FILES if staged == tree else await _commit(keeping, git, staged, (head,)), conflicts)

@@ -117,6 +117,15 @@ def is_directory(root: Path, path: str) -> bool:
         return False
 
 
+def names_in(root: Path, path: str) -> list[str]:
+    """Names of what is in the directory `root/path`; none if it is missing, a link or anything else."""
+    try:
+        with opened(root, tuple(path.split("/"))) as directory:
+            return os.listdir(directory)
+    except OSError:
+        return []
+
+
 def names_below(root: Path, path: str, most: int = 100_000) -> Iterator[str]:
     """Paths of the regular files under `root/path`, relative to it, at most `most` of them."""
     try:

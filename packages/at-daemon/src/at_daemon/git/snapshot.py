@@ -18,6 +18,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from at_daemon.git import nofollow
+from at_daemon.git.clone_index import copy_index
 from at_daemon.git.errors import BadObjects, GitFailed
 from at_daemon.git.names import is_inside
 from at_daemon.git.run import LONG, Git
@@ -101,7 +102,7 @@ async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Seque
     if commit is None:
         await git.run("read-tree", "--empty")
         return _Staged(None, (), (), seeded=False)
-    seed = await to_thread.run_sync(copy_index, folder, git.index)
+    seed = await copy_index(git, folder, git.index)
     if seed is not None:
         try:
             changes = await _compare(git, commit)
@@ -115,7 +116,7 @@ async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Seque
                 unmerged=tuple(dict.fromkeys(each.path for each in changes if each.letter == "U")),
             )
         except GitFailed:
-            # Split, damaged or forged: without it every file is read once more, and the result is the same.
+            # Damaged or forged: without it every file is read once more, and the result is the same.
             git.index.unlink(missing_ok=True)
     try:
         await git.run("read-tree", commit, limit=LONG)
@@ -171,17 +172,6 @@ async def _update(git: Git, options: tuple[str, ...], paths: Sequence[str]) -> N
 def has_sparse_set(folder: Path) -> bool:
     """Whether the clone has patterns of files to leave out, used or not."""
     return nofollow.read(folder, _PATTERNS, 1) is not None
-
-
-def copy_index(folder: Path, target: Path) -> bytes | None:
-    """Copy the clone's index (given back; None if there is none) with its times: git tells a file changed within the same tick by them."""
-    content = nofollow.read(folder, ".git/index", 1 << 31)
-    if content is None:
-        return None
-    status = os.stat(folder / ".git/index", follow_symlinks=False)
-    target.write_bytes(content)
-    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-    return content
 
 
 @dataclass(frozen=True)
