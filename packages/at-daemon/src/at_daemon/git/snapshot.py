@@ -71,7 +71,7 @@ async def take_snapshot(
         await _leave_out_what_is_missing(git)
     found = await _look_at_what_is_there(git, folder) if staged.seeded else await listed(git)
     changed = [path for tag, path in found if tag in CHANGED]
-    taken = await take_in(git, folder, [*changed, *staged.added])
+    taken = await take_in(git, folder, [*changed, *staged.added, *staged.unmerged])
     closed = [path for tag, path in found if tag == CLOSED]
     unreadable = tuple(dict.fromkeys([*taken.unreadable, *closed]))
     return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, unreadable)
