@@ -148,7 +148,7 @@ async def base_trees(rig: Path) -> dict[str, str]:
     listed = os.fsdecode(
         (await locate(rig).git.run("for-each-ref", "--format=%(refname) %(tree)", _BASES)).stdout
     )
-    pairs = (line.rpartition(" ") for line in listed.splitlines())
+    pairs = (line.rpartition(" ") for line in listed.split("\n"))
     return {name.removeprefix(_BASES)[:8]: tree for name, _, tree in pairs if tree}
 
 

@@ -154,11 +154,17 @@ def _is_clone(folder: Path) -> bool:
 
 def _head(folder: Path, packed: _Refs) -> tuple[str | None, str | None]:
     """What HEAD names, if it is not detached, and its commit."""
-    raw = (nofollow.read(folder, ".git/HEAD", 4096) or b"").decode("utf-8", "surrogateescape").strip()
+    raw = _line_in(folder, ".git/HEAD") or ""
     if raw.startswith("ref: "):
-        name = raw.removeprefix("ref: ").strip()
+        name = raw.removeprefix("ref: ").strip(" ")
         return name, resolve(folder, name, packed)
     return None, raw if is_sha(raw) else None
+
+
+def _line_in(folder: Path, path: str) -> str | None:
+    """The text of a file, without white space of ASCII at its ends: any other may be part of a name."""
+    content = nofollow.read(folder, path, 4096)
+    return None if content is None else content.strip().decode("utf-8", "surrogateescape")
 
 
 def _exists(folder: Path, name: str) -> bool:
@@ -180,12 +186,22 @@ class _PackedRefs:
     folder: Path
 
     def get(self, name: str, /) -> str | None:
-        content = b"\n%s\n" % (nofollow.read(self.folder, ".git/packed-refs") or b"")
+        content = b"\n%s\n" % _packed_refs_file(self.folder)
         end = content.rfind(b" %s\n" % name.encode("utf-8", "surrogateescape"))
         if end < 0:
             return None
-        sha = content[content.rfind(b"\n", 0, end) + 1 : end].decode("ascii", "replace")
-        return sha if is_sha(sha) else None
+        found = _packed_ref(content[content.rfind(b"\n", 0, end) + 1 :].partition(b"\n")[0])
+        return found[1] if found else None
+
+
+def _packed_refs_file(folder: Path) -> bytes:
+    return nofollow.read(folder, ".git/packed-refs") or b""
+
+
+def _packed_ref(line: bytes) -> tuple[str, str] | None:
+    """Name and sha that a line gives; None if it is a comment, a peeled tag or damaged."""
+    sha, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
+    return (name, sha) if is_sha(sha) and is_ref(name) else None
 
 
 def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
@@ -193,21 +209,19 @@ def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
     for _ in range(_DEPTH):
         if not is_ref(name):
             return None
-        loose = nofollow.read(folder, f".git/{name}", 4096)
-        if loose is None:
+        text = _line_in(folder, f".git/{name}")
+        if text is None:
             return packed.get(name)
-        text = loose.decode("utf-8", "surrogateescape").strip()
         if not text.startswith("ref: "):
             return text if is_sha(text) else packed.get(name)
-        name = text.removeprefix("ref: ").strip()
+        name = text.removeprefix("ref: ").strip(" ")
     return None
 
 
 def packed_refs(folder: Path) -> dict[str, str]:
     """The clone's packed refs: full name to sha."""
-    lines = (nofollow.read(folder, ".git/packed-refs") or b"").decode("utf-8", "surrogateescape").splitlines()
-    pairs = (line.partition(" ") for line in lines if line and line[0] not in "#^")
-    return {name: sha for sha, _, name in pairs if is_sha(sha) and is_ref(name)}
+    # At newlines alone: a name may have any other character that ends a line of text.
+    return dict(filter(None, map(_packed_ref, _packed_refs_file(folder).split(b"\n"))))
 
 
 def all_refs(folder: Path) -> dict[str, str]:
@@ -238,7 +252,7 @@ def remembered(folder: Path, most: int = 10_000) -> list[str]:
     for place in places:
         for path in nofollow.names_below(folder, f"{place}/logs"):
             log = nofollow.read(folder, f"{place}/logs/{path}") or b""
-            lines = log.decode("utf-8", "surrogateescape").splitlines()
+            lines = log.decode("utf-8", "surrogateescape").split("\n")
             found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2] if is_sha(word)]
     return [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}][:most]
 
