@@ -233,13 +233,18 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     snapshot = await _snapshot(seeing, keeping.folder, head)
     tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
     index = await _index(keeping, seeing, head, tree, bool(snapshot.unmerged))
+    patches = await unfinished.patches_of(seeing, keeping.folder, keeping.found)
+    if patches is not None:
+        fresh.append(await _commit(keeping, seeing, patches, (head,)))
     parents = tuple(dict.fromkeys([head, *fresh, *index.commits]))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(keeping, seeing, tree, (head,))
     await bring_objects(keeping.place.git, source, [*parents, held], sorted(mine))
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
-    lost = [*unfinished.lost(keeping.folder, keeping.found)]
+    if patches is not None:
+        named[unfinished.PATCHES] = fresh[-1]
+    lost = [*unfinished.lost(keeping.folder, keeping.found, patches=patches is not None)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
     if index.unreadable:

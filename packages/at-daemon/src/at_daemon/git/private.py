@@ -9,6 +9,7 @@ process ever takes this folder as its GIT_DIR.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from at_daemon.git.settings import Identity
 
 TARGET_REF = "refs/at/target"
 _DEPTH = 5
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class Found:
     merging: tuple[str, ...] = ()
 
 
-_OPERATIONS = {"rebase-merge": "rebase", "rebase-apply": "rebase", "MERGE_HEAD": "merge"}
-_OPERATIONS |= {"CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert"}
+_OPERATIONS = {"rebase-merge": "rebase", "rebase-apply/applying": "am", "rebase-apply": "rebase"}
+_OPERATIONS |= {"MERGE_HEAD": "merge", "CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert"}
 
 
 def read_clone(folder: Path, *wanted: str) -> Found:
@@ -239,16 +241,23 @@ _OF_REBASE = tuple(
 _NAMING = (
     *("HEAD", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH"),
     *_OF_REBASE,
+    "FETCH_HEAD",
 )
 """Files beside the refs that name commits; an autostash is named nowhere else."""
+_TO_COME = ("sequencer/todo", "rebase-merge/git-rebase-todo")
+_NAMED_TO_COME = re.compile(r"^\S+ (?:-[cC] )?([0-9a-f]{7,64})\b", re.MULTILINE | re.ASCII)
+"""A line of what is to be done: git shortens the names of commits there."""
 
 
 def remembered(folder: Path, most: int = 10_000) -> list[str]:
     """Commits that the clone or a linked worktree of its own names by no ref: what an operation that is under way will
-    need, then what reflogs (stashes too) have, newest first."""
+    need (some by short names) and what was fetched, then what reflogs (stashes too) have, newest first."""
     linked = {path.partition("/")[0] for path in nofollow.names_below(folder, ".git/worktrees")}
     places = [".git", *(f".git/worktrees/{name}" for name in sorted(linked))]
     found = [sha for place in places for name in _NAMING for sha in _shas_in(folder, f"{place}/{name}")]
+    for place in places:
+        for name in _TO_COME:
+            found += _NAMED_TO_COME.findall(_text(folder, f"{place}/{name}"))
     for place in places:
         for path in nofollow.names_below(folder, f"{place}/logs"):
             log = nofollow.read(folder, f"{place}/logs/{path}") or b""
@@ -258,5 +267,8 @@ def remembered(folder: Path, most: int = 10_000) -> list[str]:
 
 
 def _shas_in(folder: Path, path: str) -> tuple[str, ...]:
-    words = (nofollow.read(folder, path, 4096) or b"").decode("ascii", "replace").split()
-    return tuple(filter(is_sha, words))
+    return tuple(filter(is_sha, _text(folder, path).split()))
+
+
+def _text(folder: Path, path: str) -> str:
+    return (nofollow.read(folder, path, _LONGEST) or b"").decode("ascii", "replace")
