@@ -392,4 +392,6 @@ async def _ignored(git: Git) -> list[str]:
 
 
 def _unreadable(snapshot: Snapshot) -> Iterator[str]:
-    return (f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
+    yield from (f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
+    for path in snapshot.unencoded:
+        yield f"{path!r} is not encoded as its attributes say: kept as it lies, but git converts it where it is put back"

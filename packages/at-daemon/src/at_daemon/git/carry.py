@@ -165,6 +165,7 @@ async def _look(git: Git, place: Place) -> _State:
         for path in dict.fromkeys([*taken.unreadable, *closed])
     ]
     notes += [f"{path!r} is a repository of its own and does not come along" for path in taken.nested]
+    notes += [f"{path!r} is not encoded as its attributes say: taken as it lies" for path in taken.unencoded]
     if there:
         notes.append(f"hidden from git in your checkout, and here as in your index: {named(there)}")
     return _State(taken.tree or staged, staged, tuple(notes))

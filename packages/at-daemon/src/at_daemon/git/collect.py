@@ -235,6 +235,7 @@ def _snapshot_notes(snapshot: Snapshot) -> tuple[str, ...]:
         "conflicts are not resolved in": snapshot.unmerged,
         "a repository inside the folder is left out:": snapshot.nested,
         "cannot be read and is left out:": snapshot.unreadable,
+        "not encoded as its attributes say, and taken as it lies:": snapshot.unencoded,
     }
     return tuple(f"{text} {', '.join(map(repr, paths[:5]))}" for text, paths in kinds.items() if paths)
 

@@ -25,6 +25,7 @@ from at_daemon.git.run import LONG, Git
 
 _PATTERNS = ".git/info/sparse-checkout"
 _GITLINK = "160000"
+_LARGEST = 1 << 31
 _TRACKED = b"H "
 _COULD_NOT_OPEN = b"could not open directory '"
 CHANGED = (b"C", b"?")
@@ -36,13 +37,14 @@ CLOSED = b"!"
 @dataclass(frozen=True)
 class Snapshot:
     """`tree` is None if nothing differs from the commit. `nested` are repositories inside the folder, left out; `seed` is the clone's
-    own index as it was found."""
+    own index as it was found. `unencoded` are files that git cannot convert as their attributes say: taken as they lie."""
 
     tree: str | None
     seed: bytes | None
     unmerged: tuple[str, ...]
     nested: tuple[str, ...]
     unreadable: tuple[str, ...]
+    unencoded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ async def take_snapshot(
     taken = await take_in(git, folder, [*changed, *staged.added, *staged.unmerged])
     closed = [path for tag, path in found if tag == CLOSED]
     unreadable = tuple(dict.fromkeys([*taken.unreadable, *closed]))
-    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, unreadable)
+    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, unreadable, taken.unencoded)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Taken:
     tree: str | None
     nested: tuple[str, ...]
     unreadable: tuple[str, ...]
+    unencoded: tuple[str, ...]
 
 
 async def take_in(git: Git, folder: Path, paths: Iterable[str]) -> Taken:
@@ -91,10 +94,50 @@ async def take_in(git: Git, folder: Path, paths: Iterable[str]) -> Taken:
     sorted_out = await to_thread.run_sync(_sort_out, folder, list(dict.fromkeys(paths)))
     # First what is gone: git takes no file below another, and looks at nothing below a link.
     await _update(git, ("--force-remove",), sorted_out.gone)
-    await _update(git, ("--add", "--remove", "--replace"), sorted_out.usable)
+    unencoded = await _add(git, folder, sorted_out.usable)
     changed = sorted_out.gone or sorted_out.usable
     tree = await git.text("write-tree", limit=LONG) if changed else None
-    return Taken(tree, sorted_out.nested, sorted_out.unreadable)
+    return Taken(tree, sorted_out.nested, sorted_out.unreadable, unencoded)
+
+
+async def _add(git: Git, folder: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Put these files into the index; those that were taken as they lie."""
+    adding = ("--add", "--remove", "--replace")
+    try:
+        await _update(git, adding, paths)
+        return ()
+    except GitFailed:
+        encoded = await _with_encoding(git, paths)
+        if not encoded:
+            raise
+    await _update(git, adding, [path for path in paths if path not in encoded])
+    unencoded: list[str] = []
+    for path in sorted(encoded):
+        try:
+            await _update(git, adding, [path])
+        except GitFailed:
+            await _add_as_it_lies(git, folder, path)
+            unencoded.append(path)
+    return tuple(unencoded)
+
+
+async def _with_encoding(git: Git, paths: Sequence[str]) -> set[str]:
+    """Those that git converts to UTF-8: it takes none of them if one is not encoded so."""
+    feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    asked = await git.run("check-attr", "-z", "--stdin", "working-tree-encoding", stdin=feed, limit=LONG)
+    fields = os.fsdecode(asked.stdout).split("\0")
+    rows = zip(fields[::3], fields[2::3], strict=False)
+    return {path for path, value in rows if value not in ("unspecified", "unset", "set")}
+
+
+async def _add_as_it_lies(git: Git, folder: Path, path: str) -> None:
+    content = nofollow.read(folder, path, _LARGEST)
+    if content is None:
+        return
+    made = await git.run("hash-object", "-w", "--stdin", stdin=content, limit=LONG)
+    mode = b"100755" if os.access(folder / path, os.X_OK, follow_symlinks=False) else b"100644"
+    entry = b"%s %s 0\t%s\0" % (mode, made.stdout.strip(), os.fsencode(path))
+    await git.run("update-index", "-z", "--index-info", stdin=entry, limit=LONG)
 
 
 async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Sequence[str]) -> _Staged:
