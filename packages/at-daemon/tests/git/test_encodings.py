@@ -67,6 +67,7 @@ async def test_a_person_who_forbids_mixed_line_endings_loses_no_work(rig: Repo, 
     rig.git("config", "core.autocrlf", "true")
     rig.git("config", "core.safecrlf", "true")
     await git.prepare(rig.top, folder, BRANCH, "main")
+    assert Repo(folder).git("config", "core.safecrlf") == "true"
     Repo(folder).write("unix.txt", "one\ntwo\n")
     Repo(folder).write("mixed.txt", "one\r\ntwo\n")
     entry = await git.keep(rig.top, folder, BEAD, "removed")

@@ -166,6 +166,23 @@ async def test_a_merge_left_uncommitted_takes_nothing_back_outside_of_the_set(
     assert agent.status() == "" and not (agent.top / "out").exists()
 
 
+async def test_a_merge_of_nothing_but_what_lies_outside_of_the_set_is_no_merge_of_nothing(
+    rig: Repo, folder: Path
+) -> None:
+    rig.commit("before", **{"out/far.txt": "far\n"})
+    base = rig.sha()
+    target = rig.commit("theirs", **{"out/far.txt": "further\n", "out/added.txt": "added\n"})
+    rig.git(*PATTERNS)
+    await git.prepare(rig.top, folder, BRANCH, base)
+    agent = Repo(folder)
+    agent.commit("mine", **{"d/inner.txt": "mine\n"})
+    agent.git("merge", "--no-commit", target)
+    expected = rig.tree(target) | {"d/inner.txt": "mine"}
+    assert rig.tree((await git.keep(rig.top, folder, BEAD, "removed")).tree) == expected
+    found = await git.collect(rig.top, folder, BRANCH, REF, base, "merge", targets=[target])
+    assert (rig.tree(found.head), found.changed_paths) == (expected, ("d/inner.txt",))
+
+
 async def test_a_partial_clone_takes_nothing_back_either(rig: Repo, folder: Path) -> None:
     rig.commit("before", **{"out/far.txt": "far\n"})
     base = rig.sha()

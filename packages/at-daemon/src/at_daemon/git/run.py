@@ -45,8 +45,6 @@ _SETTINGS = {
     "core.untrackedCache": "false",
     # The other part of a split index would lie in the person's repository, whatever index it belongs to.
     "core.splitIndex": "false",
-    # No file is refused for the ends of its lines.
-    "core.safecrlf": "false",
     "core.trustctime": "true",
     "core.checkStat": "default",
     "core.pager": "cat",

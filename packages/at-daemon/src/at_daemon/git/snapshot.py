@@ -56,6 +56,8 @@ class _Staged:
     unmerged: tuple[str, ...]
     seeded: bool = True
     """Whether the clone's index was of use."""
+    unseen: bool = False
+    """Whether it has changes that no file tells of."""
 
 
 async def take_snapshot(
@@ -76,7 +78,10 @@ async def take_snapshot(
     taken = await take_in(git, folder, [*changed, *staged.added, *staged.unmerged])
     closed = [path for tag, path in found if tag == CLOSED]
     unreadable = tuple(dict.fromkeys([*taken.unreadable, *closed]))
-    return Snapshot(taken.tree, staged.seed, staged.unmerged, taken.nested, unreadable, taken.unencoded)
+    tree = taken.tree
+    if tree is None and staged.unseen:
+        tree = await git.text("write-tree", limit=LONG)
+    return Snapshot(tree, staged.seed, staged.unmerged, taken.nested, unreadable, taken.unencoded)
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Seque
                 seed=seed,
                 added=tuple(each.path for each in changes if each.letter == "A" and each not in unseen),
                 unmerged=tuple(dict.fromkeys(each.path for each in changes if each.letter == "U")),
+                unseen=bool(unseen),
             )
         except GitFailed:
             # Damaged or forged: without it every file is read once more, and the result is the same.
