@@ -255,15 +255,15 @@ def remembered(folder: Path, most: int = 10_000) -> list[str]:
     linked = {path.partition("/")[0] for path in nofollow.names_below(folder, ".git/worktrees")}
     places = [".git", *(f".git/worktrees/{name}" for name in sorted(linked))]
     found = [sha for place in places for name in _NAMING for sha in _shas_in(folder, f"{place}/{name}")]
-    for place in places:
-        for name in _TO_COME:
-            found += _NAMED_TO_COME.findall(_text(folder, f"{place}/{name}"))
+    lists = (_text(folder, f"{place}/{name}") for place in places for name in _TO_COME)
+    short = dict.fromkeys(name for text in lists for name in _NAMED_TO_COME.findall(text))
     for place in places:
         for path in nofollow.names_below(folder, f"{place}/logs"):
             log = nofollow.read(folder, f"{place}/logs/{path}") or b""
             lines = log.decode("utf-8", "surrogateescape").split("\n")
             found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2] if is_sha(word)]
-    return [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}][:most]
+    whole = [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}]
+    return [*(name for name in short if not any(sha.startswith(name) for sha in whole)), *whole][:most]
 
 
 def _shas_in(folder: Path, path: str) -> tuple[str, ...]:
