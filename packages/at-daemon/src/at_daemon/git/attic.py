@@ -1,7 +1,7 @@
 """The attic: everything an agent's folder holds, on one hidden ref, before anything is removed.
 
-An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD, the
-further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
+An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD (unless
+that is an unborn branch), the further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
 and the person's own branches, remotes' branches and tags do not contain. Its message says which ref was where, so that
 `restore` can put them back. Entries are read in `entries`.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
 import anyio
@@ -20,56 +20,54 @@ from anyio import to_thread
 
 from at_daemon.git import nofollow, private, unfinished
 from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
-from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
-from at_daemon.git.head import peeled
-from at_daemon.git.names import ATTIC, checked_ref, is_ref
+from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, NotARepository, Unreadable
+from at_daemon.git.history import Clone, History, each_alone, independent, read_history, shortened
+from at_daemon.git.names import ATTIC, checked_ref
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import folder_git, gitlinks
+from at_daemon.git.plant import folder_git, indexed_gitlinks
 from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
 from at_daemon.git.snapshot import Snapshot, copy_index, take_snapshot
-from at_daemon.git.transport import blinded, bring_objects, objects_of
+from at_daemon.git.transport import blinded, bring_each, bring_objects
 
 MOST_IGNORED = 1000
-_OF_REMOTES = "refs/remotes/"
-_KEPT = "refs/kept/"
-"""Where a restored clone has what its reflogs named."""
 _BESIDE = {"reason", "ignored"}
 """What an entry tells, and nothing comes back from."""
 
 
 @dataclass(frozen=True)
 class _Keeping:
-    """One folder being kept. `git` works on the person's repository with the folder as working tree.
-
-    `given` are the refs of the person that a clone is given, as they are now.
-    """
+    """One folder being kept. `git` works on the person's repository with the folder as working tree."""
 
     place: Place
     folder: Path
     git: Git
     settings: Settings
-    found: private.Found
-    given: Mapping[str, str]
+    clone: Clone
 
     @property
-    def mine(self) -> frozenset[str]:
-        """What the person's refs name: their history is safe without an entry."""
-        return frozenset(self.given.values())
+    def found(self) -> private.Found:
+        return self.clone.found
+
+    @property
+    def seeing(self) -> Git:
+        """`git` that sees the clone's objects too."""
+        return blinded(self.git, self.clone.source)
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an entry is made of; `named` are the clone's refs that are worth putting back, the rest as in `AtticEntry`."""
+    """What an entry is made of, as in `AtticEntry`; `refs` are those of the clone that are worth putting back."""
 
     tree: str
     parents: tuple[str, ...]
-    named: Mapping[str, str]
+    refs: Mapping[str, str]
     incomplete: tuple[str, ...]
     nested: tuple[str, ...]
     changed: bool
+    unborn: bool = False
     staged: str | None = None
     conflicts: str | None = None
     state: Mapping[str, str] = field(default_factory=dict)
@@ -93,9 +91,10 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
     """Keep what is in `folder` on `refs/at/attic/<bead>/<n>` and give the entry.
 
     Kept: files (changed, new, staged), commits of every branch, stash and reflog of the clone. Listed, not kept:
-    ignored files. Doing it twice gives the same entry while nothing changed. A clone whose history is damaged gives
-    its files alone, and the entry says so. A repository inside the folder has an entry of its own, named in `notes`.
-    What was made unreadable is opened; raises `Unreadable` where that is not ours to do.
+    ignored files. Doing it twice gives the same entry while nothing changed. What is damaged in the clone is left out,
+    and the entry says so. A repository inside the folder has an entry of its own, named in `notes`. What was made
+    unreadable is opened; raises `Unreadable` where that is not ours to do, `HistoryUnkept` for commits that are whole
+    and that git does not take.
     """
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
@@ -124,12 +123,16 @@ async def _keep(request: _Request) -> AtticEntry | None:
     place = locate(request.rig)
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
-    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", _OF_REMOTES)
+    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", "refs/remotes/")
     given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
     await _open_up(request.folder, ".git")
     found = await to_thread.run_sync(private.read_clone, request.folder)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
-    keeping = _Keeping(place, request.folder, git, settings, found, given)
+    identity = (settings.identity or FALLBACK).environment(0)
+    writer = place.git.having(env=identity, reads_only=False)
+    mine = frozenset(given.values())
+    clone = Clone(place.top, writer, request.folder, request.bead_id, found, given, mine)
+    keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
     notes = (*contents.told, *contents.incomplete, *(note for _, note in nested.values()))
@@ -139,7 +142,8 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "bead_id": request.bead_id,
         "reason": request.reason,
         "head_ref": found.head_ref,
-        "refs": dict(contents.named),
+        "refs": dict(contents.refs),
+        "unborn": contents.unborn,
         "ignored": await _ignored(git),
         "notes": notes,
         "incomplete": contents.incomplete,
@@ -182,14 +186,18 @@ def _is_of(entry: AtticEntry, contents: _Contents, body: Mapping[str, object]) -
 
 
 async def _contents(keeping: _Keeping) -> _Contents:
-    """What the clone holds, with its objects brought over; only the files if its history cannot be."""
-    try:
-        if keeping.found.usable:
-            return await _with_history(keeping)
-        note = "the clone had no usable .git, its files are kept"
-    except BadObjects as error:
-        note = f"the clone's history could not be kept, its files are ({error.message})"
-    return await _files_alone(keeping, note)
+    """What the clone holds, with its objects brought over; what of it is damaged is left out."""
+    if not keeping.found.usable:
+        return await _files_alone(keeping, "the clone had no usable .git, its files are kept")
+    history = await read_history(keeping.clone)
+    with suppress(BadObjects, GitFailed):
+        return await _whole(keeping, history)
+    # The files have what is damaged, perhaps: they go before the history.
+    await _snapshot_of_all(keeping)
+    history = await each_alone(keeping.clone, history)
+    with suppress(BadObjects, GitFailed):
+        return await _whole(keeping, history)
+    return await _files_anew(keeping, history)
 
 
 async def _open_up(folder: Path, path: str) -> None:
@@ -216,37 +224,51 @@ def _closed(folder: Path, found: Snapshot) -> list[str]:
     return [path for path in found.unreadable if not nofollow.is_special(folder / path)]
 
 
-async def _with_history(keeping: _Keeping) -> _Contents:
-    source = objects_of(keeping.folder)
-    seeing = blinded(keeping.git, source)
-    claimed = await _without_what_was_given(
-        keeping, await to_thread.run_sync(_claims, keeping.folder, keeping.found)
-    )
-    commits = await peeled(seeing, claimed.values())
-    mine = keeping.mine
-    fresh = await _independent(seeing, [sha for sha in commits.values() if sha not in mine], mine)
-    head = keeping.found.head
-    if head is None or not await peeled(seeing, [head]):
-        raise BadObjects("HEAD names no commit")
-    snapshot = await _snapshot(seeing, keeping.folder, head)
-    tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
-    index = await _index(keeping, seeing, head, tree, bool(snapshot.unmerged))
-    parents = tuple(dict.fromkeys([head, *fresh, *index.commits]))
+async def _whole(keeping: _Keeping, history: History) -> _Contents:
+    """All there is. Raises `BadObjects` or `GitFailed` if any of it is damaged."""
+    seeing, mine = keeping.seeing, keeping.clone.mine
+    fresh = await independent(keeping.clone, history)
+    base = history.head or await _empty_tree(keeping.git)
+    snapshot = await _snapshot(seeing, keeping.folder, base)
+    tree = snapshot.tree or await seeing.text("rev-parse", f"{base}^{{tree}}")
+    index = await _index(keeping, history.head, base, tree, bool(snapshot.unmerged))
     # A stand-in holds the new tree while it is packed together with the history.
-    held = await _commit(keeping, seeing, tree, (head,))
-    await bring_objects(keeping.place.git, source, [*parents, held], sorted(mine))
-    named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
+    held = await _commit(seeing, tree, history.head)
+    wanted = [*([history.head] if history.head else []), *fresh, *index.commits, held]
+    await bring_objects(keeping.clone.git, keeping.clone.source, wanted, sorted(mine))
+    return await _made(keeping, history, tree, fresh, index, snapshot)
+
+
+async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
+    """All there is, with every file read anew: the history is brought already, and what it says of files is damaged."""
+    fresh, lost = await independent(keeping.clone, history), history.lost
+    empty, snapshot = await _snapshot_of_all(keeping)
+    tree = snapshot.tree or empty
+    index = await _index(keeping, history.head, empty, tree, bool(snapshot.unmerged))
+    clone = keeping.clone
+    for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
+        if not error.lost:
+            raise HistoryUnkept(clone.folder / ".git", "the index", error.detail)
+        index, lost = _Index(), (*lost, f"what was staged is not kept ({error.detail})")
+    return await _made(keeping, replace(history, lost=lost), tree, fresh, index, snapshot)
+
+
+async def _made(
+    keeping: _Keeping, history: History, tree: str, fresh: list[str], index: _Index, snapshot: Snapshot
+) -> _Contents:
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
-    lost = [*unfinished.lost(keeping.folder, keeping.found)]
+    lost = [*shortened(history.lost), *unfinished.lost(keeping.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
+    first = [history.head] if history.head else []
     return _Contents(
         tree=tree,
-        parents=parents,
-        named=named,
+        parents=tuple(dict.fromkeys([*first, *fresh, *index.commits])),
+        refs=history.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
-        nested=await _nested(keeping, snapshot, head),
+        nested=await _nested(keeping, snapshot),
         changed=bool(snapshot.tree or index.commits or fresh),
+        unborn=history.head is None,
         staged=index.staged,
         conflicts=index.conflicts,
         state=await to_thread.run_sync(unfinished.read_state, keeping.folder, keeping.found),
@@ -254,70 +276,32 @@ async def _with_history(keeping: _Keeping) -> _Contents:
     )
 
 
-async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
+async def _snapshot_of_all(keeping: _Keeping) -> tuple[str, Snapshot]:
+    """How the folder differs from the empty tree, whose name comes first."""
     assert keeping.git.index is not None
     keeping.git.index.unlink(missing_ok=True)
+    empty = await _empty_tree(keeping.git)
+    return empty, await _snapshot(keeping.git, keeping.folder, empty)
+
+
+async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
     snapshot = await _snapshot(keeping.git, keeping.folder, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
     return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), snapshot.nested, True)
 
 
-async def _commit(keeping: _Keeping, git: Git, tree: str, parents: tuple[str, ...]) -> str:
-    identity = (keeping.settings.identity or FALLBACK).environment(0)
-    named = [word for parent in parents for word in ("-p", parent)]
-    return await git.having(env=identity).text("commit-tree", "-m", "kept", tree, *named)
+async def _empty_tree(git: Git) -> str:
+    made = await git.run("hash-object", "-t", "tree", "-w", "--stdin", stdin=b"")
+    return made.stdout.decode().strip()
 
 
-def _claims(folder: Path, found: private.Found) -> dict[str, str]:
-    """Name to sha of everything that the clone's files name: refs first, then what only reflogs remember."""
-    claims = dict(private.all_refs(folder))
-    if found.head is not None:
-        claims.setdefault("HEAD", found.head)
-    seen = set(claims.values())
-    free = (name for number in count() if (name := f"{_KEPT}{number}") not in claims)
-    for sha in private.remembered(folder):
-        if sha not in seen:
-            seen.add(sha)
-            claims[next(free)] = sha
-    return claims
+async def _commit(git: Git, tree: str, parent: str | None) -> str:
+    return await git.text("commit-tree", "-m", "kept", tree, *(("-p", parent) if parent else ()))
 
 
-async def _without_what_was_given(keeping: _Keeping, claimed: Mapping[str, str]) -> dict[str, str]:
-    """The claims without the refs that are as the person has them, and without remotes' branches as they had them once."""
-    mine = keeping.mine
-    own = {
-        name: sha
-        for name, sha in claimed.items()
-        if keeping.given.get(name) != sha and not (name.startswith(_KEPT) and sha in mine)
-    }
-    of_remotes = [sha for name, sha in own.items() if name.startswith(_OF_REMOTES)]
-    had = await peeled(keeping.place.git, of_remotes)
-    return {name: sha for name, sha in own.items() if not (name.startswith(_OF_REMOTES) and sha in had)}
-
-
-async def _independent(git: Git, tips: list[str], known: frozenset[str]) -> list[str]:
-    """The tips that neither the known commits nor other tips contain."""
-    if not tips:
-        return []
-    feed = "".join(f"{sha}\n" for sha in dict.fromkeys(tips)) + "".join(f"^{sha}\n" for sha in sorted(known))
-    try:
-        listed = await git.run(
-            "rev-list", "--topo-order", "--parents", "--stdin", stdin=feed.encode(), limit=LONG
-        )
-    except GitFailed as error:
-        raise BadObjects(error.message) from None
-    reached: set[str] = set()
-    alone: list[str] = []
-    for line in listed.stdout.decode().splitlines():
-        commit, *parents = line.split(" ")
-        if commit in tips and commit not in reached:
-            alone.append(commit)
-        reached.update(parents)
-    return alone
-
-
-async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bool) -> _Index:
-    """What is staged (`FILES` where it is the tree of the files, None where it is HEAD's), and what is in conflict."""
+async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unmerged: bool) -> _Index:
+    """What is staged (`FILES` where it is the tree of the files, None where it is that of `base`), and what is in conflict."""
+    git = keeping.seeing
     assert git.index is not None
     index = git.index.with_name("staged")
     if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
@@ -326,21 +310,20 @@ async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bo
     own = git.having(index=index)
     try:
         if unmerged:
-            versions = await unfinished.conflicts_out_of(own)
-            conflicts = await _commit(keeping, git, versions, (head,))
+            conflicts = await _commit(git, await unfinished.conflicts_out_of(own), head)
         staged = await own.text("write-tree", limit=LONG)
     except GitFailed:
         # It cannot be read, or names what is not there: the files are kept all the same.
         return _Index()
-    if staged == await git.text("rev-parse", f"{head}^{{tree}}"):
+    if staged == await git.text("rev-parse", f"{base}^{{tree}}"):
         return _Index(None, conflicts)
-    return _Index(FILES if staged == tree else await _commit(keeping, git, staged, (head,)), conflicts)
+    return _Index(FILES if staged == tree else await _commit(git, staged, head), conflicts)
 
 
-async def _nested(keeping: _Keeping, snapshot: Snapshot, head: str) -> tuple[str, ...]:
+async def _nested(keeping: _Keeping, snapshot: Snapshot) -> tuple[str, ...]:
     """Repositories inside the folder: those git came upon, and filled submodules (it does not look into these)."""
-    links = await gitlinks(keeping.git.having(alternates=(objects_of(keeping.folder),)), head)
-    filled = [path for path, _ in links if nofollow.is_directory(keeping.folder, f"{path}/.git")]
+    links = await indexed_gitlinks(keeping.git)
+    filled = [path for path in links if nofollow.is_directory(keeping.folder, f"{path}/.git")]
     return tuple(dict.fromkeys([*snapshot.nested, *filled]))
 
 

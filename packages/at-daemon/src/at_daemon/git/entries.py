@@ -30,7 +30,7 @@ class AtticEntry:
     `whole`: a folder with its files; else only commits that a rewritten branch let go of. `nested`: path to the entry
     of a repository inside the folder. `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
     `conflicts`: the parent that has what was in conflict, `state` files of an operation; see `unfinished`.
-    `incomplete`: those of the `notes` that say what cannot be had back.
+    `incomplete`: those of the `notes` that say what cannot be had back. `unborn`: no commit was checked out.
     """
 
     ref: str
@@ -50,11 +50,19 @@ class AtticEntry:
     conflicts: str | None
     state: Mapping[str, str]
     incomplete: tuple[str, ...]
+    unborn: bool
+
+    @property
+    def checked_out(self) -> str | None:
+        """The commit that was checked out."""
+        if not self.whole:
+            return self.sha
+        return self.parents[0] if self.parents and not self.unborn else None
 
     @property
     def head(self) -> str:
-        """The commit that was checked out."""
-        return self.parents[0] if self.whole and self.parents else self.sha
+        """The commit that was checked out; the entry's own if there was none."""
+        return self.checked_out or self.sha
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str)
         conflicts=found if (found := texts.get("conflicts")) in parents.split() else None,
         state=dict(_texts(body.get("state"))),
         incomplete=lists.get("incomplete", ()),
+        unborn=body.get("unborn") is True,
     )
 
 

@@ -155,6 +155,8 @@ def _is_clone(folder: Path) -> bool:
 def _head(folder: Path, packed: _Refs) -> tuple[str | None, str | None]:
     """What HEAD names, if it is not detached, and its commit."""
     raw = (nofollow.read(folder, ".git/HEAD", 4096) or b"").decode("utf-8", "surrogateescape").strip()
+    if named := nofollow.link(folder, ".git/HEAD"):  # core.preferSymlinkRefs
+        raw = f"ref: {named}"
     if raw.startswith("ref: "):
         name = raw.removeprefix("ref: ").strip()
         return name, resolve(folder, name, packed)
@@ -198,7 +200,7 @@ def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
             return packed.get(name)
         text = loose.decode("utf-8", "surrogateescape").strip()
         if not text.startswith("ref: "):
-            return text if is_sha(text) else packed.get(name)
+            return text if is_sha(text) else None
         name = text.removeprefix("ref: ").strip()
     return None
 

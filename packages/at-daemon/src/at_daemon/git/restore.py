@@ -98,11 +98,13 @@ async def _fill(
     refs = {name: sha for name, sha in entry.refs.items() if sha in there}
     gone = {name: sha for name, sha in entry.refs.items() if sha not in there}
     source = replace(source, refs={**source.refs, **refs})
-    await to_thread.run_sync(write_dot_git, place, scratch, source, entry.head_ref or head)
+    unborn = entry.unborn and entry.head_ref is not None
+    write = partial(write_dot_git, place, scratch, source, entry.head_ref or head, unborn=unborn)
+    await to_thread.run_sync(write)
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
     await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
-    staged = entry.sha if entry.staged == FILES else entry.staged or head
-    await git.run("read-tree", "--reset", staged, limit=LONG)
+    staged = entry.sha if entry.staged == FILES else entry.staged or (None if unborn else head)
+    await git.run("read-tree", *(("--reset", staged) if staged else ("--empty",)), limit=LONG)
     await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
     notes = tuple(
         f"{name} did not come back: the repository has no commit {sha[:12]} any more"
@@ -156,19 +158,17 @@ async def restore_branch(rig: Path, attic_ref: str, branch: str) -> Restored:
     await move_refs(place.git, [Move(ref, tip, "")], "at: out of the attic")
     marked = ("conflicts are on it as they lay in the files, with their markers",) if entry.conflicts else ()
     further = [f"what was staged ({entry.staged[:12]})"] if entry.staged not in (None, FILES) else []
-    further += [name for name, sha in entry.refs.items() if sha != tip and sha not in entry.parents[:1]]
+    further += [name for name, sha in entry.refs.items() if sha not in (tip, entry.checked_out)]
     rest = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
     return Restored(entry, (*marked, *entry.incomplete, *rest))
 
 
 async def _as_commit(place: Place, entry: AtticEntry) -> str:
-    head = entry.head
-    if not entry.whole or (
-        entry.parents and entry.tree == await place.git.text("rev-parse", f"{head}^{{tree}}")
-    ):
+    head = entry.checked_out
+    if head and (not entry.whole or entry.tree == await place.git.text("rev-parse", f"{head}^{{tree}}")):
         return head
     identity = ((await read_settings(place.git)).identity or FALLBACK).environment(entry.kept_at)
-    parents = [word for parent in entry.parents[:1] for word in ("-p", parent)]
+    parents = ("-p", head) if head else ()
     message = f"Work of bead {entry.bead_id[:8]} that was not committed\n\nBead: {entry.bead_id}\n"
     writer = place.git.having(env=identity, reads_only=False)
     made = await writer.run("commit-tree", entry.tree, *parents, stdin=message.encode())
