@@ -19,10 +19,11 @@ import anyio
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private, unfinished
-from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
-from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, NotARepository, Unreadable
+from at_daemon.git.entries import FILES, OURS, AtticEntry, entries_of
+from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, Unreadable
 from at_daemon.git.history import Clone, History, each_alone, independent, read_history, shortened
 from at_daemon.git.names import ATTIC, checked_ref
+from at_daemon.git.nested import home_of_nested, inside, name_of_home
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import folder_git, indexed_gitlinks
 from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
@@ -98,7 +99,7 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
     """
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
-        entry = await _keep(_Request(rig, folder, scratch, bead_id, reason, date))
+        entry = await _keep(_Request(locate(rig), folder, scratch, bead_id, reason, date))
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(nofollow.remove_tree, scratch)
@@ -110,7 +111,7 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
 class _Request:
     """`inner` folders lie inside another one and get an entry only if something in them is new."""
 
-    rig: Path
+    place: Place
     folder: Path
     scratch: Path
     bead_id: str
@@ -120,7 +121,7 @@ class _Request:
 
 
 async def _keep(request: _Request) -> AtticEntry | None:
-    place = locate(request.rig)
+    place = request.place
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
     refs = await read_refs(place.git, "refs/heads/", "refs/tags/", "refs/remotes/")
@@ -131,11 +132,12 @@ async def _keep(request: _Request) -> AtticEntry | None:
     identity = (settings.identity or FALLBACK).environment(0)
     writer = place.git.having(env=identity, reads_only=False)
     mine = frozenset(given.values())
-    clone = Clone(place.top, writer, request.folder, request.bead_id, found, given, mine)
+    own = None if request.inner else given
+    clone = Clone(writer, request.folder, request.bead_id, found, own, mine)
     keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
-    notes = (*contents.told, *contents.incomplete, *(note for _, note in nested.values()))
+    notes = (*contents.told, *contents.incomplete, *(_where(path, *found) for path, found in nested.items()))
     if request.inner and not contents.changed:
         return None
     body = {
@@ -150,7 +152,9 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "staged": contents.staged,
         "conflicts": contents.conflicts,
         "state": dict(contents.state),
-        "nested": {path: ref for path, (ref, _) in nested.items()},
+        "nested": {path: entry.ref for path, (_, entry) in nested.items()},
+        "nested_shas": {path: entry.sha for path, (_, entry) in nested.items()},
+        "nested_homes": {path: name_of_home(place, home) for path, (home, _) in nested.items()},
     }
     return await _write_entry(keeping, contents, body, request.date)
 
@@ -160,8 +164,7 @@ async def _write_entry(
 ) -> AtticEntry:
     git = keeping.place.git
     bead_id = str(body["bead_id"])
-    there = await attic_entries(keeping.place.top, bead_id)
-    for entry in there:
+    for entry in await entries_of(git, bead_id):
         if entry.whole and _is_of(entry, contents, body):
             return entry
     message = f"{OURS}{bead_id}\n\n{json.dumps(body)}\n"
@@ -175,7 +178,7 @@ async def _write_entry(
     )
     ref = next_attic_ref(bead_id, await read_refs(git, f"{ATTIC}{bead_id}/"))
     await move_refs(git, [Move(ref, sha, "")], "at: keep")
-    return next(entry for entry in await attic_entries(keeping.place.top, bead_id) if entry.ref == ref)
+    return next(entry for entry in await entries_of(git, bead_id) if entry.ref == ref)
 
 
 def _is_of(entry: AtticEntry, contents: _Contents, body: Mapping[str, object]) -> bool:
@@ -329,34 +332,27 @@ async def _nested(keeping: _Keeping, snapshot: Snapshot) -> tuple[str, ...]:
 
 async def _keep_nested(
     keeping: _Keeping, contents: _Contents, request: _Request
-) -> dict[str, tuple[str, str]]:
-    """Path to entry and a sentence about it, of what was kept beside the folder itself."""
+) -> dict[str, tuple[Place, AtticEntry]]:
+    """Path to where it is kept, and its entry, of each repository inside that has something of its own."""
     kept = {}
     for number, path in enumerate(contents.nested):
         if not nofollow.is_directory(keeping.folder, path):
             continue
-        rig = home_of_nested(keeping.place, path)
+        home = home_of_nested(keeping.place, path)
         scratch = request.scratch / str(number)
         scratch.mkdir()
-        reason = f"{request.reason} (inside {path!r})"
+        reason = f"{request.reason}{inside(path)}"
         inner = replace(
-            request, rig=rig, folder=keeping.folder / path, scratch=scratch, reason=reason, inner=True
+            request, place=home, folder=keeping.folder / path, scratch=scratch, reason=reason, inner=True
         )
         entry = await _keep(inner)
         if entry is not None:
-            kept[path] = (
-                entry.ref,
-                f"the repository inside {path!r} is kept on {entry.ref} of {str(rig)!r}",
-            )
+            kept[path] = (home, entry)
     return kept
 
 
-def home_of_nested(place: Place, path: str) -> Path:
-    """Where a repository inside a folder is kept: a submodule in the person's own copy of it, else in the rig."""
-    try:
-        return locate(place.top / path).top
-    except NotARepository:
-        return place.top
+def _where(path: str, home: Place, entry: AtticEntry) -> str:
+    return f"the repository inside {path!r} is kept on {entry.ref} of {str(home.top)!r}"
 
 
 async def _ignored(git: Git) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from at_daemon.git import nofollow, private
-from at_daemon.git.entries import attic_entries
+from at_daemon.git.entries import entries_of
 from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept
 from at_daemon.git.head import peeled
 from at_daemon.git.names import HIDDEN, is_ref, is_sha
@@ -31,17 +31,16 @@ _MOST_NAMED = 50
 
 @dataclass(frozen=True)
 class Clone:
-    """A clone of a bead whose history is looked at. `git` works on `rig`, where it goes to, and can make commits.
+    """A clone of a bead whose history is looked at. `git` works on where it goes to, and can make commits.
 
-    `given` are the refs that the clone was given, as they are now; `mine` commits whose history is safe without it.
+    `given` are the refs that the clone was given, as they are now, None for one inside a folder; `mine` commits whose history is safe without it.
     """
 
-    rig: Path
     git: Git
     folder: Path
     bead_id: str
     found: private.Found
-    given: Mapping[str, str]
+    given: Mapping[str, str] | None
     mine: frozenset[str]
 
     @property
@@ -173,15 +172,18 @@ def _unreadable(folder: Path, claims: Mapping[str, str]) -> list[str]:
 
 async def _own(clone: Clone, claimed: Mapping[str, str]) -> dict[str, str]:
     """The claims without the refs that are as the person has them, and without remotes' branches as they had them once."""
+    given = clone.given or {}
     own = {
         name: sha
         for name, sha in claimed.items()
-        if clone.given.get(name) != sha and not (name.startswith(_KEPT) and sha in clone.mine)
+        if given.get(name) != sha and not (name.startswith(_KEPT) and sha in clone.mine)
     }
+    if clone.given is None:
+        return own
     of_remotes = [sha for name, sha in own.items() if name.startswith(_OF_REMOTES)]
     had = await peeled(clone.git, of_remotes)
     if had:  # here because it was kept, perhaps
-        for entry in await attic_entries(clone.rig, clone.bead_id):
+        for entry in await entries_of(clone.git, clone.bead_id):
             had = {sha: commit for sha, commit in had.items() if sha not in entry.refs.values()}
     return {name: sha for name, sha in own.items() if not (name.startswith(_OF_REMOTES) and sha in had)}
 

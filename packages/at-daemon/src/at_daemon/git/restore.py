@@ -12,13 +12,13 @@ from anyio import to_thread
 
 from at_core.errors import Duplicate
 from at_daemon.git import nofollow, unfinished
-from at_daemon.git.attic import home_of_nested
-from at_daemon.git.entries import FILES, AtticEntry, attic_entries
+from at_daemon.git.entries import FILES, AtticEntry, entries_of
 from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
 from at_daemon.git.filters import filter_notes
 from at_daemon.git.head import peeled
 from at_daemon.git.include import carry_included
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref
+from at_daemon.git.nested import nested_entry
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import folder_git, look, plant_submodules, write_dot_git
 from at_daemon.git.refs import Move, move_refs, read_refs
@@ -66,7 +66,7 @@ async def entry_at(place: Place, attic_ref: str) -> AtticEntry:
     if not checked_ref(attic_ref).startswith(ATTIC):
         raise BadName("attic ref", attic_ref)
     bead_id = attic_ref.removeprefix(ATTIC).rpartition("/")[0]
-    entry = next((e for e in await attic_entries(place.top, bead_id) if e.ref == attic_ref), None)
+    entry = next((e for e in await entries_of(place.git, bead_id) if e.ref == attic_ref), None)
     if entry is None:
         raise RevisionMissing(place.top, attic_ref)
     return entry
@@ -89,15 +89,15 @@ async def _fill(
     entry: AtticEntry,
     scratch: Path,
     checkout: Place | None = None,
-    around: frozenset[tuple[Path, str]] = frozenset(),
+    around: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Fill the empty `scratch`; `around` are the entries that this one lies inside of."""
+    """Fill the empty `scratch`; `around` are the entries that this one lies inside of. One that lies inside has refs and files of its own alone."""
     head = entry.head
     source = await look(place, head)
     there = await peeled(place.git, entry.refs.values())
     refs = {name: sha for name, sha in entry.refs.items() if sha in there}
     gone = {name: sha for name, sha in entry.refs.items() if sha not in there}
-    source = replace(source, refs={**source.refs, **refs})
+    source = replace(source, refs={**({} if around else source.refs), **refs})
     unborn = entry.unborn and entry.head_ref is not None
     write = partial(write_dot_git, place, scratch, source, entry.head_ref or head, unborn=unborn)
     await to_thread.run_sync(write)
@@ -111,21 +111,20 @@ async def _fill(
         for name, sha in gone.items()
     )
     notes += (*entry.incomplete, *await plant_submodules(place, scratch, source))
-    notes += await _fill_nested(place, entry, scratch, around | {(place.top, entry.ref)})
+    notes += await _fill_nested(place, entry, scratch, around | {entry.sha})
     notes += await filter_notes(git, scratch, source.settings)
-    return (*notes, *await carry_included(checkout or place, scratch))
+    return notes if around else (*notes, *await carry_included(checkout or place, scratch))
 
 
 async def _fill_nested(
-    place: Place, entry: AtticEntry, scratch: Path, around: frozenset[tuple[Path, str]]
+    place: Place, entry: AtticEntry, scratch: Path, around: frozenset[str]
 ) -> tuple[str, ...]:
     notes: list[str] = []
-    for path, ref in entry.nested.items():
+    for path in entry.nested:
         try:
-            home = locate(home_of_nested(place, path))
-            if (home.top, ref) in around:
-                raise BadName("entry inside itself", ref)
-            inner = await entry_at(home, ref)
+            home, inner = await nested_entry(place, entry, path)
+            if inner.sha in around:
+                raise BadName("entry inside itself", inner.ref)
         except (BadName, NotARepository, RevisionMissing) as error:
             notes.append(f"the repository inside {path!r} did not come back: {error.message}")
             continue
