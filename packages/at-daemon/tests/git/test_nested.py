@@ -149,3 +149,142 @@ async def test_an_entry_from_before_its_place_was_recorded_comes_back(
     rig.git("update-ref", f"refs/at/attic/{BEAD}/9", made)
     await git.restore(rig.top, f"refs/at/attic/{BEAD}/9", tmp_path / "back")
     assert Repo(tmp_path / "back/lib").sha() == sha
+
+
+@pytest.fixture
+async def filled(rig: Repo, make_repo: Callable[[str], Repo], folder: Path, tmp_path: Path) -> Repo:
+    """A folder of an agent that filled a submodule itself, which the person has not."""
+    make_repo("source")
+    seed = Repo(tmp_path / "seed")
+    rig.git("clone", "-q", str(rig.top), str(seed.top))
+    seed.git("submodule", "--quiet", "add", str(tmp_path / "source"), "lib")
+    seed.commit("lib")
+    rig.git("pull", "-q", str(seed.top), "main")
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    agent = Repo(folder)
+    agent.git("submodule", "--quiet", "update", "--init")
+    assert (folder / "lib/.git").is_file()
+    return agent
+
+
+@pytest.mark.parametrize("committed", [False, True])
+async def test_work_in_a_submodule_that_the_agent_filled_is_kept(
+    rig: Repo, filled: Repo, tmp_path: Path, committed: bool
+) -> None:
+    inner = Repo(filled.top / "lib")
+    inner.write("a.txt", "stashed")
+    inner.git("stash", "-q")
+    stash = inner.sha("stash")
+    if committed:
+        inner.git("checkout", "-q", "-b", "own")
+        inner.commit("own", **{"own.txt": "own"})
+    inner.write("staged.txt", "staged")
+    inner.git("add", "-A")
+    for name in ("staged.txt", "a.txt", "new.txt"):
+        inner.write(name, "later")
+    seen = inner.sha(), inner.status(), inner.git("show", ":staged.txt"), filled.status()
+    entry = await _keep_and_remove(rig, filled)
+    assert entry.incomplete == () and rig.git("merge-base", "--is-ancestor", stash, entry.nested["lib"]) == ""
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back/lib")
+    assert (
+        back.sha(),
+        back.status(),
+        back.git("show", ":staged.txt"),
+        Repo(tmp_path / "back").status(),
+    ) == seen
+    assert [(back.top / name).read_text() for name in ("a.txt", "new.txt")] == ["later", "later"]
+
+
+async def test_a_linked_worktree_inside_is_kept(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    agent.git("worktree", "add", "-q", "-b", "beside", "beside")
+    linked = Repo(agent.top / "beside")
+    sha = linked.commit("beside", **{"b.txt": "b"})
+    linked.write("b.txt", "staged")
+    linked.git("add", "-A")
+    linked.write("b.txt", "later")
+    entry = await _keep_and_remove(rig, agent)
+    assert entry.incomplete == ()
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back/beside")
+    assert (back.sha(), back.git("symbolic-ref", "--short", "HEAD"), back.status()) == (
+        sha,
+        "beside",
+        "MM b.txt",
+    )
+
+
+@pytest.mark.parametrize("leads", ["out", "link", "up", "nowhere"])
+async def test_a_git_file_that_leads_elsewhere_is_not_followed(
+    rig: Repo, filled: Repo, make_repo: Callable[[str], Repo], tmp_path: Path, leads: str
+) -> None:
+    other = make_repo("other")
+    secret = other.commit("secret", **{"secret.txt": "secret"})
+    places = {
+        "out": f"{other.top}/.git",
+        "link": "../.git/modules/odd",
+        "up": "../.git/modules/../../../../../other/.git",
+    }
+    (filled.top / ".git/modules/odd").symlink_to(other.top / ".git")
+    filled.write("lib/.git", f"gitdir: {places.get(leads, '../.git/modules/none')}\n")
+    filled.write("lib/a.txt", "changed")
+    entry = await _keep_and_remove(rig, filled)
+    assert any("no usable .git" in note and "inside 'lib'" in note for note in entry.incomplete)
+    assert rig.tree(entry.nested["lib"])["a.txt"] == "changed"
+    assert rig.git("rev-list", "--all", "--objects").find(secret) < 0
+
+
+@pytest.mark.parametrize("made", ["around", "in place"])
+async def test_a_tracked_folder_that_was_made_a_repository_keeps_its_history(
+    rig: Repo, agent: Repo, tmp_path: Path, made: str
+) -> None:
+    agent.commit("vendor", **{"vendor/deep/v.txt": "v", "vendor/ignored.log": "tracked"})
+    if made == "in place":
+        shutil.rmtree(agent.top / "vendor")
+    (agent.top / "vendor").mkdir(exist_ok=True)
+    agent.write("vendor/.gitignore", "*.log\n")
+    inner = _inside(agent, "vendor")
+    if made == "around":
+        agent.write("vendor/ignored.log", "changed")
+    shas = inner.sha(), inner.sha("side"), inner.sha("stash")
+    seen = agent.status(), inner.status()
+    entry = await _keep_and_remove(rig, agent)
+    assert entry.incomplete == ()
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back, inside = Repo(tmp_path / "back"), Repo(tmp_path / "back/vendor")
+    assert (inside.sha(), inside.sha("side")) == shas[:2]
+    assert rig.git("merge-base", "--is-ancestor", shas[2], entry.nested["vendor"]) == ""
+    assert (back.status(), inside.status()) == seen
+    assert (inside.top / "inner.txt").read_text() == "changed"
+
+
+async def test_what_is_lost_inside_is_said_of_the_whole(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    inner = _inside(agent, "vendor")
+    sha = inner.sha("side")
+    damaged = inner.top / ".git/objects" / sha[:2] / sha[2:]
+    damaged.unlink()
+    entry = await _keep_and_remove(rig, agent)
+    (note,) = entry.incomplete
+    assert "inside 'vendor': refs/heads/side" in note
+    assert (await git.restore(rig.top, entry.ref, tmp_path / "back")).notes == (note,)
+
+
+async def test_files_in_a_submodule_without_its_git_folder_are_kept(
+    rig: Repo, lib: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    assert lib.sha()
+    shutil.rmtree(agent.top / "lib/.git")
+    agent.write("lib/new.txt", "new")
+    entry = await _keep_and_remove(rig, agent)
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert (tmp_path / "back/lib/new.txt").read_text() == "new"
+
+
+async def test_a_submodule_on_another_commit_of_the_persons_comes_back_there(
+    rig: Repo, lib: Repo, agent: Repo, tmp_path: Path
+) -> None:
+    newer = lib.commit("newer", **{"n.txt": "n"})
+    Repo(agent.top / "lib").git("checkout", "-q", newer)
+    entry = await _keep_and_remove(rig, agent)
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    assert Repo(tmp_path / "back/lib").sha() == newer

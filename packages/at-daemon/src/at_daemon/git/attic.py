@@ -22,10 +22,11 @@ from at_daemon.git import nofollow, private, unfinished
 from at_daemon.git.entries import FILES, OURS, AtticEntry, entries_of
 from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, Unreadable
 from at_daemon.git.history import Clone, History, each_alone, independent, read_history, shortened
+from at_daemon.git.inside import Inside, git_dir_of, laid_out_as_clone, repositories_inside
 from at_daemon.git.names import ATTIC, checked_ref
 from at_daemon.git.nested import home_of_nested, inside, name_of_home
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import folder_git, indexed_gitlinks
+from at_daemon.git.plant import folder_git
 from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
@@ -40,13 +41,17 @@ _BESIDE = {"reason", "ignored"}
 
 @dataclass(frozen=True)
 class _Keeping:
-    """One folder being kept. `git` works on the person's repository with the folder as working tree."""
+    """One folder being kept. `git` works on the person's repository with the folder as working tree.
+
+    `around` are the folders with a `.git` of their own that it lies in, itself among them.
+    """
 
     place: Place
     folder: Path
     git: Git
     settings: Settings
     clone: Clone
+    around: tuple[Path, ...]
 
     @property
     def found(self) -> private.Found:
@@ -66,7 +71,7 @@ class _Contents:
     parents: tuple[str, ...]
     refs: Mapping[str, str]
     incomplete: tuple[str, ...]
-    nested: tuple[str, ...]
+    nested: tuple[Inside, ...]
     changed: bool
     unborn: bool = False
     staged: str | None = None
@@ -109,7 +114,8 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
 
 @dataclass(frozen=True)
 class _Request:
-    """`inner` folders lie inside another one and get an entry only if something in them is new."""
+    """`inner` folders lie inside those `around` and get an entry only if something in them is new; the commit of a
+    submodule that is `recorded` around it is not."""
 
     place: Place
     folder: Path
@@ -118,6 +124,8 @@ class _Request:
     reason: str
     date: int | None
     inner: bool = False
+    around: tuple[Path, ...] = ()
+    recorded: str | None = None
 
 
 async def _keep(request: _Request) -> AtticEntry | None:
@@ -127,18 +135,24 @@ async def _keep(request: _Request) -> AtticEntry | None:
     refs = await read_refs(place.git, "refs/heads/", "refs/tags/", "refs/remotes/")
     given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
     await _open_up(request.folder, ".git")
-    found = await to_thread.run_sync(private.read_clone, request.folder)
+    around, with_git, git_dir = await to_thread.run_sync(_git_dir, request)
+    found = await to_thread.run_sync(private.read_clone, with_git)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     identity = (settings.identity or FALLBACK).environment(0)
     writer = place.git.having(env=identity, reads_only=False)
     mine = frozenset(given.values())
     own = None if request.inner else given
-    clone = Clone(writer, request.folder, request.bead_id, found, own, mine)
-    keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone)
+    clone = Clone(writer, with_git, git_dir, request.bead_id, found, own, mine)
+    keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone, around)
     contents = await _contents(keeping)
     nested = await _keep_nested(keeping, contents, request)
-    notes = (*contents.told, *contents.incomplete, *(_where(path, *found) for path, found in nested.items()))
-    if request.inner and not contents.changed:
+    incomplete = (
+        *contents.incomplete,
+        *(note for path, (_, e) in nested.items() for note in _of_inside(path, e)),
+    )
+    notes = (*contents.told, *incomplete, *(_where(path, *found) for path, found in nested.items()))
+    head = contents.parents[0] if contents.parents and not contents.unborn else None
+    if request.inner and not (contents.changed or incomplete or nested or head != request.recorded):
         return None
     body = {
         "bead_id": request.bead_id,
@@ -148,7 +162,7 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "unborn": contents.unborn,
         "ignored": await _ignored(git),
         "notes": notes,
-        "incomplete": contents.incomplete,
+        "incomplete": incomplete,
         "staged": contents.staged,
         "conflicts": contents.conflicts,
         "state": dict(contents.state),
@@ -210,13 +224,14 @@ async def _open_up(folder: Path, path: str) -> None:
         raise Unreadable(folder, [path])
 
 
-async def _snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
+async def _snapshot(keeping: _Keeping, git: Git, commit: str | None) -> Snapshot:
     """The folder's tree, with what was made unreadable opened for it."""
-    found = await take_snapshot(git, folder, commit)
+    folder, clone = keeping.folder, keeping.clone.folder
+    found = await take_snapshot(git, folder, commit, clone=clone)
     if not (closed := await to_thread.run_sync(_closed, folder, found)):
         return found
     await to_thread.run_sync(nofollow.open_up, folder)
-    found = await take_snapshot(git, folder, commit)
+    found = await take_snapshot(git, folder, commit, clone=clone)
     if closed := await to_thread.run_sync(_closed, folder, found):
         raise Unreadable(folder, closed)
     return found
@@ -232,7 +247,7 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
     seeing, mine = keeping.seeing, keeping.clone.mine
     fresh = await independent(keeping.clone, history)
     base = history.head or await _empty_tree(keeping.git)
-    snapshot = await _snapshot(seeing, keeping.folder, base)
+    snapshot = await _snapshot(keeping, seeing, base)
     tree = snapshot.tree or await seeing.text("rev-parse", f"{base}^{{tree}}")
     index = await _index(keeping, history.head, base, tree, bool(snapshot.unmerged))
     # A stand-in holds the new tree while it is packed together with the history.
@@ -251,7 +266,7 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     clone = keeping.clone
     for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
         if not error.lost:
-            raise HistoryUnkept(clone.folder / ".git", "the index", error.detail)
+            raise HistoryUnkept(clone.git_dir, "the index", error.detail)
         index, lost = _Index(), (*lost, f"what was staged is not kept ({error.detail})")
     return await _made(keeping, replace(history, lost=lost), tree, fresh, index, snapshot)
 
@@ -260,7 +275,7 @@ async def _made(
     keeping: _Keeping, history: History, tree: str, fresh: list[str], index: _Index, snapshot: Snapshot
 ) -> _Contents:
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
-    lost = [*shortened(history.lost), *unfinished.lost(keeping.folder, keeping.found)]
+    lost = [*shortened(history.lost), *unfinished.lost(keeping.clone.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
     first = [history.head] if history.head else []
@@ -269,12 +284,12 @@ async def _made(
         parents=tuple(dict.fromkeys([*first, *fresh, *index.commits])),
         refs=history.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
-        nested=await _nested(keeping, snapshot),
+        nested=await repositories_inside(keeping.git, keeping.folder, snapshot.nested),
         changed=bool(snapshot.tree or index.commits or fresh),
         unborn=history.head is None,
         staged=index.staged,
         conflicts=index.conflicts,
-        state=await to_thread.run_sync(unfinished.read_state, keeping.folder, keeping.found),
+        state=await to_thread.run_sync(unfinished.read_state, keeping.clone.folder, keeping.found),
         told=(marked,) if index.conflicts else (),
     )
 
@@ -284,13 +299,14 @@ async def _snapshot_of_all(keeping: _Keeping) -> tuple[str, Snapshot]:
     assert keeping.git.index is not None
     keeping.git.index.unlink(missing_ok=True)
     empty = await _empty_tree(keeping.git)
-    return empty, await _snapshot(keeping.git, keeping.folder, empty)
+    return empty, await _snapshot(keeping, keeping.git, empty)
 
 
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
-    snapshot = await _snapshot(keeping.git, keeping.folder, None)
+    snapshot = await _snapshot(keeping, keeping.git, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
-    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), snapshot.nested, True)
+    nested = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
+    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), nested, True)
 
 
 async def _empty_tree(git: Git) -> str:
@@ -307,7 +323,7 @@ async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unme
     git = keeping.seeing
     assert git.index is not None
     index = git.index.with_name("staged")
-    if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
+    if await to_thread.run_sync(copy_index, keeping.clone.folder, index) is None:
         return _Index()
     conflicts = None
     own = git.having(index=index)
@@ -323,32 +339,44 @@ async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unme
     return _Index(FILES if staged == tree else await _commit(git, staged, head), conflicts)
 
 
-async def _nested(keeping: _Keeping, snapshot: Snapshot) -> tuple[str, ...]:
-    """Repositories inside the folder: those git came upon, and filled submodules (it does not look into these)."""
-    links = await indexed_gitlinks(keeping.git)
-    filled = [path for path in links if nofollow.is_directory(keeping.folder, f"{path}/.git")]
-    return tuple(dict.fromkeys([*snapshot.nested, *filled]))
-
-
 async def _keep_nested(
     keeping: _Keeping, contents: _Contents, request: _Request
 ) -> dict[str, tuple[Place, AtticEntry]]:
     """Path to where it is kept, and its entry, of each repository inside that has something of its own."""
     kept = {}
-    for number, path in enumerate(contents.nested):
-        if not nofollow.is_directory(keeping.folder, path):
-            continue
-        home = home_of_nested(keeping.place, path)
+    for number, each in enumerate(contents.nested):
+        home = home_of_nested(keeping.place, each.path)
         scratch = request.scratch / str(number)
         scratch.mkdir()
-        reason = f"{request.reason}{inside(path)}"
         inner = replace(
-            request, place=home, folder=keeping.folder / path, scratch=scratch, reason=reason, inner=True
+            request,
+            place=home,
+            folder=keeping.folder / each.path,
+            scratch=scratch,
+            reason=f"{request.reason}{inside(each.path)}",
+            inner=True,
+            around=keeping.around,
+            recorded=each.recorded,
         )
         entry = await _keep(inner)
         if entry is not None:
-            kept[path] = (home, entry)
+            kept[each.path] = (home, entry)
     return kept
+
+
+def _git_dir(request: _Request) -> tuple[tuple[Path, ...], Path, Path]:
+    """The folders around, with this one if it has a `.git` of its own; the folder to read that in; and where it is."""
+    folder = request.folder
+    if request.inner and (found := git_dir_of(folder, request.around)) is not None:
+        owner, path = found
+        copy = request.scratch / "clone"
+        laid_out_as_clone(owner, path, copy)
+        return request.around, copy, owner / path
+    return (*request.around, folder), folder, folder / ".git"
+
+
+def _of_inside(path: str, entry: AtticEntry) -> Iterator[str]:
+    return (f"inside {path!r}: {note}" for note in entry.incomplete)
 
 
 def _where(path: str, home: Place, entry: AtticEntry) -> str:

@@ -33,11 +33,12 @@ _MOST_NAMED = 50
 class Clone:
     """A clone of a bead whose history is looked at. `git` works on where it goes to, and can make commits.
 
-    `given` are the refs that the clone was given, as they are now, None for one inside a folder; `mine` commits whose history is safe without it.
+    `folder` has its `.git` (a copy of what that says, where `git_dir` lies elsewhere). `given` are the refs that the clone was given, as they are now, None for one inside a folder; `mine` commits whose history is safe without it.
     """
 
     git: Git
     folder: Path
+    git_dir: Path
     bead_id: str
     found: private.Found
     given: Mapping[str, str] | None
@@ -102,7 +103,7 @@ async def each_alone(clone: Clone, history: History) -> History:
         elif error.lost and not shallow:
             lost.append(_lost(names[sha], sha))
         else:
-            raise HistoryUnkept(clone.folder / ".git", names[sha], error.detail, partial=error.lost)
+            raise HistoryUnkept(clone.git_dir, names[sha], error.detail, partial=error.lost)
     named = {
         name: stands_for.get(sha, sha)
         for name, sha in history.named.items()
@@ -206,5 +207,5 @@ async def _stand_in(clone: Clone, name: str, sha: str) -> str:
         stand_in = made.stdout.decode().strip()
         await bring_objects(clone.git, clone.source, [stand_in], sorted(clone.mine))
     except (BadObjects, GitFailed) as error:
-        raise HistoryUnkept(clone.folder / ".git", name, error.message, partial=True) from None
+        raise HistoryUnkept(clone.git_dir, name, error.message, partial=True) from None
     return stand_in

@@ -207,17 +207,6 @@ async def gitlinks(git: Git, commit: str) -> list[tuple[str, str]]:
     return [(path, head.split(" ")[2]) for head, _, path in entries if is_inside(path)]
 
 
-async def indexed_gitlinks(git: Git) -> dict[str, str]:
-    """Path and commit of each submodule in the index of `git`."""
-    listed = (await git.run("ls-files", "-z", "--stage", limit=LONG)).stdout
-    if b"160000 " not in listed:
-        return {}
-    entries = (
-        entry.partition("\t") for entry in os.fsdecode(listed).split("\0") if entry.startswith("160000 ")
-    )
-    return {path: head.split(" ")[1] for head, _, path in entries if is_inside(path)}
-
-
 async def _module_names(place: Place, commit: str) -> dict[str, str]:
     """Submodule path to name, as `.gitmodules` of the commit has it."""
     blob = ("config", "-z", "--list", "--blob", f"{commit}:.gitmodules")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -102,7 +103,8 @@ async def _fill(
     write = partial(write_dot_git, place, scratch, source, entry.head_ref or head, unborn=unborn)
     await to_thread.run_sync(write)
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
-    await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
+    # A repository inside may lie in a tracked folder, which has its files already.
+    await git.run("read-tree", "--reset", "-u", entry.sha, limit=LONG)
     staged = entry.sha if entry.staged == FILES else entry.staged or (None if unborn else head)
     await git.run("read-tree", *(("--reset", staged) if staged else ("--empty",)), limit=LONG)
     await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
@@ -130,16 +132,19 @@ async def _fill_nested(
             continue
         inside = scratch / path
         await to_thread.run_sync(_emptied, scratch, inside)
-        notes += await _fill(home, inner, inside, around=around)
+        found = await _fill(home, inner, inside, around=around)
+        notes += (note for note in found if f"inside {path!r}: {note}" not in entry.incomplete)
     return tuple(notes)
 
 
 def _emptied(scratch: Path, inside: Path) -> None:
-    """Make room for a repository inside the folder; a link on the way is an entry of the tree, and bars it."""
+    """Make room for a repository inside the folder; a link on the way is an entry of the tree, and bars it. Files of a
+    tracked folder stay: the repository inside may ignore what the one around it does not."""
     parents = [parent for parent in inside.parents if parent.is_relative_to(scratch)]
     if any(parent.is_symlink() for parent in parents):
         raise FolderInTheWay(inside)
-    nofollow.remove_tree(inside)
+    if inside.is_symlink() or not inside.is_dir() or os.path.lexists(inside / ".git"):
+        nofollow.remove_tree(inside)
     inside.mkdir(parents=True, exist_ok=True)
 
 

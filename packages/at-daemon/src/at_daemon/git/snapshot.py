@@ -52,15 +52,18 @@ class _Staged:
     """Whether the clone's index was of use."""
 
 
-async def take_snapshot(git: Git, folder: Path, commit: str | None, *, sparse: bool = False) -> Snapshot:
+async def take_snapshot(
+    git: Git, folder: Path, commit: str | None, *, sparse: bool = False, clone: Path | None = None
+) -> Snapshot:
     """Write the tree of `folder` (changed, deleted and new files that are not ignored, and staged ones that are).
 
     `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder. Without a
     commit all files are taken. Files that its sparse set leaves out are no deletions; `sparse` says that it had such a
-    set where the folder cannot. Raises `BadObjects` if the commit cannot be read.
+    set where the folder cannot; `clone`: the folder that has its `.git`, if that is another one. Raises `BadObjects` if the commit cannot be read.
     """
-    staged = await _seed_index(git, folder, commit)
-    if not staged.seeded and commit and (sparse or nofollow.read(folder, _PATTERNS, 1) is not None):
+    clone = clone or folder
+    staged = await _seed_index(git, clone, commit)
+    if not staged.seeded and commit and (sparse or nofollow.read(clone, _PATTERNS, 1) is not None):
         await _leave_out_what_is_missing(git)
     found = await _look_at_what_is_there(git, folder) if staged.seeded else await listed(git)
     changed = [path for tag, path in found if tag in CHANGED]
