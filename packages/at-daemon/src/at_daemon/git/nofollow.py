@@ -51,6 +51,16 @@ def read(root: Path, path: str, most: int = LARGEST) -> bytes | None:
         return file.read(most)
 
 
+def link(root: Path, path: str) -> str | None:
+    """What the link `root/path` says; None if it is missing or anything else."""
+    *parents, name = path.split("/")
+    try:
+        with opened(root, tuple(parents)) as directory:
+            return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return None
+
+
 def replace(
     root: Path, path: str, content: bytes, expected: bytes | None = None, modified_ns: int | None = None
 ) -> bool:

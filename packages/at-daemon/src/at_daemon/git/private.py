@@ -157,6 +157,8 @@ def _is_clone(folder: Path) -> bool:
 def _head(folder: Path, packed: _Refs) -> tuple[str | None, str | None]:
     """What HEAD names, if it is not detached, and its commit."""
     raw = _line_in(folder, ".git/HEAD") or ""
+    if named := nofollow.link(folder, ".git/HEAD"):  # core.preferSymlinkRefs
+        raw = f"ref: {named}"
     if raw.startswith("ref: "):
         name = raw.removeprefix("ref: ").strip(" ")
         return name, resolve(folder, name, packed)
@@ -215,7 +217,7 @@ def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
         if text is None:
             return packed.get(name)
         if not text.startswith("ref: "):
-            return text if is_sha(text) else packed.get(name)
+            return text if is_sha(text) else None
         name = text.removeprefix("ref: ").strip(" ")
     return None
 
@@ -245,7 +247,10 @@ _NAMING = (
 )
 """Files beside the refs that name commits; an autostash is named nowhere else."""
 _TO_COME = ("sequencer/todo", "rebase-merge/git-rebase-todo")
-_NAMED_TO_COME = re.compile(r"^\S+ (?:-[cC] )?([0-9a-f]{7,64})\b", re.MULTILINE | re.ASCII)
+_NAMED_TO_COME = re.compile(
+    r"^(?:pick|revert|reword|edit|squash|fixup|drop|merge|[presfdm])(?: -[cC])? ([0-9a-f]{7,64})\b",
+    re.MULTILINE | re.ASCII,
+)
 """A line of what is to be done: git shortens the names of commits there."""
 
 

@@ -61,17 +61,24 @@ class _Staged:
 
 
 async def take_snapshot(
-    git: Git, folder: Path, commit: str | None, *, sparse: bool = False, merging: Sequence[str] = ()
+    git: Git,
+    folder: Path,
+    commit: str | None,
+    *,
+    sparse: bool = False,
+    merging: Sequence[str] = (),
+    clone: Path | None = None,
 ) -> Snapshot:
     """Write the tree of `folder` (changed, deleted and new files that are not ignored, and staged ones that are).
 
     `git` has `work_tree` set to the folder and `index` to a path that does not exist yet, outside of the folder. Without a
     commit all files are taken. Files that its sparse set leaves out are no deletions; `sparse` says that it had such a
-    set where the folder cannot. `merging` are the commits of a merge under way. Raises `BadObjects` if the commit cannot
-    be read.
+    set where the folder cannot. `merging` are the commits of a merge under way; `clone`: the folder that has its `.git`,
+    if that is another one. Raises `BadObjects` if the commit cannot be read.
     """
-    staged = await _seed_index(git, folder, commit, merging)
-    if not staged.seeded and commit and (sparse or has_sparse_set(folder)):
+    clone = clone or folder
+    staged = await _seed_index(git, folder, clone, commit, merging)
+    if not staged.seeded and commit and (sparse or has_sparse_set(clone)):
         await _leave_out_what_is_missing(git)
     found = await _look_at_what_is_there(git, folder) if staged.seeded else await listed(git)
     changed = [path for tag, path in found if tag in CHANGED]
@@ -145,12 +152,14 @@ async def _add_as_it_lies(git: Git, folder: Path, path: str) -> None:
     await git.run("update-index", "-z", "--index-info", stdin=entry, limit=LONG)
 
 
-async def _seed_index(git: Git, folder: Path, commit: str | None, merging: Sequence[str]) -> _Staged:
+async def _seed_index(
+    git: Git, folder: Path, clone: Path, commit: str | None, merging: Sequence[str]
+) -> _Staged:
     assert git.index is not None
     if commit is None:
         await git.run("read-tree", "--empty")
         return _Staged(None, (), (), seeded=False)
-    seed = await copy_index(git, folder, git.index)
+    seed = await copy_index(git, clone, git.index)
     if seed is not None:
         try:
             changes = await _compare(git, commit)
