@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from at_daemon.git.clone import prepare
-from at_daemon.git.private import head_of, read_clone
+from at_daemon.git.private import all_refs, head_of, read_clone
 from at_daemon.git.testing import BRANCH, Repo
 
 OTHERS = 50
@@ -60,6 +60,24 @@ def test_it_is_what_git_says(clone: Repo, state: Callable[[Repo], None]) -> None
     assert head_of(clone.top) == read_clone(clone.top).head
     if state is not last_line_not_ended:  # which git refuses to read
         assert head_of(clone.top) == clone.sha()
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\u3000"])
+@pytest.mark.parametrize("are_packed", [True, False])
+def test_a_name_may_have_what_ends_a_line_or_a_word_elsewhere(
+    clone: Repo, are_packed: bool, end: str
+) -> None:
+    second = clone.commit("third", **{"a.txt": "third\n"})
+    clone.git("branch", f"side{end}x", "HEAD~1")
+    clone.git("branch", f"side{end}", "HEAD~1")
+    clone.git("branch", "side", second)
+    clone.git("checkout", "-q", f"side{end}")
+    if are_packed:
+        packed(clone)
+    rows = clone.git("for-each-ref", "--format=%(objectname) %(refname)").split("\n")
+    assert all_refs(clone.top) == {name: sha for sha, _, name in (row.partition(" ") for row in rows)}
+    assert head_of(clone.top) == clone.sha()
+    assert read_clone(clone.top).head_ref == f"refs/heads/side{end}"
 
 
 @pytest.mark.parametrize(

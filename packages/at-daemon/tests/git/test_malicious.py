@@ -171,8 +171,9 @@ async def test_trees_that_leave_the_folder_are_refused(rig: Repo, folder: Path, 
     with pytest.raises(errors.BadObjects):
         await git.collect(rig.top, folder, BRANCH, REF, base, "m")
     assert rig.git("for-each-ref", "refs/at/beads", "refs/heads/at") == ""
-    entry = await git.keep(rig.top, folder, BEAD, "damaged")
-    assert rig.tree(entry.sha)["a.txt"] == "a\nb\nc"
+    with pytest.raises(errors.HistoryUnkept):
+        await git.keep(rig.top, folder, BEAD, "refused")
+    assert rig.git("for-each-ref", "refs/at/attic") == ""
 
 
 async def test_an_object_that_lies_about_its_name_is_refused(rig: Repo, folder: Path) -> None:

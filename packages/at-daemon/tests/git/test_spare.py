@@ -34,6 +34,13 @@ async def test_what_the_target_and_the_attic_contain(rig: Repo) -> None:
     assert found.kept == {BEAD}
 
 
+async def test_a_name_is_one_whatever_ends_a_line_of_text(rig: Repo) -> None:
+    begun = rig.sha()
+    rig.git("update-ref", f"{VISIBLE}\u2028x", begun)
+    rig.git("update-ref", VISIBLE, rig.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "work"))
+    assert (await git.our_refs(rig.top, "main")).in_target == {f"{VISIBLE}\u2028x"}
+
+
 async def test_a_target_that_is_not_there_contains_nothing(rig: Repo) -> None:
     rig.git("update-ref", REF, rig.sha())
     assert (await git.our_refs(rig.top, "gone")).in_target == frozenset()

@@ -108,3 +108,106 @@ async def test_submodules_outside_of_the_set_are_left_out(
     await git.prepare(rig.top, folder, BRANCH, "main")
     assert (folder / "d/sub/a.txt").exists() and not (folder / "out").exists()
     assert (await collected(rig, Repo(folder))).changed_paths == ()
+
+
+@pytest.fixture
+async def merging(rig: Repo, folder: Path) -> Repo:
+    """Others changed, added and removed files outside of the set, and both sides the same file inside of it."""
+    before = {"out/removed.txt": "bye", "out/both.txt": "1\n2\n3\n4\n5\n", "out/far.txt": "far\n"}
+    rig.commit("before", **before)
+    rig.git("branch", "start")
+    rig.git("rm", "-q", "out/removed.txt")
+    theirs = {"out/far.txt": "further\n", "out/added.txt": "added\n", "out/both.txt": "one\n2\n3\n4\n5\n"}
+    rig.commit("theirs", **theirs, **{"d/inner.txt": "theirs\n"})
+    rig.git(*PATTERNS)
+    await git.prepare(rig.top, folder, BRANCH, "start")
+    agent = Repo(folder)
+    agent.write("out/both.txt", "1\n2\n3\n4\nfive\n")
+    agent.git("add", "--sparse", "out/both.txt")
+    agent.git("commit", "-q", "-m", "both")
+    agent.git("sparse-checkout", "reapply")
+    assert not (folder / "out").exists()
+    return agent
+
+
+@pytest.mark.parametrize("conflicting", [False, True], ids=["clean", "resolved"])
+@pytest.mark.parametrize("collected_before", [False, True], ids=["at once", "again"])
+@pytest.mark.parametrize("index", ["full", "sparse"])
+async def test_a_merge_left_uncommitted_takes_nothing_back_outside_of_the_set(
+    rig: Repo, merging: Repo, tmp_path: Path, conflicting: bool, collected_before: bool, index: str
+) -> None:
+    agent, base, target = merging, rig.sha("start"), rig.sha("main")
+    if index == "sparse":
+        agent.git("sparse-checkout", "set", "--cone", "--sparse-index", "d")
+    if conflicting:
+        agent.write("d/inner.txt", "mine\n")
+        agent.git("commit", "-q", "-a", "-m", "mine")
+    if collected_before:
+        await git.collect(rig.top, agent.top, BRANCH, REF, base, "before")
+    agent.git("merge", "--no-commit", target, ok=not conflicting)
+    if conflicting:
+        agent.write("d/inner.txt", "resolved\n")
+        agent.git("add", "d/inner.txt")
+    assert not (agent.top / "out").exists()
+    expected = rig.tree(target) | {"out/both.txt": "one\n2\n3\n4\nfive"}
+    expected |= {"d/inner.txt": "resolved"} if conflicting else {}
+
+    entry = await git.keep(rig.top, agent.top, BEAD, "removed")
+    assert (rig.tree(entry.tree), entry.incomplete) == (expected, ())
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back")
+    assert back.sha("MERGE_HEAD") == target and back.git("diff") == ""
+    assert back.git("write-tree") == entry.tree
+
+    found = await git.collect(rig.top, agent.top, BRANCH, REF, base, "merge", targets=[target])
+    assert rig.git("log", "-1", "--format=%P", found.head).split()[1] == target
+    assert rig.tree(found.head) == expected
+    assert set(found.changed_paths) == {"out/both.txt"} | ({"d/inner.txt"} if conflicting else set())
+    assert agent.status() == "" and not (agent.top / "out").exists()
+
+
+async def test_a_merge_of_nothing_but_what_lies_outside_of_the_set_is_no_merge_of_nothing(
+    rig: Repo, folder: Path
+) -> None:
+    rig.commit("before", **{"out/far.txt": "far\n"})
+    base = rig.sha()
+    target = rig.commit("theirs", **{"out/far.txt": "further\n", "out/added.txt": "added\n"})
+    rig.git(*PATTERNS)
+    await git.prepare(rig.top, folder, BRANCH, base)
+    agent = Repo(folder)
+    agent.commit("mine", **{"d/inner.txt": "mine\n"})
+    agent.git("merge", "--no-commit", target)
+    expected = rig.tree(target) | {"d/inner.txt": "mine"}
+    assert rig.tree((await git.keep(rig.top, folder, BEAD, "removed")).tree) == expected
+    found = await git.collect(rig.top, folder, BRANCH, REF, base, "merge", targets=[target])
+    assert (rig.tree(found.head), found.changed_paths) == (expected, ("d/inner.txt",))
+
+
+async def test_a_partial_clone_takes_nothing_back_either(rig: Repo, folder: Path) -> None:
+    rig.commit("before", **{"out/far.txt": "far\n"})
+    base = rig.sha()
+    target = rig.commit("theirs", **{"out/far.txt": "further\n", "d/inner.txt": "theirs\n"})
+    rig.git(*PATTERNS)
+    rig.git("config", "core.repositoryFormatVersion", "1")
+    rig.git("config", "extensions.partialClone", "origin")
+    rig.git("config", "remote.origin.promisor", "true")
+    blob = rig.sha(f"{target}:out/far.txt")
+    (rig.top / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    await git.prepare(rig.top, folder, BRANCH, base)
+    agent = Repo(folder)
+    agent.write("d/inner.txt", "mine\n")
+    agent.git("commit", "-q", "-a", "-m", "mine")
+    agent.git("merge", target, ok=False)
+    agent.write("d/inner.txt", "resolved\n")
+    agent.git("add", "d/inner.txt")
+    found = await git.collect(rig.top, folder, BRANCH, REF, base, "merge", targets=[target])
+    assert rig.sha(f"{found.head}:out/far.txt") == blob
+    assert found.changed_paths == ("d/inner.txt",)
+
+
+async def test_what_the_index_claims_outside_of_the_set_has_to_be_there(sparse: Repo, folder: Path) -> None:
+    agent = await work_in(sparse, folder)
+    agent.git("update-index", "--cacheinfo", f"100644,{'1' * 40},out/far.txt")
+    agent.git("update-index", "--skip-worktree", "out/far.txt")
+    agent.write("d/inner.txt", "changed\n")
+    assert (await collected(sparse, agent)).changed_paths == ("d/inner.txt",)

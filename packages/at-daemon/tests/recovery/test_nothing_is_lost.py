@@ -38,7 +38,7 @@ PLACES = (
 CONFIG = "[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n[core]\nfsync = none\n"
 
 Files = dict[str, bytes]
-paths = st.sampled_from(["a.txt", "d/inner.txt", "new file", "tiefe/größe.txt", "run.sh"])
+paths = st.sampled_from(["a.txt", "a.txt/in", "d", "d/inner.txt", "new file", "tiefe/größe.txt", "run.sh"])
 contents = st.sampled_from(
     [b"one\n", b"two\r\nlines\r\n", b"\x00\xff\x00", b"", b"no end", b"a\nb\nc\n"]
 ) | st.binary(max_size=40)
@@ -101,6 +101,14 @@ def files_in(folder: Path) -> Files:
         for path in folder.rglob("*")
         if path.is_file() and ".git" not in path.relative_to(folder).parts and path.suffix != ".log"
     }
+
+
+def make_way(path: Path) -> None:
+    """Have neither a folder be there, nor a file where a folder is to be."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.parent.is_file():
+        path.parent.unlink()
 
 
 class Recovery(RuleBasedStateMachine):
@@ -193,6 +201,7 @@ class Recovery(RuleBasedStateMachine):
         if not (live := self.live()):
             return
         agent = Repo(self.folder(live[pick % len(live)]))
+        make_way(agent.top / path)
         agent.write(path, content)
         agent.write("noise.log", "ignored")
         if how == "lies":

@@ -1,7 +1,7 @@
 """The attic: everything an agent's folder holds, on one hidden ref, before anything is removed.
 
-An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD, the
-further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
+An entry is one commit: its tree is the folder's files (not the ignored ones), its first parent the clone's HEAD (unless
+that is an unborn branch), the further parents whatever else branches, stashes, the index, the reflogs and an unfinished operation of the clone name
 and the person's own branches, remotes' branches and tags do not contain. Its message says which ref was where, so that
 `restore` can put them back. Entries are read in `entries`.
 """
@@ -11,31 +11,31 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
 from at_daemon.git import lfs, nofollow, private, unfinished
-from at_daemon.git.entries import FILES, OURS, AtticEntry, attic_entries
-from at_daemon.git.errors import BadObjects, GitFailed, NotARepository, Unreadable
-from at_daemon.git.head import peeled
-from at_daemon.git.names import ATTIC, checked_ref, is_ref
+from at_daemon.git.clone_index import copy_index, has_index
+from at_daemon.git.entries import FILES, OURS, AtticEntry, entries_of
+from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, Unreadable
+from at_daemon.git.history import Clone, History, each_alone, independent, read_history, shortened
+from at_daemon.git.inside import Inside, git_dir_of, laid_out_as_clone, repositories_inside
+from at_daemon.git.names import ATTIC, checked_ref
+from at_daemon.git.nested import home_of_nested, inside, name_of_home
 from at_daemon.git.places import Place, locate
-from at_daemon.git.plant import folder_git, gitlinks
+from at_daemon.git.plant import folder_git
 from at_daemon.git.refs import Move, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
-from at_daemon.git.snapshot import Snapshot, copy_index, take_snapshot
-from at_daemon.git.transport import blinded, bring_objects, objects_of
+from at_daemon.git.snapshot import Snapshot, take_snapshot
+from at_daemon.git.transport import blinded, bring_each, bring_objects
 
 MOST_IGNORED = 1000
-_OF_REMOTES = "refs/remotes/"
-_KEPT = "refs/kept/"
-"""Where a restored clone has what its reflogs named."""
 _BESIDE = {"reason", "ignored"}
 """What an entry tells, and nothing comes back from."""
 
@@ -44,32 +44,37 @@ _BESIDE = {"reason", "ignored"}
 class _Keeping:
     """One folder being kept. `git` works on the person's repository with the folder as working tree.
 
-    `given` are the refs of the person that a clone is given, as they are now.
+    `around` are the folders with a `.git` of their own that it lies in, itself among them.
     """
 
     place: Place
     folder: Path
     git: Git
     settings: Settings
-    found: private.Found
-    given: Mapping[str, str]
+    clone: Clone
+    around: tuple[Path, ...]
 
     @property
-    def mine(self) -> frozenset[str]:
-        """What the person's refs name: their history is safe without an entry."""
-        return frozenset(self.given.values())
+    def found(self) -> private.Found:
+        return self.clone.found
+
+    @property
+    def seeing(self) -> Git:
+        """`git` that sees the clone's objects too."""
+        return blinded(self.git, self.clone.source)
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an entry is made of; `named` are the clone's refs that are worth putting back, the rest as in `AtticEntry`."""
+    """What an entry is made of, as in `AtticEntry`; `refs` are those of the clone that are worth putting back."""
 
     tree: str
     parents: tuple[str, ...]
-    named: Mapping[str, str]
+    refs: Mapping[str, str]
     incomplete: tuple[str, ...]
-    nested: tuple[str, ...]
+    nested: tuple[Inside, ...]
     changed: bool
+    unborn: bool = False
     staged: str | None = None
     conflicts: str | None = None
     state: Mapping[str, str] = field(default_factory=dict)
@@ -79,27 +84,35 @@ class _Contents:
 
 @dataclass(frozen=True)
 class _Index:
-    """What the clone's index says besides the files: `staged` and `conflicts` as in `AtticEntry`."""
+    """What the clone's index says besides the files: `staged` and `conflicts` as in `AtticEntry`; and the patches of an am."""
 
     staged: str | None = None
     conflicts: str | None = None
+    patches: str | None = None
+    unreadable: bool = False
 
     @property
     def commits(self) -> list[str]:
-        return [sha for sha in (self.staged, self.conflicts) if sha not in (None, FILES)]
+        return [sha for sha in (self.staged, self.conflicts, self.patches) if sha not in (None, FILES)]
+
+    @property
+    def refs(self) -> dict[str, str]:
+        """What of it a restored clone has by a name."""
+        return {} if self.patches is None else {unfinished.PATCHES: self.patches}
 
 
 async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int | None = None) -> AtticEntry:
     """Keep what is in `folder` on `refs/at/attic/<bead>/<n>` and give the entry.
 
     Kept: files (changed, new, staged), commits of every branch, stash and reflog of the clone. Listed, not kept:
-    ignored files. Doing it twice gives the same entry while nothing changed. A clone whose history is damaged gives
-    its files alone, and the entry says so. A repository inside the folder has an entry of its own, named in `notes`.
-    What was made unreadable is opened; raises `Unreadable` where that is not ours to do.
+    ignored files. Doing it twice gives the same entry while nothing changed. What is damaged in the clone is left out,
+    and the entry says so. A repository inside the folder has an entry of its own, named in `notes`. What was made
+    unreadable is opened; raises `Unreadable` where that is not ours to do, `HistoryUnkept` for commits that are whole
+    and that git does not take.
     """
     scratch = await to_thread.run_sync(scratch_folder, folder)
     try:
-        entry = await _keep(_Request(rig, folder, scratch, bead_id, reason, date))
+        entry = await _keep(_Request(locate(rig), folder, scratch, bead_id, reason, date))
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(nofollow.remove_tree, scratch)
@@ -109,45 +122,62 @@ async def keep(rig: Path, folder: Path, bead_id: str, reason: str, *, date: int 
 
 @dataclass(frozen=True)
 class _Request:
-    """`inner` folders lie inside another one and get an entry only if something in them is new."""
+    """`inner` folders lie inside those `around` and get an entry only if something in them is new; the commit of a
+    submodule that is `recorded` around it is not."""
 
-    rig: Path
+    place: Place
     folder: Path
     scratch: Path
     bead_id: str
     reason: str
     date: int | None
     inner: bool = False
+    around: tuple[Path, ...] = ()
+    recorded: str | None = None
 
 
 async def _keep(request: _Request) -> AtticEntry | None:
-    place = locate(request.rig)
+    place = request.place
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
-    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", _OF_REMOTES)
+    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", "refs/remotes/")
     given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
     await _open_up(request.folder, ".git")
-    found = await to_thread.run_sync(private.read_clone, request.folder)
+    around, with_git, git_dir = await to_thread.run_sync(_git_dir, request)
+    found = await to_thread.run_sync(private.read_clone, with_git)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
-    keeping = _Keeping(place, request.folder, git, settings, found, given)
+    identity = (settings.identity or FALLBACK).environment(0)
+    writer = place.git.having(env=identity, reads_only=False)
+    mine = frozenset(given.values())
+    own = None if request.inner else given
+    clone = Clone(writer, with_git, git_dir, request.bead_id, found, own, mine)
+    keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone, around)
     contents = await _contents(keeping)
-    stored = await to_thread.run_sync(lfs.bring_contents, place, settings, request.folder)
+    stored = await to_thread.run_sync(lfs.bring_contents, place, settings, with_git)
     nested = await _keep_nested(keeping, contents, request)
-    notes = (*contents.told, *contents.incomplete, *stored, *(note for _, note in nested.values()))
-    if request.inner and not contents.changed:
+    incomplete = (
+        *contents.incomplete,
+        *(note for path, (_, e) in nested.items() for note in _of_inside(path, e)),
+    )
+    notes = (*contents.told, *incomplete, *stored, *(_where(path, *found) for path, found in nested.items()))
+    head = contents.parents[0] if contents.parents and not contents.unborn else None
+    if request.inner and not (contents.changed or incomplete or nested or head != request.recorded):
         return None
     body = {
         "bead_id": request.bead_id,
         "reason": request.reason,
         "head_ref": found.head_ref,
-        "refs": dict(contents.named),
+        "refs": dict(contents.refs),
+        "unborn": contents.unborn,
         "ignored": await _ignored(git),
         "notes": notes,
-        "incomplete": contents.incomplete,
+        "incomplete": incomplete,
         "staged": contents.staged,
         "conflicts": contents.conflicts,
         "state": dict(contents.state),
-        "nested": {path: ref for path, (ref, _) in nested.items()},
+        "nested": {path: entry.ref for path, (_, entry) in nested.items()},
+        "nested_shas": {path: entry.sha for path, (_, entry) in nested.items()},
+        "nested_homes": {path: name_of_home(place, home) for path, (home, _) in nested.items()},
     }
     return await _write_entry(keeping, contents, body, request.date)
 
@@ -157,8 +187,7 @@ async def _write_entry(
 ) -> AtticEntry:
     git = keeping.place.git
     bead_id = str(body["bead_id"])
-    there = await attic_entries(keeping.place.top, bead_id)
-    for entry in there:
+    for entry in await entries_of(git, bead_id):
         if entry.whole and _is_of(entry, contents, body):
             return entry
     message = f"{OURS}{bead_id}\n\n{json.dumps(body)}\n"
@@ -172,7 +201,7 @@ async def _write_entry(
     )
     ref = next_attic_ref(bead_id, await read_refs(git, f"{ATTIC}{bead_id}/"))
     await move_refs(git, [Move(ref, sha, "")], "at: keep")
-    return next(entry for entry in await attic_entries(keeping.place.top, bead_id) if entry.ref == ref)
+    return next(entry for entry in await entries_of(git, bead_id) if entry.ref == ref)
 
 
 def _is_of(entry: AtticEntry, contents: _Contents, body: Mapping[str, object]) -> bool:
@@ -183,14 +212,18 @@ def _is_of(entry: AtticEntry, contents: _Contents, body: Mapping[str, object]) -
 
 
 async def _contents(keeping: _Keeping) -> _Contents:
-    """What the clone holds, with its objects brought over; only the files if its history cannot be."""
-    try:
-        if keeping.found.usable:
-            return await _with_history(keeping)
-        note = "the clone had no usable .git, its files are kept"
-    except BadObjects as error:
-        note = f"the clone's history could not be kept, its files are ({error.message})"
-    return await _files_alone(keeping, note)
+    """What the clone holds, with its objects brought over; what of it is damaged is left out."""
+    if not keeping.found.usable:
+        return await _files_alone(keeping, "the clone had no usable .git, its files are kept")
+    history = await read_history(keeping.clone)
+    with suppress(BadObjects, GitFailed):
+        return await _whole(keeping, history)
+    # The files have what is damaged, perhaps: they go before the history.
+    await _snapshot_of_all(keeping)
+    history = await each_alone(keeping.clone, history)
+    with suppress(BadObjects, GitFailed):
+        return await _whole(keeping, history)
+    return await _files_anew(keeping, history)
 
 
 async def _open_up(folder: Path, path: str) -> None:
@@ -200,13 +233,14 @@ async def _open_up(folder: Path, path: str) -> None:
         raise Unreadable(folder, [path])
 
 
-async def _snapshot(git: Git, folder: Path, commit: str | None) -> Snapshot:
+async def _snapshot(keeping: _Keeping, git: Git, commit: str | None) -> Snapshot:
     """The folder's tree, with what was made unreadable opened for it."""
-    found = await take_snapshot(git, folder, commit)
+    folder, clone = keeping.folder, keeping.clone.folder
+    found = await take_snapshot(git, folder, commit, clone=clone)
     if not (closed := await to_thread.run_sync(_closed, folder, found)):
         return found
     await to_thread.run_sync(nofollow.open_up, folder)
-    found = await take_snapshot(git, folder, commit)
+    found = await take_snapshot(git, folder, commit, clone=clone)
     if closed := await to_thread.run_sync(_closed, folder, found):
         raise Unreadable(folder, closed)
     return found
@@ -217,164 +251,154 @@ def _closed(folder: Path, found: Snapshot) -> list[str]:
     return [path for path in found.unreadable if not nofollow.is_special(folder / path)]
 
 
-async def _with_history(keeping: _Keeping) -> _Contents:
-    source = objects_of(keeping.folder)
-    seeing = blinded(keeping.git, source)
-    claimed = await _without_what_was_given(
-        keeping, await to_thread.run_sync(_claims, keeping.folder, keeping.found)
-    )
-    commits = await peeled(seeing, claimed.values())
-    mine = keeping.mine
-    fresh = await _independent(seeing, [sha for sha in commits.values() if sha not in mine], mine)
-    head = keeping.found.head
-    if head is None or not await peeled(seeing, [head]):
-        raise BadObjects("HEAD names no commit")
-    snapshot = await _snapshot(seeing, keeping.folder, head)
-    tree = snapshot.tree or await seeing.text("rev-parse", f"{head}^{{tree}}")
-    index = await _index(keeping, seeing, head, tree, bool(snapshot.unmerged))
-    parents = tuple(dict.fromkeys([head, *fresh, *index.commits]))
+async def _whole(keeping: _Keeping, history: History) -> _Contents:
+    """All there is. Raises `BadObjects` or `GitFailed` if any of it is damaged."""
+    seeing, mine = keeping.seeing, keeping.clone.mine
+    fresh = await independent(keeping.clone, history)
+    base = history.head or await _empty_tree(keeping.git)
+    snapshot = await _snapshot(keeping, seeing, base)
+    tree = snapshot.tree or await seeing.text("rev-parse", f"{base}^{{tree}}")
+    index = await _index(keeping, history.head, base, tree, bool(snapshot.unmerged))
     # A stand-in holds the new tree while it is packed together with the history.
-    held = await _commit(keeping, seeing, tree, (head,))
-    await bring_objects(keeping.place.git, source, [*parents, held], sorted(mine))
-    named = {name: commits[sha] for name, sha in claimed.items() if sha in commits and is_ref(name)}
+    held = await _commit(seeing, tree, history.head)
+    wanted = [*([history.head] if history.head else []), *fresh, *index.commits, held]
+    await bring_objects(keeping.clone.git, keeping.clone.source, wanted, sorted(mine))
+    return await _made(keeping, history, tree, fresh, index, snapshot)
+
+
+async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
+    """All there is, with every file read anew: the history is brought already, and what it says of files is damaged."""
+    fresh, lost = await independent(keeping.clone, history), history.lost
+    empty, snapshot = await _snapshot_of_all(keeping)
+    tree = snapshot.tree or empty
+    index = await _index(keeping, history.head, empty, tree, bool(snapshot.unmerged))
+    clone = keeping.clone
+    for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
+        if not error.lost:
+            raise HistoryUnkept(clone.git_dir, "the index", error.detail)
+        index, lost = _Index(), (*lost, f"what was staged is not kept ({error.detail})")
+    return await _made(keeping, replace(history, lost=lost), tree, fresh, index, snapshot)
+
+
+async def _made(
+    keeping: _Keeping, history: History, tree: str, fresh: list[str], index: _Index, snapshot: Snapshot
+) -> _Contents:
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
-    lost = [*unfinished.lost(keeping.folder, keeping.found)]
+    patches = index.patches is not None
+    lost = [
+        *shortened(history.lost),
+        *unfinished.lost(keeping.clone.folder, keeping.found, patches=patches),
+    ]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
+    if index.unreadable:
+        lost.append("what was staged is not kept: git cannot read the folder's index")
+    first = [history.head] if history.head else []
     return _Contents(
         tree=tree,
-        parents=parents,
-        named=named,
+        parents=tuple(dict.fromkeys([*first, *fresh, *index.commits])),
+        refs=history.refs | index.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
-        nested=await _nested(keeping, snapshot, head),
+        nested=await repositories_inside(keeping.git, keeping.folder, snapshot.nested),
         changed=bool(snapshot.tree or index.commits or fresh),
+        unborn=history.head is None,
         staged=index.staged,
         conflicts=index.conflicts,
-        state=await to_thread.run_sync(unfinished.read_state, keeping.folder, keeping.found),
+        state=await to_thread.run_sync(unfinished.read_state, keeping.clone.folder, keeping.found),
         told=(marked,) if index.conflicts else (),
     )
 
 
-async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
+async def _snapshot_of_all(keeping: _Keeping) -> tuple[str, Snapshot]:
+    """How the folder differs from the empty tree, whose name comes first."""
     assert keeping.git.index is not None
     keeping.git.index.unlink(missing_ok=True)
-    snapshot = await _snapshot(keeping.git, keeping.folder, None)
+    empty = await _empty_tree(keeping.git)
+    return empty, await _snapshot(keeping, keeping.git, empty)
+
+
+async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
+    snapshot = await _snapshot(keeping, keeping.git, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
-    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), snapshot.nested, True)
+    nested = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
+    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), nested, True)
 
 
-async def _commit(keeping: _Keeping, git: Git, tree: str, parents: tuple[str, ...]) -> str:
-    identity = (keeping.settings.identity or FALLBACK).environment(0)
-    named = [word for parent in parents for word in ("-p", parent)]
-    return await git.having(env=identity).text("commit-tree", "-m", "kept", tree, *named)
+async def _empty_tree(git: Git) -> str:
+    made = await git.run("hash-object", "-t", "tree", "-w", "--stdin", stdin=b"")
+    return made.stdout.decode().strip()
 
 
-def _claims(folder: Path, found: private.Found) -> dict[str, str]:
-    """Name to sha of everything that the clone's files name: refs first, then what only reflogs remember."""
-    claims = dict(private.all_refs(folder))
-    if found.head is not None:
-        claims.setdefault("HEAD", found.head)
-    seen = set(claims.values())
-    free = (name for number in count() if (name := f"{_KEPT}{number}") not in claims)
-    for sha in private.remembered(folder):
-        if sha not in seen:
-            seen.add(sha)
-            claims[next(free)] = sha
-    return claims
+async def _commit(git: Git, tree: str, parent: str | None) -> str:
+    return await git.text("commit-tree", "-m", "kept", tree, *(("-p", parent) if parent else ()))
 
 
-async def _without_what_was_given(keeping: _Keeping, claimed: Mapping[str, str]) -> dict[str, str]:
-    """The claims without the refs that are as the person has them, and without remotes' branches as they had them once."""
-    mine = keeping.mine
-    own = {
-        name: sha
-        for name, sha in claimed.items()
-        if keeping.given.get(name) != sha and not (name.startswith(_KEPT) and sha in mine)
-    }
-    of_remotes = [sha for name, sha in own.items() if name.startswith(_OF_REMOTES)]
-    had = await peeled(keeping.place.git, of_remotes)
-    return {name: sha for name, sha in own.items() if not (name.startswith(_OF_REMOTES) and sha in had)}
-
-
-async def _independent(git: Git, tips: list[str], known: frozenset[str]) -> list[str]:
-    """The tips that neither the known commits nor other tips contain."""
-    if not tips:
-        return []
-    feed = "".join(f"{sha}\n" for sha in dict.fromkeys(tips)) + "".join(f"^{sha}\n" for sha in sorted(known))
-    try:
-        listed = await git.run(
-            "rev-list", "--topo-order", "--parents", "--stdin", stdin=feed.encode(), limit=LONG
-        )
-    except GitFailed as error:
-        raise BadObjects(error.message) from None
-    reached: set[str] = set()
-    alone: list[str] = []
-    for line in listed.stdout.decode().splitlines():
-        commit, *parents = line.split(" ")
-        if commit in tips and commit not in reached:
-            alone.append(commit)
-        reached.update(parents)
-    return alone
-
-
-async def _index(keeping: _Keeping, git: Git, head: str, tree: str, unmerged: bool) -> _Index:
-    """What is staged (`FILES` where it is the tree of the files, None where it is HEAD's), and what is in conflict."""
+async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unmerged: bool) -> _Index:
+    """What is staged (`FILES` where it is the tree of the files, None where it is that of `base`), and what is in conflict."""
+    git = keeping.seeing
     assert git.index is not None
     index = git.index.with_name("staged")
-    if await to_thread.run_sync(copy_index, keeping.folder, index) is None:
-        return _Index()
+    patches = await unfinished.patches_of(git, keeping.clone.folder, keeping.found)
+    if patches is not None:
+        patches = await _commit(git, patches, head)
+    if await copy_index(git, keeping.clone.folder, index) is None:
+        return _Index(patches=patches, unreadable=has_index(keeping.clone.folder))
     conflicts = None
     own = git.having(index=index)
     try:
         if unmerged:
-            versions = await unfinished.conflicts_out_of(own)
-            conflicts = await _commit(keeping, git, versions, (head,))
+            conflicts = await _commit(git, await unfinished.conflicts_out_of(own), head)
         staged = await own.text("write-tree", limit=LONG)
     except GitFailed:
         # It cannot be read, or names what is not there: the files are kept all the same.
-        return _Index()
-    if staged == await git.text("rev-parse", f"{head}^{{tree}}"):
-        return _Index(None, conflicts)
-    return _Index(FILES if staged == tree else await _commit(keeping, git, staged, (head,)), conflicts)
-
-
-async def _nested(keeping: _Keeping, snapshot: Snapshot, head: str) -> tuple[str, ...]:
-    """Repositories inside the folder: those git came upon, and filled submodules (it does not look into these)."""
-    links = await gitlinks(keeping.git.having(alternates=(objects_of(keeping.folder),)), head)
-    filled = [path for path, _ in links if nofollow.is_directory(keeping.folder, f"{path}/.git")]
-    return tuple(dict.fromkeys([*snapshot.nested, *filled]))
+        return _Index(patches=patches, unreadable=True)
+    if staged == await git.text("rev-parse", f"{base}^{{tree}}"):
+        return _Index(None, conflicts, patches)
+    return _Index(FILES if staged == tree else await _commit(git, staged, head), conflicts, patches)
 
 
 async def _keep_nested(
     keeping: _Keeping, contents: _Contents, request: _Request
-) -> dict[str, tuple[str, str]]:
-    """Path to entry and a sentence about it, of what was kept beside the folder itself."""
+) -> dict[str, tuple[Place, AtticEntry]]:
+    """Path to where it is kept, and its entry, of each repository inside that has something of its own."""
     kept = {}
-    for number, path in enumerate(contents.nested):
-        if not nofollow.is_directory(keeping.folder, path):
-            continue
-        rig = home_of_nested(keeping.place, path)
+    for number, each in enumerate(contents.nested):
+        home = home_of_nested(keeping.place, each.path)
         scratch = request.scratch / str(number)
         scratch.mkdir()
-        reason = f"{request.reason} (inside {path!r})"
         inner = replace(
-            request, rig=rig, folder=keeping.folder / path, scratch=scratch, reason=reason, inner=True
+            request,
+            place=home,
+            folder=keeping.folder / each.path,
+            scratch=scratch,
+            reason=f"{request.reason}{inside(each.path)}",
+            inner=True,
+            around=keeping.around,
+            recorded=each.recorded,
         )
         entry = await _keep(inner)
         if entry is not None:
-            kept[path] = (
-                entry.ref,
-                f"the repository inside {path!r} is kept on {entry.ref} of {str(rig)!r}",
-            )
+            kept[each.path] = (home, entry)
     return kept
 
 
-def home_of_nested(place: Place, path: str) -> Path:
-    """Where a repository inside a folder is kept: a submodule in the person's own copy of it, else in the rig."""
-    try:
-        return locate(place.top / path).top
-    except NotARepository:
-        return place.top
+def _git_dir(request: _Request) -> tuple[tuple[Path, ...], Path, Path]:
+    """The folders around, with this one if it has a `.git` of its own; the folder to read that in; and where it is."""
+    folder = request.folder
+    if request.inner and (found := git_dir_of(folder, request.around)) is not None:
+        owner, path = found
+        copy = request.scratch / "clone"
+        laid_out_as_clone(owner, path, copy)
+        return request.around, copy, owner / path
+    return (*request.around, folder), folder, folder / ".git"
+
+
+def _of_inside(path: str, entry: AtticEntry) -> Iterator[str]:
+    return (f"inside {path!r}: {note}" for note in entry.incomplete)
+
+
+def _where(path: str, home: Place, entry: AtticEntry) -> str:
+    return f"the repository inside {path!r} is kept on {entry.ref} of {str(home.top)!r}"
 
 
 async def _ignored(git: Git) -> list[str]:
@@ -384,4 +408,6 @@ async def _ignored(git: Git) -> list[str]:
 
 
 def _unreadable(snapshot: Snapshot) -> Iterator[str]:
-    return (f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
+    yield from (f"{path!r} could not be read and is not kept" for path in snapshot.unreadable)
+    for path in snapshot.unencoded:
+        yield f"{path!r} is not encoded as its attributes say: kept as it lies, but git converts it where it is put back"

@@ -127,8 +127,7 @@ def _git_of(place: Place, settings: Settings, index: Path, caller: Mapping[str, 
         git_dir=place.git_dir,
         work_tree=place.top,
         index=index,
-        # A split index would be written beside theirs.
-        config={**settings.strict_filters(), "core.splitIndex": "false"},
+        config=settings.strict_filters(),
         cwd=place.top,
         reads_only=False,
         caller=caller or None,
@@ -166,6 +165,7 @@ async def _look(git: Git, place: Place) -> _State:
         for path in dict.fromkeys([*taken.unreadable, *closed])
     ]
     notes += [f"{path!r} is a repository of its own and does not come along" for path in taken.nested]
+    notes += [f"{path!r} is not encoded as its attributes say: taken as it lies" for path in taken.unencoded]
     if there:
         notes.append(f"hidden from git in your checkout, and here as in your index: {named(there)}")
     return _State(taken.tree or staged, staged, tuple(notes))

@@ -22,7 +22,7 @@ from at_daemon.git.refs import Move, Ref, move_refs, next_attic_ref, read_refs
 from at_daemon.git.run import LONG, Git
 from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.settings import FALLBACK, Settings, read_settings
-from at_daemon.git.snapshot import Snapshot, take_snapshot
+from at_daemon.git.snapshot import Snapshot, has_sparse_set, take_snapshot
 from at_daemon.git.together import together
 from at_daemon.git.transport import blinded, bring_objects, objects_of
 
@@ -129,8 +129,10 @@ async def _collect(
     ours = (work.ref, work.visible)
     foreign = {base_sha, *(sha for name, sha in work.shas if name not in ours and not name.startswith(ATTIC))}
     choice = await choose_head(seeing, work.found, work.visible, known, foreign, work.previous or base_sha)
-    if {choice.tip, choice.parent, *choice.merging} <= known:
-        # All written straight into the person's repository: there will be nothing to bring.
+    unseen = has_sparse_set(work.folder)
+    if {choice.tip, choice.parent, *choice.merging} <= known and not unseen:
+        # All written straight into the person's repository: there will be nothing to bring. Outside of a sparse set
+        # what is staged lies in the clone's objects alone.
         seeing = work.git
     made = await _commit_leftovers(work, seeing, choice, message, date)
     wanted = {made.head, *made.set_aside} - known - made.own
@@ -182,7 +184,8 @@ class _Made:
 
 
 async def _commit_leftovers(work: _Work, git: Git, choice: Choice, message: str, date: int | None) -> _Made:
-    snapshot = await take_snapshot(git, work.folder, choice.parent, sparse=bool(work.settings.sparse))
+    sparse = bool(work.settings.sparse)
+    snapshot = await take_snapshot(git, work.folder, choice.parent, sparse=sparse, merging=choice.merging)
     notes = _snapshot_notes(snapshot)
     made = _Made(choice.tip, False, choice.set_aside, frozenset(), snapshot.unmerged, snapshot.seed, notes)
     tree = snapshot.tree
@@ -233,6 +236,7 @@ def _snapshot_notes(snapshot: Snapshot) -> tuple[str, ...]:
         "conflicts are not resolved in": snapshot.unmerged,
         "a repository inside the folder is left out:": snapshot.nested,
         "cannot be read and is left out:": snapshot.unreadable,
+        "not encoded as its attributes say, and taken as it lies:": snapshot.unencoded,
     }
     return tuple(f"{text} {', '.join(map(repr, paths[:5]))}" for text, paths in kinds.items() if paths)
 

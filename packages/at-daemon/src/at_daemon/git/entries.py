@@ -12,7 +12,7 @@ from pathlib import Path
 
 from at_daemon.git.names import ATTIC, HIDDEN, checked_ref, is_inside, is_ref, is_sha
 from at_daemon.git.places import locate
-from at_daemon.git.run import LONG
+from at_daemon.git.run import LONG, Git
 
 _FORMAT = "%(refname)%00%(objectname)%00%(tree)%00%(parent)%00%(creatordate:unix)%00%(contents)%00"
 _BASES = f"{HIDDEN}base/"
@@ -28,9 +28,10 @@ class AtticEntry:
     """One thing kept. `kept_at` is in seconds since 1970, 0 if unknown; `ignored` are files that were not kept (at most 1000).
 
     `whole`: a folder with its files; else only commits that a rewritten branch let go of. `nested`: path to the entry
-    of a repository inside the folder. `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
+    of a repository inside the folder; `nested_shas` and `nested_homes` say which commit that is, and where (see `nested`;
+    older entries do not). `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
     `conflicts`: the parent that has what was in conflict, `state` files of an operation; see `unfinished`.
-    `incomplete`: those of the `notes` that say what cannot be had back.
+    `incomplete`: those of the `notes` that say what cannot be had back. `unborn`: no commit was checked out.
     """
 
     ref: str
@@ -46,15 +47,25 @@ class AtticEntry:
     notes: tuple[str, ...]
     whole: bool
     nested: Mapping[str, str]
+    nested_shas: Mapping[str, str]
+    nested_homes: Mapping[str, str]
     staged: str | None
     conflicts: str | None
     state: Mapping[str, str]
     incomplete: tuple[str, ...]
+    unborn: bool
+
+    @property
+    def checked_out(self) -> str | None:
+        """The commit that was checked out."""
+        if not self.whole:
+            return self.sha
+        return self.parents[0] if self.parents and not self.unborn else None
 
     @property
     def head(self) -> str:
-        """The commit that was checked out."""
-        return self.parents[0] if self.whole and self.parents else self.sha
+        """The commit that was checked out; the entry's own if there was none."""
+        return self.checked_out or self.sha
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,13 @@ class AtticSize:
 
 async def attic_entries(rig: Path, bead_id: str | None = None) -> list[AtticEntry]:
     """All entries of the attic, or those of one bead, by ref."""
+    return await entries_of(locate(rig).git, bead_id)
+
+
+async def entries_of(git: Git, bead_id: str | None = None) -> list[AtticEntry]:
+    """The entries in the repository of `git`, as in `attic_entries`."""
     prefix = checked_ref(f"{ATTIC}{bead_id}") + "/" if bead_id else ATTIC
-    listed = os.fsdecode((await locate(rig).git.run("for-each-ref", f"--format={_FORMAT}", prefix)).stdout)
+    listed = os.fsdecode((await git.run("for-each-ref", f"--format={_FORMAT}", prefix)).stdout)
     fields = listed.split("\0")
     rows = zip(*(fields[offset::6] for offset in range(6)), strict=False)
     return [_entry(*row) for row in rows]
@@ -95,10 +111,13 @@ def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str)
         notes=lists.get("notes", ()),
         whole=bool(body),
         nested={path: ref for path, ref in _texts(body.get("nested")) if is_inside(path) and is_ref(ref)},
+        nested_shas=dict(_texts(body.get("nested_shas"))),
+        nested_homes=dict(_texts(body.get("nested_homes"))),
         staged=staged if (staged := texts.get("staged")) in (FILES, *parents.split()) else None,
         conflicts=found if (found := texts.get("conflicts")) in parents.split() else None,
         state=dict(_texts(body.get("state"))),
         incomplete=lists.get("incomplete", ()),
+        unborn=body.get("unborn") is True,
     )
 
 
@@ -148,7 +167,7 @@ async def base_trees(rig: Path) -> dict[str, str]:
     listed = os.fsdecode(
         (await locate(rig).git.run("for-each-ref", "--format=%(refname) %(tree)", _BASES)).stdout
     )
-    pairs = (line.rpartition(" ") for line in listed.splitlines())
+    pairs = (line.rpartition(" ") for line in listed.split("\n"))
     return {name.removeprefix(_BASES)[:8]: tree for name, _, tree in pairs if tree}
 
 

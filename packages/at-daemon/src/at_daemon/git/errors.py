@@ -6,7 +6,7 @@ GitError
 ├── BadName, RevisionMissing           a name or revision that cannot be used
 ├── FolderInTheWay, FolderOutside      a folder that is not ours to make or remove
 ├── FolderReplaced                     a link or a file where a work folder was
-├── Unreadable                         a folder that cannot be kept whole, so it is not removed
+├── Unreadable, HistoryUnkept          a folder that cannot be kept whole, so it is not removed
 ├── RemoteMissing, PushRefused         a remote that is not there, or does not take a branch
 ├── FetchFailed                        a remote that gives nothing, or not in time
 ├── RefMoved                           somebody moved a ref first (compare-and-set failed)
@@ -164,6 +164,25 @@ class Unreadable(GitError):
         self.paths = tuple(paths)
 
 
+class HistoryUnkept(GitError):
+    """Commits of a folder are whole, and cannot be kept all the same, so the folder stays.
+
+    What to do is in the message, as with `Unreadable`. `partial`: they build on what was fetched without its history.
+    """
+
+    code = "history_unkept"
+
+    def __init__(self, git_dir: Path, name: str, detail: str, *, partial: bool = False) -> None:
+        quoted = shlex.quote(str(git_dir))
+        why = "it builds on commits fetched without their history" if partial else detail
+        fetch = f"git --git-dir={quoted} fetch --unshallow REMOTE brings that; " if partial else ""
+        super().__init__(
+            f"{name} in {_shown(git_dir)} cannot be kept ({why}), so the folder is not removed; {fetch}"
+            f"mv {quoted} ELSEWHERE sets all history aside, and the files alone are kept then"
+        )
+        self.name = name
+
+
 class RemoteMissing(GitError):
     """The repository has no remote of that name."""
 
@@ -217,14 +236,19 @@ class RefInTheWay(GitError):
 
 
 class BadObjects(GitError):
-    """The clone's history cannot be taken over: objects are missing or malformed."""
+    """The clone's history cannot be taken over: objects are missing or malformed.
+
+    `lost`: they are missing or damaged in the clone itself, where nobody can have them any more.
+    """
 
     code = "bad_objects"
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, lost: bool = False) -> None:
         super().__init__(
             f"the agent's commits cannot be taken over: {detail}", "git fsck in the agent's folder"
         )
+        self.detail = detail
+        self.lost = lost
 
 
 class SigningFailed(GitError):

@@ -9,6 +9,7 @@ from at_daemon.git.errors import GitFailed
 from at_daemon.git.merge import is_ancestor
 from at_daemon.git.private import Found
 from at_daemon.git.run import Git
+from at_daemon.git.transport import says_lost
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,24 @@ async def choose_head(
 async def peeled(git: Git, claimed: Iterable[str]) -> dict[str, str]:
     """The commits that the names stand for (a tag stands for its commit), where they can be read."""
     names = list(dict.fromkeys(claimed))
-    if not names:
-        return {}
-    asked = "".join(f"{sha}^{{commit}}\n" for sha in names)
-    try:
-        answers = (await git.run("cat-file", "--batch-check", stdin=asked.encode())).stdout.decode()
-    except GitFailed:
-        return {}
-    rows = [line.split(" ") for line in answers.splitlines()]
-    pairs = zip(names, rows, strict=False)
-    return {name: row[0] for name, row in pairs if len(row) == 3 and row[1] == "commit"}
+    found = zip(names, await looked_up(git, [f"{sha}^{{commit}}" for sha in names]), strict=True)
+    return {name: there[0] for name, there in found if there is not None and there[1] == "commit"}
+
+
+async def looked_up(git: Git, asked: list[str]) -> list[tuple[str, str] | None]:
+    """Name and type of the object that each expression stands for; None for one that is missing or damaged."""
+    rows: list[list[str]] = []
+    while len(rows) < len(asked):
+        feed = "".join(f"{expression}\n" for expression in asked[len(rows) :]).encode()
+        command = ("cat-file", "--batch-check")
+        ran = await git.run(*command, stdin=feed, accept=(0, 128))
+        rows += [line.split(" ") for line in ran.stdout.decode().splitlines()]
+        if len(rows) < len(asked):
+            # Git goes no further than a damaged object: it is asked for the others anew.
+            if not says_lost(ran.stderr.decode("utf-8", "replace")):
+                raise GitFailed(command, ran.returncode, ran.stderr)
+            rows.append([])
+    return [(row[0], row[1]) if len(row) == 3 else None for row in rows]
 
 
 async def _has_own(git: Git, head: str, foreign: set[str]) -> bool:

@@ -130,7 +130,7 @@ async def merges_since(rig: Path, base: str, target_ref: str) -> dict[str, str]:
         checked_revision(target_ref),
         f"^{checked_sha(base)}",
     )
-    lines = (line.split() for line in ran.stdout.decode("utf-8", "replace").splitlines())
+    lines = (line.split() for line in ran.stdout.decode("utf-8", "replace").split("\n"))
     return {line[2]: line[0] for line in lines if len(line) == 4}
 
 

@@ -68,6 +68,16 @@ def _file(root: Path, path: str) -> int | None:
     return descriptor
 
 
+def link(root: Path, path: str) -> str | None:
+    """What the link `root/path` says; None if it is missing or anything else."""
+    *parents, name = path.split("/")
+    try:
+        with opened(root, tuple(parents)) as directory:
+            return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return None
+
+
 def replace(
     root: Path, path: str, content: bytes, expected: bytes | None = None, modified_ns: int | None = None
 ) -> bool:
@@ -132,6 +142,15 @@ def is_directory(root: Path, path: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def names_in(root: Path, path: str) -> list[str]:
+    """Names of what is in the directory `root/path`; none if it is missing, a link or anything else."""
+    try:
+        with opened(root, tuple(path.split("/"))) as directory:
+            return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def names_below(root: Path, path: str, most: int = 100_000) -> Iterator[str]:

@@ -117,9 +117,22 @@ async def write_files(git: Git, source: CloneSource) -> None:
     await kept.run("read-tree", "-m", "-u", source.commit, limit=LONG)
 
 
-def write_dot_git(place: Place, folder: Path, source: CloneSource, head: str, sparse: bytes = b"") -> None:
-    """Write a fresh `folder/.git` without an index; with the patterns of a sparse checkout if there are some."""
-    refs = {**source.refs, head: source.commit} if head.startswith("refs/") else source.refs
+def write_dot_git(
+    place: Place,
+    folder: Path,
+    source: CloneSource,
+    head: str,
+    sparse: bytes = b"",
+    *,
+    unborn: bool = False,
+) -> None:
+    """Write a fresh `folder/.git` without an index; with the patterns of a sparse checkout if there are some.
+
+    `unborn`: the branch that HEAD names has no commit yet.
+    """
+    refs = {name: sha for name, sha in source.refs.items() if name != head}
+    if head.startswith("refs/") and not unborn:
+        refs[head] = source.commit
     layout = Layout(
         objects=place.objects,
         head=head,

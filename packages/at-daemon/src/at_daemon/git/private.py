@@ -9,6 +9,7 @@ process ever takes this folder as its GIT_DIR.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from at_daemon.git.settings import Identity
 
 TARGET_REF = "refs/at/target"
 _DEPTH = 5
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class Found:
     merging: tuple[str, ...] = ()
 
 
-_OPERATIONS = {"rebase-merge": "rebase", "rebase-apply": "rebase", "MERGE_HEAD": "merge"}
-_OPERATIONS |= {"CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert"}
+_OPERATIONS = {"rebase-merge": "rebase", "rebase-apply/applying": "am", "rebase-apply": "rebase"}
+_OPERATIONS |= {"MERGE_HEAD": "merge", "CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert"}
 
 
 def read_clone(folder: Path, *wanted: str) -> Found:
@@ -154,11 +156,19 @@ def _is_clone(folder: Path) -> bool:
 
 def _head(folder: Path, packed: _Refs) -> tuple[str | None, str | None]:
     """What HEAD names, if it is not detached, and its commit."""
-    raw = (nofollow.read(folder, ".git/HEAD", 4096) or b"").decode("utf-8", "surrogateescape").strip()
+    raw = _line_in(folder, ".git/HEAD") or ""
+    if named := nofollow.link(folder, ".git/HEAD"):  # core.preferSymlinkRefs
+        raw = f"ref: {named}"
     if raw.startswith("ref: "):
-        name = raw.removeprefix("ref: ").strip()
+        name = raw.removeprefix("ref: ").strip(" ")
         return name, resolve(folder, name, packed)
     return None, raw if is_sha(raw) else None
+
+
+def _line_in(folder: Path, path: str) -> str | None:
+    """The text of a file, without white space of ASCII at its ends: any other may be part of a name."""
+    content = nofollow.read(folder, path, 4096)
+    return None if content is None else content.strip().decode("utf-8", "surrogateescape")
 
 
 def _exists(folder: Path, name: str) -> bool:
@@ -180,12 +190,22 @@ class _PackedRefs:
     folder: Path
 
     def get(self, name: str, /) -> str | None:
-        content = b"\n%s\n" % (nofollow.read(self.folder, ".git/packed-refs") or b"")
+        content = b"\n%s\n" % _packed_refs_file(self.folder)
         end = content.rfind(b" %s\n" % name.encode("utf-8", "surrogateescape"))
         if end < 0:
             return None
-        sha = content[content.rfind(b"\n", 0, end) + 1 : end].decode("ascii", "replace")
-        return sha if is_sha(sha) else None
+        found = _packed_ref(content[content.rfind(b"\n", 0, end) + 1 :].partition(b"\n")[0])
+        return found[1] if found else None
+
+
+def _packed_refs_file(folder: Path) -> bytes:
+    return nofollow.read(folder, ".git/packed-refs") or b""
+
+
+def _packed_ref(line: bytes) -> tuple[str, str] | None:
+    """Name and sha that a line gives; None if it is a comment, a peeled tag or damaged."""
+    sha, _, name = line.decode("utf-8", "surrogateescape").partition(" ")
+    return (name, sha) if is_sha(sha) and is_ref(name) else None
 
 
 def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
@@ -193,21 +213,19 @@ def resolve(folder: Path, name: str, packed: _Refs) -> str | None:
     for _ in range(_DEPTH):
         if not is_ref(name):
             return None
-        loose = nofollow.read(folder, f".git/{name}", 4096)
-        if loose is None:
+        text = _line_in(folder, f".git/{name}")
+        if text is None:
             return packed.get(name)
-        text = loose.decode("utf-8", "surrogateescape").strip()
         if not text.startswith("ref: "):
-            return text if is_sha(text) else packed.get(name)
-        name = text.removeprefix("ref: ").strip()
+            return text if is_sha(text) else None
+        name = text.removeprefix("ref: ").strip(" ")
     return None
 
 
 def packed_refs(folder: Path) -> dict[str, str]:
     """The clone's packed refs: full name to sha."""
-    lines = (nofollow.read(folder, ".git/packed-refs") or b"").decode("utf-8", "surrogateescape").splitlines()
-    pairs = (line.partition(" ") for line in lines if line and line[0] not in "#^")
-    return {name: sha for sha, _, name in pairs if is_sha(sha) and is_ref(name)}
+    # At newlines alone: a name may have any other character that ends a line of text.
+    return dict(filter(None, map(_packed_ref, _packed_refs_file(folder).split(b"\n"))))
 
 
 def all_refs(folder: Path) -> dict[str, str]:
@@ -225,24 +243,37 @@ _OF_REBASE = tuple(
 _NAMING = (
     *("HEAD", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH"),
     *_OF_REBASE,
+    "FETCH_HEAD",
 )
 """Files beside the refs that name commits; an autostash is named nowhere else."""
+_TO_COME = ("sequencer/todo", "rebase-merge/git-rebase-todo")
+_NAMED_TO_COME = re.compile(
+    r"^(?:pick|revert|reword|edit|squash|fixup|drop|merge|[presfdm])(?: -[cC])? ([0-9a-f]{7,64})\b",
+    re.MULTILINE | re.ASCII,
+)
+"""A line of what is to be done: git shortens the names of commits there."""
 
 
 def remembered(folder: Path, most: int = 10_000) -> list[str]:
     """Commits that the clone or a linked worktree of its own names by no ref: what an operation that is under way will
-    need, then what reflogs (stashes too) have, newest first."""
+    need (some by short names) and what was fetched, then what reflogs (stashes too) have, newest first."""
     linked = {path.partition("/")[0] for path in nofollow.names_below(folder, ".git/worktrees")}
     places = [".git", *(f".git/worktrees/{name}" for name in sorted(linked))]
     found = [sha for place in places for name in _NAMING for sha in _shas_in(folder, f"{place}/{name}")]
+    lists = (_text(folder, f"{place}/{name}") for place in places for name in _TO_COME)
+    short = dict.fromkeys(name for text in lists for name in _NAMED_TO_COME.findall(text))
     for place in places:
         for path in nofollow.names_below(folder, f"{place}/logs"):
             log = nofollow.read(folder, f"{place}/logs/{path}") or b""
-            lines = log.decode("utf-8", "surrogateescape").splitlines()
+            lines = log.decode("utf-8", "surrogateescape").split("\n")
             found += [word for line in reversed(lines) for word in line.split(" ", 2)[:2] if is_sha(word)]
-    return [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}][:most]
+    whole = [sha for sha in dict.fromkeys(found) if set(sha) != {"0"}]
+    return [*(name for name in short if not any(sha.startswith(name) for sha in whole)), *whole][:most]
 
 
 def _shas_in(folder: Path, path: str) -> tuple[str, ...]:
-    words = (nofollow.read(folder, path, 4096) or b"").decode("ascii", "replace").split()
-    return tuple(filter(is_sha, words))
+    return tuple(filter(is_sha, _text(folder, path).split()))
+
+
+def _text(folder: Path, path: str) -> str:
+    return (nofollow.read(folder, path, _LONGEST) or b"").decode("ascii", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +13,13 @@ from anyio import to_thread
 
 from at_core.errors import Duplicate
 from at_daemon.git import nofollow, unfinished
-from at_daemon.git.attic import home_of_nested
-from at_daemon.git.entries import FILES, AtticEntry, attic_entries
+from at_daemon.git.entries import FILES, AtticEntry, entries_of
 from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
 from at_daemon.git.filters import filter_notes
 from at_daemon.git.head import peeled
 from at_daemon.git.include import carry_included
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref
+from at_daemon.git.nested import nested_entry
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import folder_git, look, plant_submodules, write_dot_git
 from at_daemon.git.refs import Move, move_refs, read_refs
@@ -66,7 +67,7 @@ async def entry_at(place: Place, attic_ref: str) -> AtticEntry:
     if not checked_ref(attic_ref).startswith(ATTIC):
         raise BadName("attic ref", attic_ref)
     bead_id = attic_ref.removeprefix(ATTIC).rpartition("/")[0]
-    entry = next((e for e in await attic_entries(place.top, bead_id) if e.ref == attic_ref), None)
+    entry = next((e for e in await entries_of(place.git, bead_id) if e.ref == attic_ref), None)
     if entry is None:
         raise RevisionMissing(place.top, attic_ref)
     return entry
@@ -89,56 +90,61 @@ async def _fill(
     entry: AtticEntry,
     scratch: Path,
     checkout: Place | None = None,
-    around: frozenset[tuple[Path, str]] = frozenset(),
+    around: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Fill the empty `scratch`; `around` are the entries that this one lies inside of."""
+    """Fill the empty `scratch`; `around` are the entries that this one lies inside of. One that lies inside has refs and files of its own alone."""
     head = entry.head
     source = await look(place, head)
     there = await peeled(place.git, entry.refs.values())
     refs = {name: sha for name, sha in entry.refs.items() if sha in there}
     gone = {name: sha for name, sha in entry.refs.items() if sha not in there}
-    source = replace(source, refs={**source.refs, **refs})
-    await to_thread.run_sync(write_dot_git, place, scratch, source, entry.head_ref or head)
+    source = replace(source, refs={**({} if around else source.refs), **refs})
+    unborn = entry.unborn and entry.head_ref is not None
+    write = partial(write_dot_git, place, scratch, source, entry.head_ref or head, unborn=unborn)
+    await to_thread.run_sync(write)
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
-    await git.run("read-tree", "-m", "-u", entry.sha, limit=LONG)
-    staged = entry.sha if entry.staged == FILES else entry.staged or head
-    await git.run("read-tree", "--reset", staged, limit=LONG)
+    # A repository inside may lie in a tracked folder, which has its files already.
+    await git.run("read-tree", "--reset", "-u", entry.sha, limit=LONG)
+    staged = entry.sha if entry.staged == FILES else entry.staged or (None if unborn else head)
+    await git.run("read-tree", *(("--reset", staged) if staged else ("--empty",)), limit=LONG)
     await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
     notes = tuple(
         f"{name} did not come back: the repository has no commit {sha[:12]} any more"
         for name, sha in gone.items()
     )
     notes += (*entry.incomplete, *await plant_submodules(place, scratch, source))
-    notes += await _fill_nested(place, entry, scratch, around | {(place.top, entry.ref)})
+    notes += await _fill_nested(place, entry, scratch, around | {entry.sha})
     notes += await filter_notes(git, scratch, source.settings)
-    return (*notes, *await carry_included(checkout or place, scratch))
+    return notes if around else (*notes, *await carry_included(checkout or place, scratch))
 
 
 async def _fill_nested(
-    place: Place, entry: AtticEntry, scratch: Path, around: frozenset[tuple[Path, str]]
+    place: Place, entry: AtticEntry, scratch: Path, around: frozenset[str]
 ) -> tuple[str, ...]:
     notes: list[str] = []
-    for path, ref in entry.nested.items():
+    for path in entry.nested:
         try:
-            home = locate(home_of_nested(place, path))
-            if (home.top, ref) in around:
-                raise BadName("entry inside itself", ref)
-            inner = await entry_at(home, ref)
+            home, inner = await nested_entry(place, entry, path)
+            if inner.sha in around:
+                raise BadName("entry inside itself", inner.ref)
         except (BadName, NotARepository, RevisionMissing) as error:
             notes.append(f"the repository inside {path!r} did not come back: {error.message}")
             continue
         inside = scratch / path
         await to_thread.run_sync(_emptied, scratch, inside)
-        notes += await _fill(home, inner, inside, around=around)
+        found = await _fill(home, inner, inside, around=around)
+        notes += (note for note in found if f"inside {path!r}: {note}" not in entry.incomplete)
     return tuple(notes)
 
 
 def _emptied(scratch: Path, inside: Path) -> None:
-    """Make room for a repository inside the folder; a link on the way is an entry of the tree, and bars it."""
+    """Make room for a repository inside the folder; a link on the way is an entry of the tree, and bars it. Files of a
+    tracked folder stay: the repository inside may ignore what the one around it does not."""
     parents = [parent for parent in inside.parents if parent.is_relative_to(scratch)]
     if any(parent.is_symlink() for parent in parents):
         raise FolderInTheWay(inside)
-    nofollow.remove_tree(inside)
+    if inside.is_symlink() or not inside.is_dir() or os.path.lexists(inside / ".git"):
+        nofollow.remove_tree(inside)
     inside.mkdir(parents=True, exist_ok=True)
 
 
@@ -156,19 +162,17 @@ async def restore_branch(rig: Path, attic_ref: str, branch: str) -> Restored:
     await move_refs(place.git, [Move(ref, tip, "")], "at: out of the attic")
     marked = ("conflicts are on it as they lay in the files, with their markers",) if entry.conflicts else ()
     further = [f"what was staged ({entry.staged[:12]})"] if entry.staged not in (None, FILES) else []
-    further += [name for name, sha in entry.refs.items() if sha != tip and sha not in entry.parents[:1]]
+    further += [name for name, sha in entry.refs.items() if sha not in (tip, entry.checked_out)]
     rest = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
     return Restored(entry, (*marked, *entry.incomplete, *rest))
 
 
 async def _as_commit(place: Place, entry: AtticEntry) -> str:
-    head = entry.head
-    if not entry.whole or (
-        entry.parents and entry.tree == await place.git.text("rev-parse", f"{head}^{{tree}}")
-    ):
+    head = entry.checked_out
+    if head and (not entry.whole or entry.tree == await place.git.text("rev-parse", f"{head}^{{tree}}")):
         return head
     identity = ((await read_settings(place.git)).identity or FALLBACK).environment(entry.kept_at)
-    parents = [word for parent in entry.parents[:1] for word in ("-p", parent)]
+    parents = ("-p", head) if head else ()
     message = f"Work of bead {entry.bead_id[:8]} that was not committed\n\nBead: {entry.bead_id}\n"
     writer = place.git.having(env=identity, reads_only=False)
     made = await writer.run("commit-tree", entry.tree, *parents, stdin=message.encode())

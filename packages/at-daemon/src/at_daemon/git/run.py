@@ -43,6 +43,8 @@ _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
+    # The other part of a split index would lie in the person's repository, whatever index it belongs to.
+    "core.splitIndex": "false",
     "core.trustctime": "true",
     "core.checkStat": "default",
     "core.fsync": "committed",

@@ -101,8 +101,9 @@ class Settings:
         return {"core.sparseCheckout": "true", "core.sparseCheckoutCone": cone}
 
     def without_filters(self) -> dict[str, str]:
-        """Configuration for work in an agent's folder: untrusted filters off, and no sparse set applied."""
-        config = {"core.sparseCheckout": "false"}
+        """Configuration for work in an agent's folder: untrusted filters off, no sparse set applied, and no file refused for
+        the ends of its lines."""
+        config = {"core.sparseCheckout": "false", "core.safecrlf": "false"}
         for name in sorted((self.filters | {"lfs"}) - self.trusted_filters):
             config |= {f"filter.{name}.{key}": "" for key in _FILTER_KEYS}
             config[f"filter.{name}.required"] = "false"

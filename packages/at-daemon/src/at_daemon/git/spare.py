@@ -47,7 +47,7 @@ async def our_refs(rig: Path, target: str) -> OurRefs:
 async def _contained(git: Git, tips: Sequence[str]) -> frozenset[str]:
     merged = [f"--merged={tip}" for tip in tips]
     listed = await git.run("for-each-ref", "--format=%(refname)", *merged, *_OURS, limit=LONG)
-    return frozenset(listed.stdout.decode("utf-8", "surrogateescape").splitlines())
+    return frozenset(listed.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1])
 
 
 async def delete_refs(rig: Path, refs: Iterable[tuple[str, str]]) -> list[str]:

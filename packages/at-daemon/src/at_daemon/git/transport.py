@@ -8,9 +8,10 @@ tree) fails the whole.
 
 from __future__ import annotations
 
+import re
 import struct
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,14 @@ from at_daemon.git.run import LONG, Git
 # As `git fetch` does: few objects become loose ones, many stay a pack.
 UNPACK_LIMIT = 100
 _HEADER = struct.Struct(">4sLL")
+_LOST = re.compile(
+    r"is corrupt|is empty|missing (blob|tree|commit|tag|object)|bad (tree |commit )?object|[Cc]ould not read|unable to (read|parse|unpack)"
+    r"|inflate|not a valid object|bad packed object|hash mismatch|did not receive expected object"
+    r"|Not all child objects"
+)
+_PASSING = re.compile(
+    r"No space|Too many open files|[Oo]ut of memory|Cannot allocate|Permission denied|quota"
+)
 
 
 def objects_of(folder: Path) -> Path:
@@ -31,6 +40,11 @@ def blinded(git: Git, source: Path) -> Git:
     """Git that sees the clone's objects too, but believes none of its indexes about history."""
     config = {**git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"}
     return git.having(alternates=(source,), config=config)
+
+
+def says_lost(stderr: str) -> bool:
+    """Whether git failed because an object is missing or damaged, and not for want of anything that may pass."""
+    return bool(_LOST.search(stderr)) and not _PASSING.search(stderr)
 
 
 async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: Iterable[str]) -> int:
@@ -48,7 +62,7 @@ async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: It
                 limit=LONG,
             )
         except GitFailed as error:
-            raise BadObjects(error.message) from None
+            raise BadObjects(error.message, lost=says_lost(error.stderr)) from None
         pack.seek(0)
         count = int(_HEADER.unpack(pack.read(_HEADER.size))[2])
         if count == 0:
@@ -58,10 +72,35 @@ async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: It
     return count
 
 
+async def bring_each(
+    git: Git, source: Path, wanted: list[str], known: Collection[str]
+) -> dict[str, BadObjects]:
+    """Bring what can be had of the commits `wanted`; why not, of those that cannot."""
+    if not wanted:
+        return {}
+    try:
+        await bring_objects(git, source, wanted, known)
+    except BadObjects as error:
+        if len(wanted) == 1:
+            return {} if await _is_there(git, wanted[0], known) else {wanted[0]: error}
+    else:
+        return {}
+    half = len(wanted) // 2
+    first = await bring_each(git, source, wanted[:half], known)
+    return first | await bring_each(git, source, wanted[half:], known)
+
+
+async def _is_there(git: Git, commit: str, known: Iterable[str]) -> bool:
+    """Whether the person's repository has all of the commit already."""
+    feed = "".join(f"{sha}\n" for sha in (commit, *(f"^{sha}" for sha in known)))
+    command = ("rev-list", "--objects", "--quiet", "--stdin")
+    return not (await git.run(*command, stdin=feed.encode(), accept=(0, 128), limit=LONG)).returncode
+
+
 async def _unpack(git: Git, pack: IO[bytes], count: int) -> None:
     small = ("unpack-objects", "-q", "--strict")
     large = ("index-pack", "--stdin", "--strict")
     try:
         await git.run(*(small if count < UNPACK_LIMIT else large), stdin=pack, limit=LONG)
     except GitFailed as error:
-        raise BadObjects(error.message) from None
+        raise BadObjects(error.message, lost=says_lost(error.stderr)) from None

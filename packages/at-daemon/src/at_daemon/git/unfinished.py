@@ -1,8 +1,8 @@
 """A merge, cherry-pick or revert in the middle: kept with the attic's entry of a folder, and put back with it.
 
 Conflicts are in no tree that git writes, so their versions are made one of ours: `1/<path>` is the common one, `2/<path>`
-ours, `3/<path>` theirs, as the index numbers them. Of a rebase only that is kept: its list of what is to be done may
-name commands, and nobody who restores an entry should come to run these.
+ours, `3/<path>` theirs, as the index numbers them. Of a rebase only that is kept, of a `git am` the patches: the list of what
+is to be done may name commands, and nobody who restores an entry should come to run these.
 """
 
 from __future__ import annotations
@@ -22,23 +22,49 @@ from at_daemon.git.run import LONG, Git
 _COMMITS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH")
 _WORDS = ("MERGE_MODE", "MERGE_MSG")
 _MOST = 1 << 16
+PATCHES = "refs/kept/patches"
+"""Where a restored clone has the patches of a `git am`."""
 _STAGES = (b"1", b"2", b"3")
 
 
 def read_state(folder: Path, found: Found) -> dict[str, str]:
     """The files of the clone that say what is to be finished: name to content."""
-    if found.operation in (None, "rebase"):
+    if found.operation not in ("merge", "cherry-pick", "revert"):
         return {}
     read = {name: nofollow.read(folder, f".git/{name}", _MOST) for name in (*_COMMITS, *_WORDS)}
     return {name: os.fsdecode(content) for name, content in read.items() if content is not None}
 
 
-def lost(folder: Path, found: Found) -> Iterator[str]:
-    """A sentence about what is not kept: which of several commits are still to come."""
-    if found.operation == "rebase" or (
-        found.operation is not None and nofollow.is_directory(folder, ".git/sequencer")
-    ):
-        yield f"a {found.operation} was under way: its commits are kept, where it stood is not"
+def lost(folder: Path, found: Found, *, patches: bool) -> Iterator[str]:
+    """Sentences about what is not kept: which of several commits are still to come, where a search stood. `patches`: those of
+    a `git am` are kept."""
+    if found.operation == "am":
+        if patches:
+            yield f"a git am was under way: its patches are kept as the files of {PATCHES}, where it stood is not"
+        else:
+            yield "a git am was under way: neither its patches are kept nor where it stood"
+    rows = ["rebase"] if found.operation == "rebase" else []
+    if nofollow.is_directory(folder, ".git/sequencer"):
+        to_come = nofollow.read(folder, ".git/sequencer/todo", len(b"revert")) or b""
+        rows.append("revert" if to_come == b"revert" or found.operation == "revert" else "cherry-pick")
+    for row in rows:
+        yield f"a {row} was under way: its commits are kept, where it stood is not"
+    if nofollow.read(folder, ".git/BISECT_START", 1) is not None:
+        yield "a bisect was under way: what was found good and bad is kept, where it stood is not"
+
+
+async def patches_of(git: Git, folder: Path, found: Found) -> str | None:
+    """A tree of the patches of a `git am`; None if there are none."""
+    names = filter(str.isdecimal, nofollow.names_in(folder, ".git/rebase-apply"))
+    rows = []
+    for name in sorted(names) if found.operation == "am" else ():
+        patch = nofollow.read(folder, f".git/rebase-apply/{name}")
+        if patch is not None:
+            made = await git.run("hash-object", "-w", "--stdin", stdin=patch, limit=LONG)
+            rows.append(b"100644 blob %s\t%s\0" % (made.stdout.strip(), os.fsencode(name)))
+    if not rows:
+        return None
+    return (await git.run("mktree", "-z", stdin=b"".join(rows))).stdout.decode().strip()
 
 
 async def conflicts_out_of(git: Git) -> str:

@@ -1,0 +1,211 @@
+"""What an agent's clone knows besides its files: all that its HEAD, refs and reflogs name, each judged alone.
+
+What is missing or damaged in the clone itself can be had by nobody any more: it is left out and named. What is whole and
+cannot be kept all the same holds up the removal of the folder (`HistoryUnkept`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from anyio import to_thread
+
+from at_daemon.git import nofollow, private
+from at_daemon.git.entries import entries_of
+from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept
+from at_daemon.git.head import peeled
+from at_daemon.git.names import HIDDEN, is_ref, is_sha
+from at_daemon.git.places import common_dir_of
+from at_daemon.git.run import LONG, Git
+from at_daemon.git.transport import blinded, bring_each, bring_objects, objects_of, says_lost
+
+_OF_REMOTES = "refs/remotes/"
+_KEPT = "refs/kept/"
+"""Where a restored clone has what its reflogs named."""
+_MOST_NAMED = 50
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone of a bead whose history is looked at. `git` works on where it goes to, and can make commits.
+
+    `folder` has its `.git` (a copy of what that says, where `git_dir` lies elsewhere). `given` are the refs that the clone was given, as they are now, None for one inside a folder; `mine` commits whose history is safe without it.
+    """
+
+    git: Git
+    folder: Path
+    git_dir: Path
+    bead_id: str
+    found: private.Found
+    given: Mapping[str, str] | None
+    mine: frozenset[str]
+
+    @property
+    def source(self) -> Path:
+        """Its objects."""
+        return objects_of(self.folder)
+
+    @property
+    def seeing(self) -> Git:
+        """`git` that sees its objects too."""
+        return blinded(self.git, self.source)
+
+
+@dataclass(frozen=True)
+class History:
+    """`head` is the commit that is checked out, None if there is none to be read; `named` maps names to commits.
+
+    `lost` are sentences about what cannot be had any more.
+    """
+
+    head: str | None
+    named: Mapping[str, str]
+    lost: tuple[str, ...]
+
+    @property
+    def refs(self) -> dict[str, str]:
+        """Those of the names that are worth putting back."""
+        return {name: sha for name, sha in self.named.items() if is_ref(name)}
+
+
+async def read_history(clone: Clone) -> History:
+    """What the clone names and can be read, one object deep."""
+    claims = await to_thread.run_sync(_claims, clone.folder, clone.found)
+    claimed = await _own(clone, claims)
+    commits = await peeled(clone.seeing, claimed.values())
+    lost = [_lost(name, sha) for name, sha in claimed.items() if sha not in commits]
+    head = clone.found.head
+    if head is None and clone.found.head_ref is None:
+        lost.insert(0, "HEAD could not be read: which commit was checked out is not kept")
+    lost += await to_thread.run_sync(_unreadable, clone.folder, claims)
+    named = {name: commits[sha] for name, sha in claimed.items() if sha in commits}
+    return History(head if head in commits.values() else None, named, tuple(lost))
+
+
+async def each_alone(clone: Clone, history: History) -> History:
+    """The history without what cannot be brought, the rest of it brought. Raises `HistoryUnkept`."""
+    names = {sha: name for name, sha in reversed([*history.named.items()])}
+    tips = [sha for sha in names if sha not in clone.mine]
+    failed = await bring_each(clone.git, clone.source, tips, sorted(clone.mine))
+    shallow = await to_thread.run_sync(_shallow, clone)
+    stands_for: dict[str, str] = {}
+    lost = []
+    for sha, error in failed.items():
+        if sha in shallow:
+            stands_for[sha] = await _stand_in(clone, names[sha], sha)
+            lost.append(
+                f"{names[sha]} ({sha[:12]}) was fetched without its history: its files and its message are kept, as another commit"
+            )
+        elif error.lost and not shallow:
+            lost.append(_lost(names[sha], sha))
+        else:
+            raise HistoryUnkept(clone.git_dir, names[sha], error.detail, partial=error.lost)
+    named = {
+        name: stands_for.get(sha, sha)
+        for name, sha in history.named.items()
+        if sha not in failed or sha in stands_for
+    }
+    head = history.head if history.head not in failed else None
+    return replace(history, head=head, named=named, lost=(*history.lost, *lost))
+
+
+async def independent(clone: Clone, history: History) -> list[str]:
+    """The commits that are named and that neither `mine` nor other ones contain. Raises `BadObjects`."""
+    tips = {sha for sha in history.named.values() if sha not in clone.mine}
+    if not tips:
+        return []
+    ordered = dict.fromkeys(sha for sha in history.named.values() if sha in tips)
+    feed = "".join(f"{sha}\n" for sha in ordered) + "".join(f"^{sha}\n" for sha in sorted(clone.mine))
+    command = ("rev-list", "--topo-order", "--parents", "--stdin")
+    try:
+        listed = await clone.seeing.run(*command, stdin=feed.encode(), limit=LONG)
+    except GitFailed as error:
+        raise BadObjects(error.message, lost=says_lost(error.stderr)) from None
+    reached: set[str] = set()
+    alone: list[str] = []
+    for line in listed.stdout.decode().splitlines():
+        commit, *parents = line.split(" ")
+        if commit in tips and commit not in reached:
+            alone.append(commit)
+        reached.update(parents)
+    return alone
+
+
+def shortened(lost: tuple[str, ...]) -> tuple[str, ...]:
+    """The sentences, at most fifty of them and how many there are more."""
+    more = len(lost) - _MOST_NAMED
+    return (*lost[:_MOST_NAMED], f"and so are {more} more") if more > 0 else lost
+
+
+def _lost(name: str, sha: str) -> str:
+    what = "a commit that only a reflog had" if name.startswith(_KEPT) else name
+    return f"{what} ({sha[:12]}) is missing or damaged in the clone and not kept"
+
+
+def _claims(folder: Path, found: private.Found) -> dict[str, str]:
+    """Name to sha of everything that the clone's files name: refs first, then what only reflogs remember."""
+    claims = dict(private.all_refs(folder))
+    if found.head is not None:
+        claims.setdefault("HEAD", found.head)
+    seen = set(claims.values())
+    free = (name for number in count() if (name := f"{_KEPT}{number}") not in claims)
+    for sha in private.remembered(folder):
+        if sha not in seen:
+            seen.add(sha)
+            claims[next(free)] = sha
+    return claims
+
+
+def _unreadable(folder: Path, claims: Mapping[str, str]) -> list[str]:
+    """Sentences about files of refs that name nothing, as a power cut leaves them."""
+    loose = (f"refs/{path}" for path in nofollow.names_below(folder, ".git/refs"))
+    empty = (name for name in loose if is_ref(name) and name not in claims and not name.startswith(HIDDEN))
+    return [
+        f"{name} could not be read: which commit it named is not kept"
+        for name in empty
+        if not (nofollow.read(folder, f".git/{name}", 4) or b"").startswith(b"ref:")
+    ]
+
+
+async def _own(clone: Clone, claimed: Mapping[str, str]) -> dict[str, str]:
+    """The claims without the refs that are as the person has them, and without remotes' branches as they had them once."""
+    given = clone.given or {}
+    own = {
+        name: sha
+        for name, sha in claimed.items()
+        if given.get(name) != sha and not (name.startswith(_KEPT) and sha in clone.mine)
+    }
+    if clone.given is None:
+        return own
+    of_remotes = [sha for name, sha in own.items() if name.startswith(_OF_REMOTES)]
+    had = await peeled(clone.git, of_remotes)
+    if had:  # here because it was kept, perhaps
+        for entry in await entries_of(clone.git, clone.bead_id):
+            had = {sha: commit for sha, commit in had.items() if sha not in entry.refs.values()}
+    return {name: sha for name, sha in own.items() if not (name.startswith(_OF_REMOTES) and sha in had)}
+
+
+def _shallow(clone: Clone) -> set[str]:
+    """Commits of which only this clone says that it has them without their parents."""
+    words = (nofollow.read(clone.folder, ".git/shallow") or b"").decode("ascii", "replace").split()
+    assert clone.git.git_dir is not None
+    with suppress(FileNotFoundError):
+        theirs = (common_dir_of(clone.git.git_dir) / "shallow").read_text()
+        return set(filter(is_sha, words)).difference(theirs.split())
+    return set(filter(is_sha, words))
+
+
+async def _stand_in(clone: Clone, name: str, sha: str) -> str:
+    """A commit without parents that has the tree of this one, and all that it says as its message."""
+    try:
+        content = (await clone.seeing.run("cat-file", "commit", sha)).stdout
+        made = await clone.seeing.run("commit-tree", f"{sha}^{{tree}}", stdin=content)
+        stand_in = made.stdout.decode().strip()
+        await bring_objects(clone.git, clone.source, [stand_in], sorted(clone.mine))
+    except (BadObjects, GitFailed) as error:
+        raise HistoryUnkept(clone.git_dir, name, error.message, partial=True) from None
+    return stand_in
