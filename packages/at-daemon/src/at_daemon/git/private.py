@@ -245,7 +245,10 @@ _NAMING = (
 )
 """Files beside the refs that name commits; an autostash is named nowhere else."""
 _TO_COME = ("sequencer/todo", "rebase-merge/git-rebase-todo")
-_NAMED_TO_COME = re.compile(r"^\S+ (?:-[cC] )?([0-9a-f]{7,64})\b", re.MULTILINE | re.ASCII)
+_NAMED_TO_COME = re.compile(
+    r"^(?:pick|revert|reword|edit|squash|fixup|drop|merge|[presfdm])(?: -[cC])? ([0-9a-f]{7,64})\b",
+    re.MULTILINE | re.ASCII,
+)
 """A line of what is to be done: git shortens the names of commits there."""
 
 
