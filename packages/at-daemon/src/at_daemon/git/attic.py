@@ -74,6 +74,8 @@ class _Contents:
     nested: tuple[Inside, ...]
     changed: bool
     unborn: bool = False
+    hung: str | None = None
+    stashes: tuple[str, ...] = ()
     staged: str | None = None
     conflicts: str | None = None
     state: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +162,8 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "head_ref": found.head_ref,
         "refs": dict(contents.refs),
         "unborn": contents.unborn,
+        "hung": contents.hung,
+        "stashes": contents.stashes,
         "ignored": await _ignored(git),
         "notes": notes,
         "incomplete": incomplete,
@@ -252,7 +256,8 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
     index = await _index(keeping, history.head, base, tree, bool(snapshot.unmerged))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(seeing, tree, history.head)
-    wanted = [*([history.head] if history.head else []), *fresh, *index.commits, held]
+    head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
+    wanted = [*head, *fresh, *hung, *index.commits, held]
     await bring_objects(keeping.clone.git, keeping.clone.source, wanted, sorted(mine))
     return await _made(keeping, history, tree, fresh, index, snapshot)
 
@@ -278,15 +283,17 @@ async def _made(
     lost = [*shortened(history.lost), *unfinished.lost(keeping.clone.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
-    first = [history.head] if history.head else []
+    head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
     return _Contents(
         tree=tree,
-        parents=tuple(dict.fromkeys([*first, *fresh, *index.commits])),
+        parents=tuple(dict.fromkeys([*head, *fresh, *hung, *index.commits])),
         refs=history.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
         nested=await repositories_inside(keeping.git, keeping.folder, snapshot.nested),
-        changed=bool(snapshot.tree or index.commits or fresh),
+        changed=bool(snapshot.tree or index.commits or fresh or hung),
         unborn=history.head is None,
+        hung=history.hung,
+        stashes=tuple(f"{sha} {said}" for sha, said in history.stashes.items()),
         staged=index.staged,
         conflicts=index.conflicts,
         state=await to_thread.run_sync(unfinished.read_state, keeping.clone.folder, keeping.found),
