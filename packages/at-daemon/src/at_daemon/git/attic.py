@@ -73,6 +73,7 @@ class _Contents:
     incomplete: tuple[str, ...]
     nested: tuple[Inside, ...]
     changed: bool
+    bare: tuple[str, ...] = ()
     unborn: bool = False
     hung: str | None = None
     stashes: tuple[str, ...] = ()
@@ -163,6 +164,7 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "refs": dict(contents.refs),
         "unborn": contents.unborn,
         "hung": contents.hung,
+        "bare": contents.bare,
         "stashes": contents.stashes,
         "ignored": await _ignored(git),
         "notes": notes,
@@ -279,6 +281,7 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
 async def _made(
     keeping: _Keeping, history: History, tree: str, fresh: list[str], index: _Index, snapshot: Snapshot
 ) -> _Contents:
+    found = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
     lost = [*shortened(history.lost), *unfinished.lost(keeping.clone.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
@@ -289,7 +292,8 @@ async def _made(
         parents=tuple(dict.fromkeys([*head, *fresh, *hung, *index.commits])),
         refs=history.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
-        nested=await repositories_inside(keeping.git, keeping.folder, snapshot.nested),
+        nested=found.nested,
+        bare=found.bare,
         changed=bool(snapshot.tree or index.commits or fresh or hung),
         unborn=history.head is None,
         hung=history.hung,
@@ -312,8 +316,8 @@ async def _snapshot_of_all(keeping: _Keeping) -> tuple[str, Snapshot]:
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
     snapshot = await _snapshot(keeping, keeping.git, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
-    nested = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
-    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), nested, True)
+    found = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
+    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), found.nested, True, found.bare)
 
 
 async def _empty_tree(git: Git) -> str:

@@ -18,6 +18,7 @@ from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, Revisi
 from at_daemon.git.filters import filter_notes
 from at_daemon.git.head import looked_up
 from at_daemon.git.include import carry_included
+from at_daemon.git.inside import made_bare
 from at_daemon.git.names import ATTIC, checked_branch, checked_ref, is_sha
 from at_daemon.git.nested import nested_entry
 from at_daemon.git.places import Place, locate
@@ -120,6 +121,8 @@ async def _fill(
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
     # A repository inside may lie in a tracked folder, which has its files already.
     await git.run("read-tree", "--reset", "-u", entry.sha, limit=LONG)
+    for path in entry.bare:
+        await to_thread.run_sync(made_bare, scratch, path)
     staged = entry.sha if entry.staged == FILES else entry.staged or (None if unborn else head)
     await git.run("read-tree", *(("--reset", staged) if staged else ("--empty",)), limit=LONG)
     await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
