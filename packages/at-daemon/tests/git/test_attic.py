@@ -56,7 +56,7 @@ async def test_everything_comes_back(rig: Repo, agent: Repo, tmp_path: Path) -> 
     rig.git("gc", "-q", "--prune=now")
     for sha in (lost, elsewhere, *stashes):
         assert rig.git("merge-base", "--is-ancestor", sha, entry.ref) == ""
-    assert "staged" in [rig.tree(parent)["a.txt"] for parent in entry.parents]
+    assert "staged" in [rig.tree(parent).get("a.txt") for parent in entry.parents]
 
     back = Repo(tmp_path / "back")
     await git.restore(rig.top, entry.ref, back.top)
@@ -64,6 +64,8 @@ async def test_everything_comes_back(rig: Repo, agent: Repo, tmp_path: Path) -> 
     assert (back.sha(), back.git("status", "--porcelain")) == (head, status)
     assert (back.top / "a.txt").read_text() == "modified\n"
     assert back.sha("elsewhere") == elsewhere
+    assert back.git("stash", "list", "--format=%H").split("\n") == stashes
+    assert back.git("tag", "-l", "--format=%(contents:subject)", "mark") == "mark"
     assert back.git("fsck", "--connectivity-only", "--no-dangling") == ""
     with pytest.raises(errors.FolderInTheWay):
         await git.restore(rig.top, entry.ref, back.top)

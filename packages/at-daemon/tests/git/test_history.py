@@ -201,3 +201,67 @@ async def test_work_on_what_was_fetched_without_its_history_holds_up_the_removal
     working.git("fetch", "-q", "--unshallow", "other")
     entry = await _keep_and_remove(rig, working)
     assert entry.incomplete == () and entry.refs["refs/heads/mine"] == mine
+
+
+async def test_tags_come_back_as_they_were(rig: Repo, working: Repo, tmp_path: Path) -> None:
+    rig.git("tag", "-a", "theirs", "-m", "theirs")
+    blob = working.git("hash-object", "-w", "--stdin", stdin=b"content of a tag")
+    working.git("tag", "-a", "v1", "-m", "long notes \xff\n\nof a release", "side")
+    working.git("tag", "-a", "twice", "-m", "of a tag", "v1")
+    working.git("tag", "-a", "file", "-m", "of a file", blob)
+    working.git("tag", "plain", blob)
+    working.git("tag", "folder", "side^{tree}")
+    working.git("tag", "light", "side")
+    working.git("branch", "-q", "-D", "side")
+    asked = ("for-each-ref", "--format=%(refname) %(objectname) %(*objectname) %(objecttype)", "refs/tags")
+    seen = working.git(*asked)
+    entry = await _keep_and_remove(rig, working)
+    rig.git("reflog", "expire", "--expire=now", "--all")
+    rig.git("gc", "-q", "--prune=now")
+    assert entry.incomplete == ()
+    rig.git("tag", "-d", "theirs")
+    back = Repo(tmp_path / "back")
+    assert (await git.restore(rig.top, entry.ref, back.top)).notes == ()
+    assert back.git(*asked) == seen and back.git("fsck", "--no-dangling") == ""
+    assert back.git("show", "plain") == "content of a tag"
+    assert back.git("describe", "v1^{commit}") in ("v1", "twice")
+    again = await git.keep(rig.top, back.top, BEAD, "again")
+    assert (again.parents[:1], dict(again.refs)) == (entry.parents[:1], dict(entry.refs))
+
+
+async def test_a_tag_of_what_is_damaged_is_named(rig: Repo, working: Repo) -> None:
+    for name in ("one", "two"):
+        blob = working.git("hash-object", "-w", "--stdin", stdin=name.encode())
+        working.git("tag", "-a", name, "-m", name, blob)
+    _file_of(working, "one^{}").write_bytes(b"")
+    working.git("tag", "-a", "gone", "-m", "gone", "side")
+    _file_of(working, "side").unlink()
+    entry = await _keep_and_remove(rig, working)
+    assert {"refs/tags/one", "refs/tags/gone", "refs/heads/side"} == {
+        note.split(" ")[0] for note in entry.incomplete
+    }
+    assert "refs/tags/two" in entry.refs and not {"refs/tags/one", "refs/tags/gone"} & entry.refs.keys()
+
+
+@pytest.mark.parametrize("how", ["logged", "packed", "without a log"])
+async def test_stashes_are_stashes_again(rig: Repo, working: Repo, tmp_path: Path, how: str) -> None:
+    working.write("a.txt", "second")
+    working.write("new.txt", "untracked")
+    working.git("stash", "push", "-q", "-u", "-m", "the second: \u2028 <b>\tone")
+    if how == "packed":
+        working.git("pack-refs", "--all")
+    if how == "without a log":
+        (working.top / ".git/logs/refs/stash").unlink()
+    asked = ("stash", "list", "--format=%H %gs")
+    seen, newest = working.git(*asked), working.sha("refs/stash")
+    entry = await _keep_and_remove(rig, working)
+    assert not [name for name, sha in entry.refs.items() if sha in seen]
+    back = Repo(tmp_path / "back")
+    assert (await git.restore(rig.top, entry.ref, back.top)).notes == ()
+    if how == "without a log":
+        assert back.git("stash", "list", "--format=%H").split("\n") == [newest]
+    else:
+        assert back.git(*asked) == seen and len(seen.split("\n")) == 2
+    back.git("stash", "pop", "-q")
+    assert (back.top / "new.txt").read_text() == "untracked"
+    assert (await git.restore_branch(rig.top, entry.ref, "mine")).notes[-1].count("stash") == 1

@@ -288,3 +288,18 @@ async def test_a_submodule_on_another_commit_of_the_persons_comes_back_there(
     entry = await _keep_and_remove(rig, agent)
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     assert Repo(tmp_path / "back/lib").sha() == newer
+
+
+async def test_a_bare_repository_inside_is_one_again(rig: Repo, agent: Repo, tmp_path: Path) -> None:
+    bare = Repo(agent.top / "remotes/one.git")
+    for path in ("remotes/one.git", "remotes/new.git"):
+        agent.git("init", "-q", "--bare", path)
+    agent.git("push", "-q", str(bare.top), "HEAD:refs/heads/main")
+    bare.git("pack-refs", "--all")
+    bare.git("gc", "-q")
+    entry = await _keep_and_remove(rig, agent)
+    assert sorted(entry.bare) == ["remotes/new.git", "remotes/one.git"]
+    await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back/remotes/one.git")
+    assert back.sha("main") == rig.sha() and back.git("fsck") == ""
+    assert Repo(tmp_path / "back/remotes/new.git").git("rev-parse", "--is-bare-repository") == "true"

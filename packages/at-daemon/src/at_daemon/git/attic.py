@@ -74,7 +74,10 @@ class _Contents:
     incomplete: tuple[str, ...]
     nested: tuple[Inside, ...]
     changed: bool
+    bare: tuple[str, ...] = ()
     unborn: bool = False
+    hung: str | None = None
+    stashes: tuple[str, ...] = ()
     staged: str | None = None
     conflicts: str | None = None
     state: Mapping[str, str] = field(default_factory=dict)
@@ -169,6 +172,9 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "head_ref": found.head_ref,
         "refs": dict(contents.refs),
         "unborn": contents.unborn,
+        "hung": contents.hung,
+        "bare": contents.bare,
+        "stashes": contents.stashes,
         "ignored": await _ignored(git),
         "notes": notes,
         "incomplete": incomplete,
@@ -261,7 +267,8 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
     index = await _index(keeping, history.head, base, tree, bool(snapshot.unmerged))
     # A stand-in holds the new tree while it is packed together with the history.
     held = await _commit(seeing, tree, history.head)
-    wanted = [*([history.head] if history.head else []), *fresh, *index.commits, held]
+    head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
+    wanted = [*head, *fresh, *hung, *index.commits, held]
     await bring_objects(keeping.clone.git, keeping.clone.source, wanted, sorted(mine))
     return await _made(keeping, history, tree, fresh, index, snapshot)
 
@@ -283,6 +290,7 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
 async def _made(
     keeping: _Keeping, history: History, tree: str, fresh: list[str], index: _Index, snapshot: Snapshot
 ) -> _Contents:
+    found = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
     marked = f"conflicts were not resolved in {', '.join(map(repr, snapshot.unmerged[:5]))}"
     patches = index.patches is not None
     lost = [
@@ -293,15 +301,18 @@ async def _made(
         lost.append(f"{marked}: kept with their markers, as any other change")
     if index.unreadable:
         lost.append("what was staged is not kept: git cannot read the folder's index")
-    first = [history.head] if history.head else []
+    head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
     return _Contents(
         tree=tree,
-        parents=tuple(dict.fromkeys([*first, *fresh, *index.commits])),
+        parents=tuple(dict.fromkeys([*head, *fresh, *hung, *index.commits])),
         refs=history.refs | index.refs,
         incomplete=(*lost, *_unreadable(snapshot)),
-        nested=await repositories_inside(keeping.git, keeping.folder, snapshot.nested),
-        changed=bool(snapshot.tree or index.commits or fresh),
+        nested=found.nested,
+        bare=found.bare,
+        changed=bool(snapshot.tree or index.commits or fresh or hung),
         unborn=history.head is None,
+        hung=history.hung,
+        stashes=tuple(f"{sha} {said}" for sha, said in history.stashes.items()),
         staged=index.staged,
         conflicts=index.conflicts,
         state=await to_thread.run_sync(unfinished.read_state, keeping.clone.folder, keeping.found),
@@ -320,8 +331,8 @@ async def _snapshot_of_all(keeping: _Keeping) -> tuple[str, Snapshot]:
 async def _files_alone(keeping: _Keeping, note: str) -> _Contents:
     snapshot = await _snapshot(keeping, keeping.git, None)
     tree = snapshot.tree or await keeping.git.text("write-tree")
-    nested = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
-    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), nested, True)
+    found = await repositories_inside(keeping.git, keeping.folder, snapshot.nested)
+    return _Contents(tree, (), {}, (note, *_unreadable(snapshot)), found.nested, True, found.bare)
 
 
 async def _empty_tree(git: Git) -> str:

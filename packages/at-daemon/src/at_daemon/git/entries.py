@@ -32,6 +32,8 @@ class AtticEntry:
     older entries do not). `staged`: the parent whose tree was staged, `FILES` if all files were; else None.
     `conflicts`: the parent that has what was in conflict, `state` files of an operation; see `unfinished`.
     `incomplete`: those of the `notes` that say what cannot be had back. `unborn`: no commit was checked out.
+    `hung`: the parent that has the tags, see `tags`; `stashes` are commits with what their reflog says, the oldest first;
+    `bare` are paths of bare repositories.
     """
 
     ref: str
@@ -54,6 +56,9 @@ class AtticEntry:
     state: Mapping[str, str]
     incomplete: tuple[str, ...]
     unborn: bool
+    hung: str | None
+    stashes: tuple[str, ...]
+    bare: tuple[str, ...]
 
     @property
     def checked_out(self) -> str | None:
@@ -118,6 +123,9 @@ def _entry(ref: str, sha: str, tree: str, parents: str, date: str, message: str)
         state=dict(_texts(body.get("state"))),
         incomplete=lists.get("incomplete", ()),
         unborn=body.get("unborn") is True,
+        hung=hung if (hung := texts.get("hung")) in parents.split() else None,
+        stashes=lists.get("stashes", ()),
+        bare=tuple(filter(is_inside, lists.get("bare", ()))),
     )
 
 

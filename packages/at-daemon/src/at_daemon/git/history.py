@@ -6,7 +6,7 @@ cannot be kept all the same holds up the removal of the folder (`HistoryUnkept`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -21,6 +21,8 @@ from at_daemon.git.head import peeled
 from at_daemon.git.names import HIDDEN, is_ref, is_sha
 from at_daemon.git.places import common_dir_of
 from at_daemon.git.run import LONG, Git
+from at_daemon.git.stashes import read_stashes
+from at_daemon.git.tags import Tags, hung_up, read_tags
 from at_daemon.git.transport import blinded, bring_each, bring_objects, objects_of, says_lost
 
 _OF_REMOTES = "refs/remotes/"
@@ -59,35 +61,58 @@ class Clone:
 class History:
     """`head` is the commit that is checked out, None if there is none to be read; `named` maps names to commits.
 
-    `lost` are sentences about what cannot be had any more.
+    `tagged` are refs that stand for no commit by themselves, `tags` what these are, which hangs on the commit `hung`.
+    `stashes` map commits to what their reflog says. `lost` are sentences about what cannot be had any more.
     """
 
     head: str | None
     named: Mapping[str, str]
+    tagged: Mapping[str, str]
+    tags: Tags
+    hung: str | None
+    stashes: Mapping[str, str]
     lost: tuple[str, ...]
 
     @property
     def refs(self) -> dict[str, str]:
         """Those of the names that are worth putting back."""
-        return {name: sha for name, sha in self.named.items() if is_ref(name)}
+        named = {
+            name: sha
+            for name, sha in self.named.items()
+            if is_ref(name) and not (name.startswith(_KEPT) and sha in self.stashes)
+        }
+        return named | {name: sha for name, sha in self.tagged.items() if is_ref(name)}
 
 
 async def read_history(clone: Clone) -> History:
     """What the clone names and can be read, one object deep."""
-    claims = await to_thread.run_sync(_claims, clone.folder, clone.found)
+    stashes = await to_thread.run_sync(read_stashes, clone.folder)
+    claims = await to_thread.run_sync(_claims, clone.folder, clone.found, stashes)
     claimed = await _own(clone, claims)
     commits = await peeled(clone.seeing, claimed.values())
-    lost = [_lost(name, sha) for name, sha in claimed.items() if sha not in commits]
+    tags = await read_tags(clone.seeing, (sha for sha in claimed.values() if commits.get(sha) != sha))
+    there = commits.keys() | {sha for sha in claimed.values() if tags.end(sha) in tags.objects}
+    lost = [_lost(name, sha) for name, sha in claimed.items() if sha not in there]
     head = clone.found.head
     if head is None and clone.found.head_ref is None:
         lost.insert(0, "HEAD could not be read: which commit was checked out is not kept")
     lost += await to_thread.run_sync(_unreadable, clone.folder, claims)
     named = {name: commits[sha] for name, sha in claimed.items() if sha in commits}
-    return History(head if head in commits.values() else None, named, tuple(lost))
+    return History(
+        head=head if head in commits.values() else None,
+        named=named,
+        tagged={name: sha for name, sha in claimed.items() if sha in there and commits.get(sha) != sha},
+        tags=tags,
+        hung=await hung_up(clone.seeing, tags),
+        stashes={sha: said for sha, said in stashes.items() if sha in commits or sha in clone.mine},
+        lost=tuple(lost),
+    )
 
 
 async def each_alone(clone: Clone, history: History) -> History:
     """The history without what cannot be brought, the rest of it brought. Raises `HistoryUnkept`."""
+    if history.hung and await bring_each(clone.git, clone.source, [history.hung], sorted(clone.mine)):
+        history = await _without_tagged_files(clone, history)
     names = {sha: name for name, sha in reversed([*history.named.items()])}
     tips = [sha for sha in names if sha not in clone.mine]
     failed = await bring_each(clone.git, clone.source, tips, sorted(clone.mine))
@@ -110,7 +135,38 @@ async def each_alone(clone: Clone, history: History) -> History:
         if sha not in failed or sha in stands_for
     }
     head = history.head if history.head not in failed else None
-    return replace(history, head=head, named=named, lost=(*history.lost, *lost))
+    gone = history.named.keys() - named.keys()
+    return replace(
+        history,
+        head=head,
+        named=named,
+        tagged={name: sha for name, sha in history.tagged.items() if name not in gone},
+        stashes={sha: said for sha, said in history.stashes.items() if sha not in failed},
+        lost=(*history.lost, *lost),
+    )
+
+
+async def _without_tagged_files(clone: Clone, history: History) -> History:
+    """The history without files and folders that refs stand for and that cannot be brought."""
+    failed: dict[str, BadObjects] = {}
+    for sha, kind in history.tags.objects.items():
+        alone = await hung_up(clone.seeing, Tags({}, {sha: kind}))
+        found = await bring_each(clone.git, clone.source, [alone] if alone else [], sorted(clone.mine))
+        for error in found.values():
+            failed[sha] = error
+    names = {name: end for name, sha in history.tagged.items() if (end := history.tags.end(sha)) in failed}
+    for name, sha in names.items():
+        if not failed[sha].lost:
+            raise HistoryUnkept(clone.git_dir, name, failed[sha].detail)
+    objects = {sha: kind for sha, kind in history.tags.objects.items() if sha not in failed}
+    tags = replace(history.tags, objects=objects)
+    return replace(
+        history,
+        tagged={name: sha for name, sha in history.tagged.items() if name not in names},
+        tags=tags,
+        hung=await hung_up(clone.seeing, tags),
+        lost=(*history.lost, *(_lost(name, sha) for name, sha in names.items())),
+    )
 
 
 async def independent(clone: Clone, history: History) -> list[str]:
@@ -146,14 +202,14 @@ def _lost(name: str, sha: str) -> str:
     return f"{what} ({sha[:12]}) is missing or damaged in the clone and not kept"
 
 
-def _claims(folder: Path, found: private.Found) -> dict[str, str]:
+def _claims(folder: Path, found: private.Found, stashes: Iterable[str]) -> dict[str, str]:
     """Name to sha of everything that the clone's files name: refs first, then what only reflogs remember."""
     claims = dict(private.all_refs(folder))
     if found.head is not None:
         claims.setdefault("HEAD", found.head)
     seen = set(claims.values())
     free = (name for number in count() if (name := f"{_KEPT}{number}") not in claims)
-    for sha in private.remembered(folder):
+    for sha in (*stashes, *private.remembered(folder)):
         if sha not in seen:
             seen.add(sha)
             claims[next(free)] = sha

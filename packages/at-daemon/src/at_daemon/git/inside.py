@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from at_daemon.git.private import alternates_line
 from at_daemon.git.run import LONG, Git
 
 _WITH_GIT_DIRS = ("modules", "worktrees")
+_IN_BARE = ("objects", "refs")
 _LARGEST_INDEX = 1 << 31
 _PARTS = ("refs", "logs", "info", "rebase-merge", "rebase-apply", "sequencer")
 """Folders of a `.git` that say something about its state."""
@@ -32,17 +34,28 @@ class Inside:
     recorded: str | None = None
 
 
-async def repositories_inside(git: Git, folder: Path, known: Iterable[str]) -> tuple[Inside, ...]:
+@dataclass(frozen=True)
+class Found:
+    """`nested` are repositories with a `.git`; `bare` those that are files like others, but for folders that may be empty."""
+
+    nested: tuple[Inside, ...]
+    bare: tuple[str, ...]
+
+
+async def repositories_inside(git: Git, folder: Path, known: Iterable[str]) -> Found:
     """Those that are `known`, and those at and around what the index of `git` has."""
     listed = (await git.run("ls-files", "-z", "--stage", limit=LONG)).stdout
     return await to_thread.run_sync(_found, listed, folder, tuple(known))
 
 
-def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> tuple[Inside, ...]:
+def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> Found:
     links: dict[str, str] = {}
     directories: set[bytes] = set()
+    heads: list[str] = []
     for entry in listed.split(b"\0"):
         head, _, path = entry.partition(b"\t")
+        if path.endswith(b"/HEAD"):
+            heads.append(os.fsdecode(path.removesuffix(b"/HEAD")))
         if head.startswith(b"160000 "):
             links[os.fsdecode(path)] = head.split(b" ")[1].decode()
         above = path.rpartition(b"/")[0]
@@ -53,7 +66,18 @@ def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> tuple[Inside,
     own = [os.fsdecode(path) for path in directories if os.path.lexists(b"%s/%s/.git" % (top, path))]
     filled = [path for path in links if _is_filled(folder, path)]
     paths = [path for path in dict.fromkeys([*known, *filled, *sorted(own)]) if is_inside(path)]
-    return tuple(Inside(path, links.get(path)) for path in paths if nofollow.is_directory(folder, path))
+    nested = (Inside(path, links.get(path)) for path in paths if nofollow.is_directory(folder, path))
+    bare = (
+        path for path in heads if all(nofollow.is_directory(folder, f"{path}/{each}") for each in _IN_BARE)
+    )
+    return Found(tuple(nested), tuple(bare))
+
+
+def made_bare(folder: Path, path: str) -> None:
+    """Give a bare repository the folders without which it is none. Where a link lies on the way nothing is done."""
+    for each in _IN_BARE:
+        with suppress(OSError), nofollow.opened(folder, (*path.split("/"), each), make=True):
+            pass
 
 
 def _is_filled(folder: Path, path: str) -> bool:

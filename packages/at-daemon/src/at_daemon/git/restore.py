@@ -16,9 +16,10 @@ from at_daemon.git import nofollow, unfinished
 from at_daemon.git.entries import FILES, AtticEntry, entries_of
 from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
 from at_daemon.git.filters import filter_notes
-from at_daemon.git.head import peeled
+from at_daemon.git.head import looked_up
 from at_daemon.git.include import carry_included
-from at_daemon.git.names import ATTIC, checked_branch, checked_ref
+from at_daemon.git.inside import made_bare
+from at_daemon.git.names import ATTIC, checked_branch, checked_ref, is_sha
 from at_daemon.git.nested import nested_entry
 from at_daemon.git.places import Place, locate
 from at_daemon.git.plant import folder_git, look, plant_submodules, write_dot_git
@@ -26,6 +27,8 @@ from at_daemon.git.refs import Move, move_refs, read_refs
 from at_daemon.git.run import LONG
 from at_daemon.git.scratch import move_into_place, scratch_folder
 from at_daemon.git.settings import FALLBACK, read_settings
+from at_daemon.git.stashes import write_stashes
+from at_daemon.git.tags import tags_of, write_tags
 
 _MARK = ".git/at-restored"
 
@@ -95,21 +98,36 @@ async def _fill(
     """Fill the empty `scratch`; `around` are the entries that this one lies inside of. One that lies inside has refs and files of its own alone."""
     head = entry.head
     source = await look(place, head)
-    there = await peeled(place.git, entry.refs.values())
-    refs = {name: sha for name, sha in entry.refs.items() if sha in there}
-    gone = {name: sha for name, sha in entry.refs.items() if sha not in there}
-    source = replace(source, refs={**({} if around else source.refs), **refs})
+    tags = await tags_of(place.git, entry.hung)
+    stashes = [(sha, said) for sha, _, said in (line.partition(" ") for line in entry.stashes) if is_sha(sha)]
+    ends = {name: tags.end(sha) for name, sha in entry.refs.items()} | {
+        f"stash {sha}": sha for sha, _ in stashes
+    }
+    found = await looked_up(place.git, list(ends.values()))
+    there = {sha for sha, answer in zip(ends.values(), found, strict=True) if answer is not None}
+    gone = {name: sha for name, sha in ends.items() if sha not in there}
+    refs = {name: sha for name, sha in entry.refs.items() if name not in gone}
+    peeled = {name: ends[name] for name, sha in refs.items() if ends[name] != sha}
+    if not around:
+        given = source.peeled.items()
+        refs, peeled = {**source.refs, **refs}, {**{k: v for k, v in given if k not in refs}, **peeled}
+    source = replace(source, refs=refs, peeled=peeled)
     unborn = entry.unborn and entry.head_ref is not None
     write = partial(write_dot_git, place, scratch, source, entry.head_ref or head, unborn=unborn)
     await to_thread.run_sync(write)
+    await to_thread.run_sync(write_tags, scratch / ".git/objects", tags)
+    kept = [(sha, said) for sha, said in stashes if sha in there]
+    await to_thread.run_sync(write_stashes, scratch / ".git", kept)
     git = folder_git(place, scratch, source.settings, scratch / ".git/index")
     # A repository inside may lie in a tracked folder, which has its files already.
     await git.run("read-tree", "--reset", "-u", entry.sha, limit=LONG)
+    for path in entry.bare:
+        await to_thread.run_sync(made_bare, scratch, path)
     staged = entry.sha if entry.staged == FILES else entry.staged or (None if unborn else head)
     await git.run("read-tree", *(("--reset", staged) if staged else ("--empty",)), limit=LONG)
     await unfinished.put_back(git, scratch, entry.conflicts, entry.state)
     notes = tuple(
-        f"{name} did not come back: the repository has no commit {sha[:12]} any more"
+        f"{name} did not come back: the repository has no object {sha[:12]} any more"
         for name, sha in gone.items()
     )
     notes += (*entry.incomplete, *await plant_submodules(place, scratch, source))
@@ -163,6 +181,7 @@ async def restore_branch(rig: Path, attic_ref: str, branch: str) -> Restored:
     marked = ("conflicts are on it as they lay in the files, with their markers",) if entry.conflicts else ()
     further = [f"what was staged ({entry.staged[:12]})"] if entry.staged not in (None, FILES) else []
     further += [name for name, sha in entry.refs.items() if sha not in (tip, entry.checked_out)]
+    further += [f"{len(entry.stashes)} stashes"] if entry.stashes else []
     rest = (f"not on it, and still on {entry.ref}: {', '.join(sorted(further)[:5])}",) if further else ()
     return Restored(entry, (*marked, *entry.incomplete, *rest))
 
