@@ -156,6 +156,8 @@ class BeadFact(StrEnum):
     """What the person lets it use in place of the configured budget: {usd, tokens}; {} is no limit."""
     PARKED = "parked"
     """Which budget keeps its next turn from beginning: {scope, unit, limit, spent, reason, hint, passes_at}."""
+    MADE_ROOM = "made_room"
+    """When another agent was last ended to free memory for this one: {session, awake, boot}."""
     ANNOUNCED = "announced"
     """Head and target for which `bead.proved` was written: {head, target}."""
     OVERRIDE = "override"

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from at_agents.decisions import Do, IntentKind, Policy, derived_id
+from at_agents.decisions import Do, IntentKind, Policy, Room, derived_id
 from at_agents.label import label
-from at_core.store import Store
+from at_core.store import Store, Tx
 from at_core.types import Agent, Ask, Bead, BeadStatus, MessageKind, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.admission import MB, Admission
@@ -28,7 +28,7 @@ SIZE, KEEP = 300, 1000
 class Crowd(Protocol):
     """Makes a desk on a machine with that memory, whose CLI can be given its sessions back or not."""
 
-    def __call__(self, found: Memory, resumes: bool = True) -> Desk: ...
+    def __call__(self, found: Memory, resumes: bool = True, most: int = 3) -> Desk: ...
 
 
 def machine(folder: Path, *, available: int = 8_000, stalled: float = 0.0, group: str = "0::/") -> Path:
@@ -78,10 +78,10 @@ def crowd() -> Iterator[Crowd]:
     """Its desks are closed."""
     stores: list[Store] = []
 
-    def make(found: Memory, resumes: bool = True) -> Desk:
+    def make(found: Memory, resumes: bool = True, most: int = 3) -> Desk:
         clock = FakeClock()
         stores.append(Store.open(None))
-        admission = Admission(lambda: 3, lambda: KEEP, lambda cli: SIZE, lambda: found)
+        admission = Admission(lambda: most, lambda: KEEP, lambda cli: SIZE, lambda: found)
         worlds = Worlds(clock, admission, lambda agent: Policy(resumes=resumes))
         desk = Desk(Ledger(stores[-1], worlds), clock)
         desk.ledger.on_wakes = desk.wakes.extend
@@ -234,12 +234,69 @@ def test_a_place_that_comes_free_by_itself_is_waited_for(crowd: Crowd) -> None:
 
 def test_short_of_memory_no_second_one_is_ended_before_the_first_has_given_its_own_back(crowd: Crowd) -> None:
     desk = crowd(Memory(0, 0.0))
-    for name in ("wren", "finch"):
+    for name in ("wren", "finch", "robin"):
         kept_for_review(desk, name)
-    work(desk, "lark")
     desk.clock.pass_time(30)
+    work(desk, "lark")
+    for _ in range(2):
+        look_again(desk)
+        (ended,) = ending(desk)
+        end(desk, ended)
+        for _ in range(2):
+            look_again(desk)
+            assert ending(desk) == [], "it shows only after a while how much that was"
+            desk.clock.pass_time(7)
+        desk.clock.pass_time(1)
     look_again(desk)
-    assert len(ending(desk)) == 1
+    end(desk, *ending(desk))
+    assert (starts(desk), ending(desk)) == (1, []), "one may always run"
+
+
+def test_each_that_waits_for_memory_has_one_ended(crowd: Crowd) -> None:
+    desk = crowd(Memory(9_000 * MB, 30.0), most=9)
+    for name in ("wren", "finch", "robin", "swift"):
+        kept_for_review(desk, name)
+    desk.clock.pass_time(30)
+    for name in ("lark", "teal"):
+        work(desk, name)
+    look_again(desk)
+    for session in (both := ending(desk)):
+        end(desk, session)
+    look_again(desk)
+    assert (len(both), ending(desk)) == (2, [])
+
+
+def test_a_clock_that_was_set_back_makes_nobody_young(crowd: Crowd) -> None:
+    desk = crowd(Memory((KEEP + SIZE) * MB, 0.0))
+    agent = desk.agent("wren")
+    desk.start(agent, desk.bead(agent))
+    desk.clock.pass_time(600)
+    desk.clock.moment -= timedelta(hours=1)
+    work(desk, "finch")
+    assert starts(desk) == 1
+
+
+def test_for_many_that_wait_it_is_looked_once_who_may_be_ended(crowd: Crowd) -> None:
+    desk = crowd(ROOMY)
+    for name in ("wren", "finch", "robin"):
+        kept_for_review(desk, name)
+    looked: list[str] = []
+    agents = [desk.agent(f"late-{number}") for number in range(9)]
+    waiting = [(desk.bead(agent), agent) for agent in agents]
+
+    def barred(tx: Tx, record: SessionRecord) -> bool:
+        looked.append(record.id)
+        return False
+
+    def rooms(change: Change) -> list[Room]:
+        room = desk.ledger.worlds.admission.room
+        found = [room(change.tx, bead, agent, change.now, barred) for bead, agent in waiting]
+        change.put(waiting[0][0].id, BeadFact.SESSION, {"id": "other"})
+        room(change.tx, *waiting[0], change.now, barred)
+        return found
+
+    assert all(room.full and not room.spare for room in desk.do(rooms))
+    assert len(looked) == 3 + 3, "once, and once more when something was written"
 
 
 @pytest.mark.parametrize("why", ["its CLI resumes none", "no session is known", "it asks something"])
