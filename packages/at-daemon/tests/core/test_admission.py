@@ -69,6 +69,22 @@ def test_a_container_has_its_limit_in_the_topmost_group_that_it_sees(tmp_path: P
     assert look(machine(tmp_path / "proc", group="0::/"), tmp_path).free == 4_000_000 - 3_900_000 + 20_000
 
 
+def test_a_group_is_slowed_down_before_it_is_full(tmp_path: Path) -> None:
+    groups = tmp_path / "groups" / "me"
+    groups.mkdir(parents=True)
+    for name, told in [("memory.max", "9000000"), ("memory.high", "4000000"), ("memory.current", "3000000")]:
+        (groups / name).write_text(f"{told}\n")
+    assert look(machine(tmp_path / "proc", group="0::/me"), groups.parent).free == 1_000_000
+
+
+def test_in_a_container_those_that_wait_for_memory_are_its_own(tmp_path: Path) -> None:
+    groups = tmp_path / "groups"
+    groups.mkdir()
+    some = "some avg10=4.50 avg60=0.00 avg300=0.00 total=5"
+    (groups / "memory.pressure").write_text(f"{some}\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=0\n")
+    assert look(machine(tmp_path / "proc", stalled=80.0), groups).stalled == 4.5
+
+
 def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
     assert look(tmp_path, tmp_path) == Memory(None, None)
 
