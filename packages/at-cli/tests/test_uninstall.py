@@ -163,6 +163,7 @@ def test_the_names_are_those_that_the_product_makes(at: At) -> None:
         scratch_folder(at.home.worktrees / agent.hex[:12])
         scratch_folder(at.home.warm / f"{agent.hex[:12]}-0")
     scratch_folder(at.home.gates / GATE)
+    scratch_folder(at.home.scratch / "overlap")
     assert strangers(at) == set()
 
 

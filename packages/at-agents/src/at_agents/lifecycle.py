@@ -24,6 +24,8 @@ from at_core.text import one_line
 from at_core.types import BeadStatus, IntentState, MessageKind
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 
+ROOM_SECONDS = 15.0
+"""So long it takes until it shows whether the end of one agent freed enough memory."""
 MEANINGS = {
     "context": "the conversation no longer fits into the model's context",
     "connection": "the connection to the model broke off",
@@ -218,11 +220,20 @@ def _without_process(world: World) -> list[Action]:
 def _make_room(world: World) -> list[Action]:
     """An agent that waits for a review can be had back by its session; its place is worth more to work."""
     actions = set_up.run_anew(world)
-    if world.room.spare:
-        actions.append(stop(world.room.spare, "its place is needed"))
     if world.room.look_again:
         actions.append(WakeAt(world.room.look_again))
-    return actions
+    if not world.room.spare or (world.room.look_again and _made_room_lately(world)):
+        return actions
+    awake = {"awake": world.awake.seconds, "boot": world.awake.boot}
+    made = Put(BeadFact.MADE_ROOM, {"session": world.room.spare, **awake})
+    return [*actions, stop(world.room.spare, "its place is needed"), made]
+
+
+def _made_room_lately(world: World) -> bool:
+    """Memory that was given back is not seen at once: the share of time spent waiting for it is of the last seconds."""
+    made = world.facts.get(BeadFact.MADE_ROOM) or {}
+    lately = made.get("boot") == world.awake.boot
+    return lately and world.awake.seconds - float(made["awake"]) < ROOM_SECONDS
 
 
 def _broken_off(world: World, attempt: int) -> list[Action]:

@@ -91,6 +91,7 @@ def _folders(home: Home) -> dict[Path, _Folder]:
         home.warm: _Folder("folders for beads to come", *_checkouts(_WARM)),
         home.gates: _Folder("folders in which gates ran", *_checkouts(_GATE)),
         home.folder_cache: _Folder("what set-ups made, for folders to come", _KEPT),
+        home.scratch: _Folder("what was looked at once", r"\.overlap\.at-[a-z0-9_]{8}"),
         home.private: _Folder("what agent programs keep for us", _UUID),
         home.environments: _Folder("environments of agents", files=rf"{_UUID}\.(?:json|new)"),
         home.logs: _Folder("logs", "gates|worktrees", _LOG),

@@ -91,6 +91,11 @@ class Home:
         return self.root / "folder-cache"
 
     @property
+    def scratch(self) -> Path:
+        """What is written to be looked at once."""
+        return self.root / "scratch"
+
+    @property
     def environments(self) -> Path:
         """One 0600 file an agent: the environment of its starts. Outside every folder that an agent is given."""
         return self.root / "environments"
@@ -132,6 +137,7 @@ class Home:
             self.warm,
             self.gates,
             self.folder_cache,
+            self.scratch,
             self.private,
             self.environments,
             self.logs,

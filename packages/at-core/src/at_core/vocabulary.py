@@ -160,6 +160,8 @@ class BeadFact(StrEnum):
     """Which budget keeps its next turn from beginning: {scope, unit, limit, spent, reason, hint, passes_at}."""
     SETTLED = "settled"
     """As it was told last: {exit_code}; none while something is awaited that comes by itself."""
+    MADE_ROOM = "made_room"
+    """When another agent was last ended to free memory for this one: {session, awake, boot}."""
     ANNOUNCED = "announced"
     """Head and target for which `bead.proved` was written: {head, target}."""
     OVERRIDE = "override"

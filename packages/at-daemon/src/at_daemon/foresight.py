@@ -148,6 +148,7 @@ class _Comparison:
         self._parts = parts
         self._rig = repository.id
         self._top = repository.top
+        self._scratch = parts.home.scratch / "overlap"
         self._known = repository.known
         self._works = works
         self._again = again
@@ -200,7 +201,7 @@ class _Comparison:
             await self._give_up(works, error)
 
     async def _compare_target(self, works: Sequence[WorkInProgress], at: str, ref: str) -> None:
-        found = await overlaps(self._top, Tip(at), [work.tip for work in works], ref)
+        found = await overlaps(self._top, Tip(at), [work.tip for work in works], ref, self._scratch)
         seen = {
             work.id: before if paths is None else replace(before, target=at, paths=paths)
             for work, before, paths in zip(works, map(self._as_before, works), found, strict=True)
@@ -213,7 +214,7 @@ class _Comparison:
         """With those that are known as far as they have got: of two that are not, the later one meets the first."""
         others = [each for each in group if each is not work and self._is_known(each)]
         met = [Tip(at), *(each.tip for each in others)]
-        with_target, *with_others = await overlaps(self._top, work.tip, met, ref)
+        with_target, *with_others = await overlaps(self._top, work.tip, met, ref, self._scratch)
         pairs = {each.id: paths for each, paths in zip(others, with_others, strict=True) if paths is not None}
         if with_target is None:
             seen = {work.id: self._as_before(work)}

@@ -24,6 +24,8 @@ from at_session.vocabulary import Driver, DriverEvent, DriverState, Unparsed, Wr
 log = logging.getLogger(__name__)
 WORDS_SECONDS = 0.5
 """Words of an agent are on record at the latest so long after they were said."""
+MOST_SECONDS = 10.0
+"""Words that could not be put on record are tried again ever more rarely, and so often at the least."""
 GOES_ON_SECONDS = 10.0
 """Words of one who was heard so short a time ago change nothing that is decided."""
 
@@ -46,6 +48,8 @@ class Live:
     exit: ExitStatus | None = None
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     """Held around what changes the driver's state and may be interleaved with other tasks."""
+    reading: anyio.CancelScope | None = None
+    """Cancelled for it to be followed anew, from what is on record."""
     over: anyio.Event = field(default_factory=anyio.Event)
     """It is followed no longer: its end is on record, or it was set aside and will be followed again."""
 
@@ -66,25 +70,50 @@ class Heard:
     after: int | None = None
 
 
-async def take_in(ledger: Ledger, heard: Sequence[Heard]) -> None:
-    """Put it on record in one transaction; what stumbles there is told as such, and keeps nothing else from it."""
+class OutOfStep(Exception):
+    """A session's record stands elsewhere than where its words go on from: it is to be read again from there."""
 
-    def note(change: Change) -> None:
+    def __init__(self, session: str) -> None:
+        super().__init__(f"what is on record of {session} is not what its words go on from")
+
+
+async def take_in(
+    ledger: Ledger, heard: Sequence[Heard], taken: Callable[[Heard], None] = lambda each: None
+) -> None:
+    """Put it on record in one transaction; what stumbles there is told as such, and keeps nothing else from it.
+
+    `taken` is called with each that is on record, right after the commit; not with one whose record stands elsewhere.
+    Raises what went wrong last, once all others are on record.
+    """
+
+    def note(change: Change) -> list[Heard]:
         awake = ledger.worlds.clock.awake()
-        for each in heard:
-            _note(change, each, awake)
+        return [each for each in heard if _note(change, each, awake)]
 
     try:
-        await ledger.record(note)
+        done = await ledger.record(note)
     except Exception as error:  # whatever an agent says must not end the daemon
         if len(heard) > 1:
-            for each in heard:
-                await take_in(ledger, [each])
+            await _one_by_one(ledger, heard, taken)
             return
         (one,) = heard
         log.exception("what %s said could not be taken in", one.record.id)
         stumbled = dataclasses.replace(one, events=[Unparsed(f"{type(error).__name__}: {error}"[:500])])
-        await ledger.record(lambda change: _note(change, stumbled, ledger.worlds.clock.awake()))
+        noted = await ledger.record(lambda change: _note(change, stumbled, ledger.worlds.clock.awake()))
+        done = [one] if noted else []
+    for each in done:
+        taken(each)
+
+
+async def _one_by_one(ledger: Ledger, heard: Sequence[Heard], taken: Callable[[Heard], None]) -> None:
+    failure: Exception | None = None
+    for each in heard:
+        try:
+            await take_in(ledger, [each], taken)
+        except Exception as error:  # noqa: BLE001 - raised once the others are on record
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 class Words:
@@ -110,13 +139,16 @@ class Words:
 
     async def _later(self) -> None:
         """One at a time: a commit that takes long has more words wait, and not more commits."""
+        wait = WORDS_SECONDS
         try:
             while self._talking:
-                await anyio.sleep(WORDS_SECONDS)
+                await anyio.sleep(wait)
                 try:
                     await self._put_on_record()
-                except Exception:  # they are held still, and go on record with what these agents say next
-                    log.exception("words could not be put on record")
+                    wait = WORDS_SECONDS
+                except Exception:  # they are held still
+                    wait = min(2 * wait, MOST_SECONDS)
+                    log.exception("words could not be put on record; they are tried again in %.0f s", wait)
         finally:
             self._under_way = False
 
@@ -135,25 +167,38 @@ class Words:
         finally:
             for live in locked:
                 live.lock.release()
+                if live.fed > live.offset and self._follows(live) and live not in self._talking:
+                    self._talking.append(live)
 
 
 async def release(ledger: Ledger, lives: Sequence[Live]) -> None:
-    """Put on record what is held of these sessions, and how far their drivers know them. Their locks are held."""
+    """Put on record what is held of these sessions, and how far their drivers know them. Their locks are held.
+
+    One whose record stands elsewhere is read again from there. Raises `OutOfStep` then.
+    """
     holding = [live for live in lives if live.fed > live.offset]
     if not holding:
         return
-    at = [(live, live.fed) for live in holding]
+    by_id = {live.record.id: live for live in holding}
+
+    def taken(each: Heard) -> None:
+        live = by_id[each.record.id]
+        live.held.clear()
+        live.offset, live.taken_at = each.offset, ledger.worlds.clock.awake().seconds
+
     await take_in(
         ledger,
         [
-            Heard(live.record, list(live.held), state_of(live.driver), fed, after=live.offset)
-            for live, fed in at
+            Heard(live.record, list(live.held), state_of(live.driver), live.fed, after=live.offset)
+            for live in holding
         ],
+        taken,
     )
-    now = ledger.worlds.clock.awake().seconds
-    for live, fed in at:
-        live.held.clear()
-        live.offset, live.taken_at = fed, now
+    for live in holding:
+        if live.offset < live.fed:
+            if live.reading is not None:
+                live.reading.cancel()
+            raise OutOfStep(live.record.id)
 
 
 def state_of(driver: Driver) -> DriverState:
@@ -167,15 +212,18 @@ def write_of(session_id: str, write: Write) -> Do:
     return Do(f"write:{session_id}:{write.id}", IntentKind.WRITE, payload)
 
 
-def _note(change: Change, heard: Heard, awake: Awake) -> None:
+def _note(change: Change, heard: Heard, awake: Awake) -> bool:
+    """False if the record stands elsewhere. Of what is on record already, or over, nothing is left to note."""
     record = heard.record
-    if heard.after is not None:
-        known = change.tx.session(record.id)
-        if known is None or known.ended_at is not None or known.offset != heard.after:
-            return
     agent = change.tx.agent(record.agent_id)
     if agent is None:
-        return
+        return True
+    if heard.after is not None:
+        known = change.tx.session(record.id)
+        if known is None or known.ended_at is not None or known.offset == heard.offset:
+            return True
+        if known.offset != heard.after:
+            return False
     bead = change.tx.bead(record.bead_id) if record.bead_id else None
     change.tx.advance_session(record.id, heard.offset, heard.state.values)
     before = change.fact(agent.id, AgentFact.SIGN_OF_LIFE) or {}
@@ -191,3 +239,4 @@ def _note(change: Change, heard: Heard, awake: Awake) -> None:
     Intake(change, record, agent, bead).take(heard.events, goes_on=goes_on)
     for write in heard.writes:
         change.intend(write_of(record.id, write), record.bead_id, agent.id)
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -25,9 +26,11 @@ class Memory:
 
 def look(proc: Path = PROC, cgroups: Path = CGROUPS) -> Memory:
     """What the kernel tells now, of the machine and of the control groups that this process is in."""
+    # In a container the topmost group is its own, and `/proc` tells of all that run beside it on the machine.
+    pressure = chain(_stalled(cgroups / "memory.pressure"), _stalled(proc / "pressure" / "memory"))
     return Memory(
         free=min([*_of_machine(proc), *_of_groups(proc, cgroups)], default=None),
-        stalled=next(_stalled(proc / "pressure" / "memory"), None),
+        stalled=next(pressure, None),
     )
 
 
@@ -38,14 +41,15 @@ def _of_machine(proc: Path) -> Iterator[int]:
 def _of_groups(proc: Path, cgroups: Path) -> Iterator[int]:
     """What each group of version 2 that has a limit leaves; pages of files that were read can be had back.
 
-    The topmost has none on the machine itself; in a container it is the container's own, with its limit.
+    The topmost has none on the machine itself; in a container it is the container's own, with its limit. Beyond
+    `memory.high` processes are slowed down until they take less, at `memory.max` they are ended.
     """
     own = next((line[3:] for line in _lines(proc / "self" / "cgroup") if line.startswith("0::")), "/")
     group = cgroups / own.lstrip("/")
     for each in (group, *group.parents):
         if not each.is_relative_to(cgroups):
             break
-        for limit in _number(each / "memory.max"):
+        for limit in chain(_number(each / "memory.max"), _number(each / "memory.high")):
             used = sum(_number(each / "memory.current"))
             yield max(0, limit - used + sum(_named(each / "memory.stat", "inactive_file")))
 

@@ -24,7 +24,7 @@ from at_daemon import causes, environments
 from at_daemon.clis import Clis
 from at_daemon.endings import GONE_SECONDS, ended_for, let_go, process_gone, stop_was_asked
 from at_daemon.failpoints import failpoint
-from at_daemon.heard import Heard, Live, Words, release, state_of, take_in
+from at_daemon.heard import Heard, Live, OutOfStep, Words, release, state_of, take_in
 from at_daemon.ingest import Intake, process_ended
 from at_daemon.ledger import Change, Ledger
 from at_session.errors import HolderLost, HolderSilent, ManifestError, SessionError, UnknownCli
@@ -183,8 +183,12 @@ class LiveSessions:
         await self._ended(record, ended.exit, lost=not ended.complete)
 
     async def _follow(self, live: Live) -> None:
+        live.reading = anyio.CancelScope()
         try:
-            await self._follow_to_its_end(live)
+            with live.reading:
+                await self._follow_to_its_end(live)
+            if live.reading.cancelled_caught:
+                raise OutOfStep(live.record.id)
         except Exception as error:  # noqa: BLE001 - trouble with one session must not end the daemon for all others
             self._live.pop(live.record.id, None)
             self._set_aside(live.record, error)
@@ -200,9 +204,8 @@ class LiveSessions:
                     recent = awake - live.taken_at < SILENT_SECONDS
                     short = batch[-1].next - live.offset < SILENT_BYTES
                     async with live.lock:
-                        taken = await self._take(
-                            live.record, live.driver, batch, live.held, may_wait=recent and short
-                        )
+                        may_wait = recent and short
+                        taken = await self._take(live.record, live.driver, batch, live, may_wait=may_wait)
                         live.fed = batch[-1].next
                         if live.held and self._tasks is not None:
                             self._words.hold(live, self._tasks)
@@ -272,11 +275,11 @@ class LiveSessions:
         record: SessionRecord,
         driver: Driver,
         batch: Sequence[Record],
-        held: list[DriverEvent] | None = None,
+        live: Live | None = None,
         *,
         may_wait: bool = False,
     ) -> bool:
-        """Whether it is on record. What said nothing, or is words that can be `held`, is not if it `may_wait`, and
+        """Whether it is on record. What said nothing, or is words that can be held, is not if it `may_wait`, and
         comes again after a restart."""
         events: list[DriverEvent] = []
         writes: list[Write] = []
@@ -293,16 +296,19 @@ class LiveSessions:
         if may_wait and not (writes or gaps):
             if not events:
                 return False
-            if held is not None and all(isinstance(event, Text) for event in events):
-                held += events
+            if live is not None and all(isinstance(event, Text) for event in events):
+                live.held += events
                 return False
-        said = [*(held or ()), *events]
-        taken = Heard(record, said, state_of(driver), batch[-1].next, writes, gaps)
+        said, after = ([*live.held, *events], live.offset) if live else (events, None)
+        taken = Heard(record, said, state_of(driver), batch[-1].next, writes, gaps, after)
         failpoint("ingest.before-commit")
-        await take_in(self._ledger, [taken])
+        noted: list[Heard] = []
+        await take_in(self._ledger, [taken], noted.append)
         failpoint("ingest.after-commit")
-        if held is not None:
-            held.clear()
+        if not noted:
+            raise OutOfStep(record.id)
+        if live is not None:
+            live.held.clear()
         return True
 
     async def keep_state(self, live: Live) -> None:
@@ -313,7 +319,10 @@ class LiveSessions:
         """
         if self._live.get(live.record.id) is not live:
             raise TryLater("its session is being taken up again")
-        await release(self._ledger, [live])
+        try:
+            await release(self._ledger, [live])
+        except OutOfStep as error:
+            raise TryLater(str(error)) from None
         state, fed = state_of(live.driver).values, live.fed
 
         def note(change: Change) -> None:

@@ -236,18 +236,24 @@ class WarmFolders:
             return False
         base, _ = await look(self._parts, rig)
         aim = await git.aim(Path(rig.path), base.sha, self._parts.ledger.worlds.clock.awake().boot)
+        lacking: list[int] = []
+        whole: int | None = None
         for folder in (self._root / f"{rig.id.hex[:RIG_DIGITS]}-{number}" for number in range(wanted)):
             if await to_thread.run_sync(git.is_at, folder, aim):
                 continue
-            renewed = await git.renews(folder, aim)
-            size = 0 if renewed else await checkout_size(Path(rig.path))
+            size = await git.renewal_size(folder, aim)
+            renews = size is not None
+            if size is None:
+                size = whole = whole if whole is not None else await checkout_size(Path(rig.path))
             if why := await to_thread.run_sync(self._lacks_room, size):
-                if not renewed:  # of no use to the next bead, and its room may be what lacks
+                if not renews:  # of no use to the next bead, and its room may be what lacks
                     await self._drop(folder, rig.id, before)
-                self._put_off[rig.id] = _PutOff(room=size)
+                lacking.append(size)
                 self._tell(f"no warm folder is made: {why}")
-                break
+                continue  # others may be renewed still, or give back their room
             await self._make(rig, folder, aim)
+        if lacking:
+            self._put_off[rig.id] = _PutOff(room=min(lacking))
         return True
 
     async def _make(self, rig: Rig, folder: Path, aim: git.Aim) -> None:

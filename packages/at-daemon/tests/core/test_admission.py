@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from at_agents.decisions import Do, IntentKind, Policy, derived_id
+from at_agents.decisions import Do, IntentKind, Policy, Room, derived_id
 from at_agents.label import label
-from at_core.store import Store
+from at_core.store import Store, Tx
 from at_core.types import Agent, Ask, Bead, BeadStatus, MessageKind, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact
 from at_daemon.admission import MB, Admission
@@ -28,7 +28,7 @@ SIZE, KEEP = 300, 1000
 class Crowd(Protocol):
     """Makes a desk on a machine with that memory, whose CLI can be given its sessions back or not."""
 
-    def __call__(self, found: Memory, resumes: bool = True) -> Desk: ...
+    def __call__(self, found: Memory, resumes: bool = True, most: int = 3) -> Desk: ...
 
 
 def machine(folder: Path, *, available: int = 8_000, stalled: float = 0.0, group: str = "0::/") -> Path:
@@ -69,6 +69,22 @@ def test_a_container_has_its_limit_in_the_topmost_group_that_it_sees(tmp_path: P
     assert look(machine(tmp_path / "proc", group="0::/"), tmp_path).free == 4_000_000 - 3_900_000 + 20_000
 
 
+def test_a_group_is_slowed_down_before_it_is_full(tmp_path: Path) -> None:
+    groups = tmp_path / "groups" / "me"
+    groups.mkdir(parents=True)
+    for name, told in [("memory.max", "9000000"), ("memory.high", "4000000"), ("memory.current", "3000000")]:
+        (groups / name).write_text(f"{told}\n")
+    assert look(machine(tmp_path / "proc", group="0::/me"), groups.parent).free == 1_000_000
+
+
+def test_in_a_container_those_that_wait_for_memory_are_its_own(tmp_path: Path) -> None:
+    groups = tmp_path / "groups"
+    groups.mkdir()
+    some = "some avg10=4.50 avg60=0.00 avg300=0.00 total=5"
+    (groups / "memory.pressure").write_text(f"{some}\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=0\n")
+    assert look(machine(tmp_path / "proc", stalled=80.0), groups).stalled == 4.5
+
+
 def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
     assert look(tmp_path, tmp_path) == Memory(None, None)
 
@@ -78,10 +94,10 @@ def crowd() -> Iterator[Crowd]:
     """Its desks are closed."""
     stores: list[Store] = []
 
-    def make(found: Memory, resumes: bool = True) -> Desk:
+    def make(found: Memory, resumes: bool = True, most: int = 3) -> Desk:
         clock = FakeClock()
         stores.append(Store.open(None))
-        admission = Admission(lambda: 3, lambda: KEEP, lambda cli: SIZE, lambda: found)
+        admission = Admission(lambda: most, lambda: KEEP, lambda cli: SIZE, lambda: found)
         worlds = Worlds(clock, admission, lambda agent: Policy(resumes=resumes))
         desk = Desk(Ledger(stores[-1], worlds), clock)
         desk.ledger.on_wakes = desk.wakes.extend
@@ -234,12 +250,69 @@ def test_a_place_that_comes_free_by_itself_is_waited_for(crowd: Crowd) -> None:
 
 def test_short_of_memory_no_second_one_is_ended_before_the_first_has_given_its_own_back(crowd: Crowd) -> None:
     desk = crowd(Memory(0, 0.0))
-    for name in ("wren", "finch"):
+    for name in ("wren", "finch", "robin"):
         kept_for_review(desk, name)
-    work(desk, "lark")
     desk.clock.pass_time(30)
+    work(desk, "lark")
+    for _ in range(2):
+        look_again(desk)
+        (ended,) = ending(desk)
+        end(desk, ended)
+        for _ in range(2):
+            look_again(desk)
+            assert ending(desk) == [], "it shows only after a while how much that was"
+            desk.clock.pass_time(7)
+        desk.clock.pass_time(1)
     look_again(desk)
-    assert len(ending(desk)) == 1
+    end(desk, *ending(desk))
+    assert (starts(desk), ending(desk)) == (1, []), "one may always run"
+
+
+def test_each_that_waits_for_memory_has_one_ended(crowd: Crowd) -> None:
+    desk = crowd(Memory(9_000 * MB, 30.0), most=9)
+    for name in ("wren", "finch", "robin", "swift"):
+        kept_for_review(desk, name)
+    desk.clock.pass_time(30)
+    for name in ("lark", "teal"):
+        work(desk, name)
+    look_again(desk)
+    for session in (both := ending(desk)):
+        end(desk, session)
+    look_again(desk)
+    assert (len(both), ending(desk)) == (2, [])
+
+
+def test_a_clock_that_was_set_back_makes_nobody_young(crowd: Crowd) -> None:
+    desk = crowd(Memory((KEEP + SIZE) * MB, 0.0))
+    agent = desk.agent("wren")
+    desk.start(agent, desk.bead(agent))
+    desk.clock.pass_time(600)
+    desk.clock.moment -= timedelta(hours=1)
+    work(desk, "finch")
+    assert starts(desk) == 1
+
+
+def test_for_many_that_wait_it_is_looked_once_who_may_be_ended(crowd: Crowd) -> None:
+    desk = crowd(ROOMY)
+    for name in ("wren", "finch", "robin"):
+        kept_for_review(desk, name)
+    looked: list[str] = []
+    agents = [desk.agent(f"late-{number}") for number in range(9)]
+    waiting = [(desk.bead(agent), agent) for agent in agents]
+
+    def barred(tx: Tx, record: SessionRecord) -> bool:
+        looked.append(record.id)
+        return False
+
+    def rooms(change: Change) -> list[Room]:
+        room = desk.ledger.worlds.admission.room
+        found = [room(change.tx, bead, agent, change.now, barred) for bead, agent in waiting]
+        change.put(waiting[0][0].id, BeadFact.SESSION, {"id": "other"})
+        room(change.tx, *waiting[0], change.now, barred)
+        return found
+
+    assert all(room.full and not room.spare for room in desk.do(rooms))
+    assert len(looked) == 3 + 3, "once, and once more when something was written"
 
 
 @pytest.mark.parametrize("why", ["its CLI resumes none", "no session is known", "it asks something"])

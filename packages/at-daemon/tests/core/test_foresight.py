@@ -118,10 +118,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     found: Asked = []
 
     async def counted(
-        rig: Path, tip: Tip, others: Collection[Tip], target: str
+        rig: Path, tip: Tip, others: Collection[Tip], target: str, scratch: Path
     ) -> list[tuple[str, ...] | None]:
         found.append((tip.sha, len(others)))
-        return await overlaps(rig, tip, list(others), target)
+        return await overlaps(rig, tip, list(others), target, scratch)
 
     monkeypatch.setattr(foresight, "overlaps", counted)
     return found
@@ -315,11 +315,13 @@ def test_no_amount_of_other_news_hides_that_work_was_handed_in(
     rig.repo.commit("Landed", **{"other.txt": "landed\n"})
     newest: list[str] = []
 
-    async def slow(top: Path, tip: Tip, others: list[Tip], target: str) -> list[tuple[str, ...] | None]:
+    async def slow(
+        top: Path, tip: Tip, others: list[Tip], target: str, scratch: Path
+    ) -> list[tuple[str, ...] | None]:
         if not newest:  # it happens while git is at work for the first look
             newest.append(rig.commit(two, "other.txt"))
             await rig.parts.ledger.change(handed_in)
-        return await overlaps(top, tip, others, target)
+        return await overlaps(top, tip, others, target, scratch)
 
     def handed_in(change: Change) -> None:
         for _ in range(1001):
@@ -350,11 +352,13 @@ def test_what_could_not_be_compared_is_tried_again_though_nothing_is_heard(
     one, two = rig.work("one"), rig.work("two")
     tries: list[str] = []
 
-    async def late(top: Path, tip: Tip, others: list[Tip], target: str) -> list[tuple[str, ...] | None]:
+    async def late(
+        top: Path, tip: Tip, others: list[Tip], target: str, scratch: Path
+    ) -> list[tuple[str, ...] | None]:
         tries.append(tip.sha)
         if len(tries) <= 4:
             raise OSError(28, "No space left on device")
-        return await overlaps(top, tip, others, target)
+        return await overlaps(top, tip, others, target, scratch)
 
     monkeypatch.setattr(foresight, "overlaps", late)
     follow(rig, rig.parts, lambda known: bool(known.conflicts))
@@ -369,11 +373,13 @@ def test_what_could_not_be_compared_is_tried_again_while_an_agent_talks(
     one, two = rig.work("one"), rig.work("two")
     tries: list[float] = []
 
-    async def late(top: Path, tip: Tip, others: list[Tip], target: str) -> list[tuple[str, ...] | None]:
+    async def late(
+        top: Path, tip: Tip, others: list[Tip], target: str, scratch: Path
+    ) -> list[tuple[str, ...] | None]:
         tries.append(rig.parts.awake_seconds())
         if len(tries) <= 2:
             raise OSError(28, "No space left on device")
-        return await overlaps(top, tip, others, target)
+        return await overlaps(top, tip, others, target, scratch)
 
     async def talk() -> None:
         while True:
@@ -384,3 +390,13 @@ def test_what_could_not_be_compared_is_tried_again_while_an_agent_talks(
     follow(rig, rig.parts, lambda known: bool(known.conflicts), talk)
     assert rig.pairs() == {ids(one, two)}
     assert tries[2] >= tries[1] + foresight.SOONEST_RETRY_SECONDS
+
+
+def test_nothing_is_left_of_a_comparison_nor_of_one_whose_daemon_was_killed(rig: RigAtWork) -> None:
+    one, two = rig.work("one"), rig.work("two")
+    left = rig.parts.home.scratch / ".overlap.at-killed" / "objects" / "ab"
+    left.mkdir(parents=True)
+    (left / "cd").touch(mode=0o400)
+    rig.look()
+    assert rig.pairs() == {ids(one, two)}
+    assert list(rig.parts.home.scratch.iterdir()) == []

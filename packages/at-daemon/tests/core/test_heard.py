@@ -12,7 +12,7 @@ import pytest
 from at_core.types import SessionRecord
 from at_core.vocabulary import AgentFact, EventType
 from at_daemon import heard
-from at_daemon.heard import GOES_ON_SECONDS, Heard, Live, Words, release, take_in
+from at_daemon.heard import GOES_ON_SECONDS, Heard, Live, OutOfStep, Words, release, take_in
 from at_daemon.ingest import Intake
 from at_daemon.ledger import Change, Ledger
 from at_daemon.testing import Desk
@@ -154,6 +154,87 @@ def test_what_stumbles_is_told_and_the_words_of_others_are_not_lost(
     assert [spoken(desk, session) for session in sessions] == [["words 0"], [], ["words 2"]]
     told = desk.do(lambda change: change.tx.events(agent_id=sessions[1].agent_id))
     assert "odd words" in str(told[-1].payload) and told[-1].event_type == EventType.LINE_UNPARSED.value
+
+
+class Refusing(Ledger):
+    """It refuses every change that is about the session, while `refuses`; `late`: with the commit made already."""
+
+    def __init__(self, ledger: Ledger, session: SessionRecord, *, late: bool = False) -> None:
+        super().__init__(ledger.store, ledger.worlds)
+        self.session, self.late, self.refuses = session, late, True
+
+    async def change(self, fn: Any) -> Any:
+        """As it is, refused where it stores more of that session."""
+
+        def noted(change: Change) -> tuple[Any, bool]:
+            before = change.tx.session(self.session.id)
+            result = fn(change)
+            refused = self.refuses and change.tx.session(self.session.id) != before
+            if refused and not self.late:
+                raise RuntimeError("decisions do not come to rest")
+            return result, refused
+
+        result, refused = await super().change(noted)
+        if refused:
+            raise RuntimeError("nobody could be told")
+        return result
+
+
+def test_trouble_with_one_loses_and_doubles_no_words_of_another(
+    desk: Desk, sessions: list[SessionRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heard, "WORDS_SECONDS", 0.01)
+    monkeypatch.setattr(heard, "MOST_SECONDS", 0.02)
+    one, two, three = lives = [live(session, "first") for session in sessions]
+    ledger = Refusing(desk.ledger, two.record)
+
+    async def on_record(*wanted: Live) -> None:
+        with anyio.fail_after(5):
+            while any(each.held for each in wanted):
+                await anyio.lowlevel.checkpoint()
+
+    async def talk() -> None:
+        held = Words(ledger, lambda each: True)
+        async with anyio.create_task_group() as tasks:
+            for each in (two, one, three):
+                held.hold(each, tasks)
+            await on_record(one, three)
+            assert (one.offset, two.offset, len(two.held)) == (9, 0, 1)
+            one.held.append(Text("second"))
+            one.fed = 18
+            held.hold(one, tasks)
+            await on_record(one)
+            ledger.refuses = False  # and nobody says anything more
+
+    anyio.run(talk)
+    assert [spoken(desk, each.record) for each in lives] == [["first", "second"], ["first"], ["first"]]
+    assert [(each.offset, each.held) for each in lives] == [(18, []), (9, []), (9, [])]
+
+
+def test_what_fails_once_it_is_on_record_is_not_taken_in_twice(
+    desk: Desk, sessions: list[SessionRecord]
+) -> None:
+    lives = [live(session, "once") for session in sessions]
+    anyio.run(release, Refusing(desk.ledger, sessions[1], late=True), lives)
+    assert [spoken(desk, each.record) for each in lives] == [["once"]] * 3
+    assert [(each.offset, each.held) for each in lives] == [(9, [])] * 3
+
+
+def test_words_stay_held_where_the_record_is_not_what_they_go_on_from(
+    desk: Desk, sessions: list[SessionRecord]
+) -> None:
+    astray, other = live(sessions[0], "later words"), live(sessions[1], "words")
+    desk.do(lambda change: change.tx.advance_session(sessions[0].id, 4, {}))
+
+    async def put_on_record() -> bool:
+        astray.reading = anyio.CancelScope()
+        with pytest.raises(OutOfStep, match=sessions[0].id):
+            await release(desk.ledger, [astray, other])
+        return astray.reading.cancel_called
+
+    assert anyio.run(put_on_record), "it is to be read again"
+    assert (astray.offset, len(astray.held)) == (0, 1)
+    assert (spoken(desk, sessions[0]), spoken(desk, sessions[1])) == ([], ["words"])
 
 
 def test_a_driver_is_never_on_record_without_the_bytes_that_it_knows(

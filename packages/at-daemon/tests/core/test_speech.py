@@ -52,6 +52,7 @@ def stage(desk: Desk, tmp_path: Path) -> tuple[Parts, Listener, Intent]:
     desk.do(lambda change: change.say(bead, message, MessageKind.PROMPT, "do it"))
     parts = desk.parts(Home(tmp_path))
     listener: Any = Listener(desk, record)
+    desk.do(lambda change: change.tx.advance_session(record.id, 3, {}))
     parts.sessions._live[record.id] = Live(record, listener, NotedDriver(), offset=3, fed=7)
     send = Do("send", IntentKind.SEND, {"message": str(message), "session": record.id})
     desk.do(lambda change: change.intend(send, bead.id, agent.id))
@@ -87,3 +88,13 @@ def test_nothing_is_put_on_record_for_a_session_that_is_being_taken_up_again(
         anyio.run(partial(parts.sessions.keep_state, live))
     known = desk.do(lambda change: change.tx.session(listener.record.id))
     assert known is not None and known.driver_state == {}
+
+
+def test_words_wait_while_their_session_is_to_be_read_again(
+    desk: Desk, stage: tuple[Parts, Listener, Intent]
+) -> None:
+    parts, listener, intent = stage
+    desk.do(lambda change: change.tx.advance_session(listener.record.id, 5, {}))
+    with pytest.raises(TryLater):
+        anyio.run(speech.send, parts, intent)
+    assert listener.heard == []

@@ -127,11 +127,39 @@ def test_none_is_made_without_room_and_one_as_soon_as_there_is_some(
 def test_one_that_is_there_is_renewed_though_another_would_fill_the_disk(shop: Shop) -> None:
     shop.wants(1)
     assert shop.look() == 1
-    shop.disk = (200 * GB, 0, 10 * GB + 1)
+    shop.disk = (200 * GB, 0, 10 * GB + 3)
     newest = shop.repo.commit("more", **{"b.txt": "b\n"})
     assert shop.look_later(1) == 1
     [folder] = warm_folders(shop.parts, shop.rig).folders
     assert newest in (folder / ".git/warm.json").read_text()
+
+
+def test_one_is_renewed_only_if_there_is_room_for_what_changed(shop: Shop) -> None:
+    shop.wants(1)
+    assert shop.look() == 1
+    shop.disk = (200 * GB, 0, 10 * GB + 1000)
+    shop.repo.commit("one that goes", **{"a.txt": "a" * 900})
+    newest = shop.repo.commit("big", **{"a.txt": "a" * 600, "b.txt": "b" * 600})
+
+    def mark() -> str:
+        [folder] = warm_folders(shop.parts, shop.rig).folders
+        return (folder / ".git/warm.json").read_text()
+
+    assert shop.look_later(1) == 1 and newest not in mark()
+    shop.disk = (200 * GB, 0, 10 * GB + 1201)
+    assert shop.look_later(1) == 1 and newest in mark()
+
+
+def test_one_of_no_use_goes_also_where_none_is_made_before_it(shop: Shop) -> None:
+    shop.wants(2)
+    assert shop.look() == 2
+    taken, other = sorted(warm_folders(shop.parts, shop.rig).folders)
+    shutil.rmtree(taken)
+    shop.repo.git("config", "core.autocrlf", "true")
+    shop.disk = (200 * GB, 0, 10 * GB + 1)
+    assert (shop.look(), other.exists()) == (0, False)
+    shop.disk = ROOMY
+    assert shop.look_later(1) == 2
 
 
 def test_one_that_must_be_made_anew_is_a_checkout_more_and_goes_first_where_there_is_no_room(

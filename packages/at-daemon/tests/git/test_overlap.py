@@ -77,7 +77,9 @@ def test_thirty_pairs_are_foreseen_as_git_merges_them(rig: Repo, tmp_path: Path)
             change(works[-1], dice, tag)
         one, two = works
         tips = [Tip(work.sha(), work.top) for work in works]
-        (found,) = anyio.run(overlaps, rig.top, tips[0], tips[1:], "refs/heads/main")
+        (found,) = anyio.run(
+            overlaps, rig.top, tips[0], tips[1:], "refs/heads/main", tmp_path / "scratch" / "overlap"
+        )
         expected = as_git_says(rig, one, two, tmp_path / f"{number}-real")
         assert found is not None and set(found) == expected, number
         conflicts += bool(expected)
@@ -93,7 +95,9 @@ def test_nothing_is_touched_and_what_cannot_be_known_says_so(rig: Repo, tmp_path
     lone = rig.git("commit-tree", "-m", "unrelated", rig.git("rev-parse", "HEAD^{tree}"))
     before = [sorted(path for path in each.top.rglob("*") if path.is_file()) for each in (rig, clone)]
     tips = [Tip("0" * 40), Tip(other), Tip(lone), Tip(rig.sha("HEAD~1"))]
-    found = anyio.run(overlaps, rig.top, Tip(clone.sha(), folder), tips, "refs/heads/main")
+    found = anyio.run(
+        overlaps, rig.top, Tip(clone.sha(), folder), tips, "refs/heads/main", tmp_path / "scratch" / "overlap"
+    )
     assert found == [None, ("a.txt",), None, ()]
     assert before == [sorted(path for path in each.top.rglob("*") if path.is_file()) for each in (rig, clone)]
     assert anyio.run(read_tips, [folder, tmp_path / "nowhere"]) == [clone.sha(), None]
@@ -112,5 +116,5 @@ def test_a_work_that_lacks_an_object_is_not_known_and_the_others_are(
     sha = works[1].git("rev-parse", f"HEAD{name}")
     (works[1].top / ".git/objects" / sha[:2] / sha[2:]).unlink()
     met = [*others, Tip(rig.sha())]
-    found = anyio.run(overlaps, rig.top, tip, met, "refs/heads/main")
+    found = anyio.run(overlaps, rig.top, tip, met, "refs/heads/main", tmp_path / "scratch" / "overlap")
     assert found == [None, ("a.txt",), ()]

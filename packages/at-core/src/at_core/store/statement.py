@@ -55,6 +55,11 @@ class Rows:
         self.newest_seq = 0
         """The newest event that this transaction added, 0 for none."""
 
+    @property
+    def changes(self) -> int:
+        """Grows with everything that is written: what was read at the same number is so still in this transaction."""
+        return self._connection.total_changes
+
     def _execute(self, statement: Statement, values: tuple[Value, ...]) -> sqlite3.Cursor:
         parameters = statement.parameters(values) if statement.has_constants else values
         try:

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import anyio
 import anyio.lowlevel
@@ -107,6 +108,11 @@ class CommandLost(AtError):
         super().__init__(f"it was lost: {error}", "try again")
 
 
+def is_of_the_moment(error: Exception) -> TypeGuard[HolderFailed]:
+    """Whether a holder failed to start for what may be otherwise at the next try. It left nothing behind."""
+    return isinstance(error, HolderFailed) and error.stage in OF_THE_MOMENT
+
+
 def session_name(prefix: str, key: str) -> str:
     """The session of what this key names, the same whenever it is looked for."""
     return prefix + hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -148,9 +154,7 @@ async def carry_out(parts: Parts, run: CommandRun) -> Finished:
     except (SessionError, OSError) as error:
         if parts.starts.closed:
             await anyio.sleep_forever()  # it was ended with everything else
-        if isinstance(error, HolderLost) or (
-            isinstance(error, HolderFailed) and error.stage in OF_THE_MOMENT
-        ):
+        if isinstance(error, HolderLost) or is_of_the_moment(error):
             raise CommandLost(error) from error
         raise
     finally:

@@ -14,10 +14,11 @@ import anyio
 from at_agents import prompts
 from at_agents.decisions import Awake, derived_id
 from at_agents.lifecycle import stop as stop_session
-from at_core.errors import Refused, TryLater
+from at_core.errors import AtError, Refused, TryLater
 from at_core.types import Agent, Bead, Intent, SessionRecord
 from at_core.vocabulary import AgentFact, BeadFact, EventType
 from at_daemon import causes, environments
+from at_daemon.acts.commands import is_of_the_moment
 from at_daemon.clis import Cli
 from at_daemon.executor import Effect
 from at_daemon.failpoints import failpoint
@@ -27,7 +28,7 @@ from at_daemon.parts import Parts, agent_named, bead_named
 from at_daemon.sessions import session_id_for
 from at_daemon.slots import slot_for, slot_marks
 from at_daemon.world import values
-from at_session.errors import HolderSilent, RequestRefused, SessionOver
+from at_session.errors import HolderFailed, HolderSilent, RequestRefused, SessionOver
 from at_session.session import EndedSession, Session, SessionSpec, open_session, start_session
 from at_session.vocabulary import Allow, Driver, DriverState, Launch, LaunchRequest, Write
 
@@ -37,6 +38,16 @@ MOST_SLOW_LAUNCHES = 2
 """So often a launch that takes too long is tried again: the machine may be busy."""
 REACH_SECONDS = 8.0
 """A session that is to end and cannot be reached for so long is ended by force."""
+
+
+class StartLost(AtError):
+    """The agent's holder could not be started just now; worth a few more tries, as nothing was said to the agent."""
+
+    code = "start_lost"
+    exit_code = TryLater.exit_code
+
+    def __init__(self, error: HolderFailed) -> None:
+        super().__init__(str(error), "try again")
 
 
 async def spawn(parts: Parts, intent: Intent) -> Effect:
@@ -180,7 +191,12 @@ async def _find_or_start(
             return held
         shutil.rmtree(held.journal, ignore_errors=True)  # its starter died before the agent ran
     spec = SessionSpec(session_id, launch.argv, launch.env, launch.cwd, launch.transport, polite=polite)
-    return await start_session(spec, **folders)
+    try:
+        return await start_session(spec, **folders)
+    except HolderFailed as error:
+        if is_of_the_moment(error):
+            raise StartLost(error) from error
+        raise
 
 
 def note_start(

@@ -31,7 +31,7 @@ from at_daemon.git.restore import Restored, restore, restore_branch, restored_fr
 from at_daemon.git.settings import Identity
 from at_daemon.git.since import Earlier, earlier_state
 from at_daemon.git.spare import OurRefs, delete_refs, our_refs
-from at_daemon.git.warm import Aim, Warm, aim, is_at, renews, target_sign, warm_up
+from at_daemon.git.warm import Aim, Warm, aim, is_at, renewal_size, target_sign, warm_up
 
 __all__ = [
     "Aim",
@@ -92,7 +92,7 @@ __all__ = [
     "remote_of",
     "remove_set_aside",
     "remove_tree",
-    "renews",
+    "renewal_size",
     "resolve",
     "restore",
     "restore_branch",

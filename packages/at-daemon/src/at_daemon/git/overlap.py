@@ -8,20 +8,22 @@ object folders are read beside the person's.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 
-from at_daemon.git import private
+from at_daemon.git import nofollow, private
 from at_daemon.git.diff import read_objects
 from at_daemon.git.errors import GitFailed
 from at_daemon.git.names import checked_revision, checked_sha
-from at_daemon.git.places import locate
+from at_daemon.git.places import Place, locate
 from at_daemon.git.run import Git
+from at_daemon.git.scratch import scratch_folder
 from at_daemon.git.transport import objects_of
 
 _ARGUMENTS = ("merge-tree", "--write-tree", "--stdin", "--name-only", "--no-messages")
@@ -42,29 +44,41 @@ async def read_tips(folders: Iterable[Path]) -> list[str | None]:
     return await to_thread.run_sync(lambda: [private.head_of(folder) for folder in folders])
 
 
-async def overlaps(rig: Path, tip: Tip, others: Sequence[Tip], target: str) -> list[tuple[str, ...] | None]:
+async def overlaps(
+    rig: Path, tip: Tip, others: Sequence[Tip], target: str, scratch: Path
+) -> list[tuple[str, ...] | None]:
     """The paths in which `tip` conflicts with each of the others, in their order; None where that cannot be known.
 
     Attributes such as `merge=union` are those of the branch `target`. Empty for those that merge cleanly. Needs git 2.39.
+    What the merges write goes to a folder beside `scratch`, one at a time: what a killed process left there is removed.
     """
     place = locate(rig)
+    folder = await to_thread.run_sync(scratch_folder, scratch)
+    try:
+        return await _overlaps(place, folder, tip, others, target)
+    finally:  # there may be thousands of objects
+        with anyio.CancelScope(shield=True), suppress(OSError):
+            await to_thread.run_sync(nofollow.remove_tree, folder)
+
+
+async def _overlaps(
+    place: Place, scratch: Path, tip: Tip, others: Sequence[Tip], target: str
+) -> list[tuple[str, ...] | None]:
     clones = [each.clone for each in (tip, *others) if each.clone is not None]
     folders = tuple(dict.fromkeys((place.common_dir / "objects", *map(objects_of, clones))))
-    with tempfile.TemporaryDirectory(prefix="at-overlap-") as name:
-        scratch = Path(name)
-        (scratch / "objects").mkdir()
-        attributes = await _attributes(place.git, target)
-        if attributes:
-            (scratch / "top").mkdir()
-            (scratch / "top/.gitattributes").write_bytes(attributes)
-        git = place.git.having(
-            alternates=folders,
-            reads_only=False,
-            config={**place.git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"},
-            env={"GIT_OBJECT_DIRECTORY": str(scratch / "objects")},
-            **({"work_tree": scratch / "top", "cwd": scratch / "top"} if attributes else {}),
-        )
-        return await _merge_each(git, checked_sha(tip.sha), [checked_sha(each.sha) for each in others])
+    (scratch / "objects").mkdir()
+    attributes = await _attributes(place.git, target)
+    if attributes:
+        (scratch / "top").mkdir()
+        (scratch / "top/.gitattributes").write_bytes(attributes)
+    git = place.git.having(
+        alternates=folders,
+        reads_only=False,
+        config={**place.git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"},
+        env={"GIT_OBJECT_DIRECTORY": str(scratch / "objects")},
+        **({"work_tree": scratch / "top", "cwd": scratch / "top"} if attributes else {}),
+    )
+    return await _merge_each(git, checked_sha(tip.sha), [checked_sha(each.sha) for each in others])
 
 
 async def _attributes(git: Git, target: str) -> bytes:

@@ -33,6 +33,8 @@ from at_daemon.git.scratch import move_into_place, scratch_folder
 
 MOST_CHANGED: Final = 5_000
 """With more paths that differ, writing them is no less than beginning with nothing."""
+_NO_FILE = ("000000", "160000")
+"""The modes of what is gone, and of a submodule."""
 _MARK = ".git/warm.json"
 _VERSION = 1
 _NO_PART = ("branch.", "remote.", "user.", "alias.")
@@ -102,20 +104,27 @@ def is_at(folder: Path, wanted: Aim) -> bool:
     return _read_mark(folder) == wanted.mark
 
 
-async def renews(folder: Path, wanted: Aim) -> bool:
-    """Whether the folder that is there can be brought to what is wanted; else one is made from nothing."""
+async def renewal_size(folder: Path, wanted: Aim) -> int | None:
+    """Bytes that are written to bring the folder that is there to what is wanted; None where one is made from nothing."""
+    changed = await _renewal(folder, wanted)
+    if not changed:
+        return None if changed is None else 0
+    asked = "".join(f"{blob}\n" for blob in changed).encode()
+    found = await wanted.place.git.run("cat-file", "--batch-check=%(objectsize)", stdin=asked)
+    return sum(int(line) for line in found.stdout.splitlines() if line.isdigit())
+
+
+async def _renewal(folder: Path, wanted: Aim) -> list[str] | None:
     mark, there = wanted.mark, await to_thread.run_sync(_read_mark, folder)
-    return (
-        there is not None
-        and there.inputs == mark.inputs
-        and await _is_near(wanted.place.git, there.commit, mark.commit)
-    )
+    if there is None or there.inputs != mark.inputs:
+        return None
+    return await _changed(wanted.place.git, there.commit, mark.commit)
 
 
 async def warm_up(folder: Path, wanted: Aim) -> None:
     """Make the warm folder, or bring it to what is wanted, at low priority. Raises `GitError`, `OSError`."""
     mark = wanted.mark  # before a file is written by it
-    renewed = await renews(folder, wanted)
+    renewed = await _renewal(folder, wanted) is not None
     if not renewed:
         await set_aside_folder(folder, folder.parent)
     scratch = await to_thread.run_sync(scratch_folder, folder)
@@ -143,7 +152,7 @@ async def take(place: Place, source: CloneSource, scratch: Path, warm: Warm) -> 
     fitting = [(folder, mark) for folder, mark in found if mark is not None and mark.inputs == inputs]
     far: set[str] = set()
     for folder, mark in sorted(fitting, key=lambda each: each[1].commit != source.commit):
-        if mark.commit in far or not await _is_near(place.git, mark.commit, source.commit):
+        if mark.commit in far or await _changed(place.git, mark.commit, source.commit) is None:
             far.add(mark.commit)
         elif await to_thread.run_sync(_renamed, folder, scratch):
             failpoint("warm.after-take")
@@ -170,18 +179,20 @@ def _writer(place: Place, folder: Path, source: CloneSource) -> Git:
     return folder_git(place, folder, source.settings, folder / ".git/index")
 
 
-async def _is_near(git: Git, there: str, wanted: str) -> bool:
-    """Whether few files differ, and none that says how others are written."""
+async def _changed(git: Git, there: str, wanted: str) -> list[str] | None:
+    """The contents to be written where few files differ, and none that says how others are written; else None."""
     if there == wanted:
-        return True
+        return []
     try:
-        listed = await git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", there, wanted)
+        listed = await git.run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", there, wanted)
     except GitFailed:  # no branch has its commit any more, and it was cleared away
-        return False
-    paths = listed.stdout.split(b"\0")
-    return len(paths) <= MOST_CHANGED and not any(
-        os.path.basename(path) == b".gitattributes" for path in paths
-    )
+        return None
+    told = listed.stdout.split(b"\0")
+    paths = told[1::2]
+    if len(paths) > MOST_CHANGED or any(os.path.basename(path) == b".gitattributes" for path in paths):
+        return None
+    entries = (entry.decode().split() for entry in told[:-1:2])
+    return [blob for _, mode, _, blob, _ in entries if mode not in _NO_FILE]
 
 
 def _renamed(folder: Path, scratch: Path) -> bool:
