@@ -1,4 +1,4 @@
-"""The start of an agent's process, where the machine lets it down."""
+"""The start of an agent's process, where the machine lets it down, and what is heard of it after."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from at_agents.decisions import Do, IntentKind, derived_id
+from at_core.errors import TryLater
 from at_core.paths import Home
 from at_core.types import Intent, IntentState
 from at_core.vocabulary import BeadFact
@@ -111,3 +112,36 @@ def test_it_is_not_tried_for_ever(
         states.append(carried_out(desk, parts, start).state)
         desk.clock.pass_time(60)
     assert states == [*[IntentState.OPEN] * MOST_ATTEMPTS, IntentState.FAILED]
+
+
+def test_a_session_whose_record_stands_elsewhere_is_read_again_from_there(
+    desk: Desk, parts: Parts, start: Intent
+) -> None:
+    assert carried_out(desk, parts, start).state is IntentState.DONE
+    [record] = desk.do(lambda change: change.tx.sessions(live=True))
+
+    async def story() -> bool:
+        async with anyio.create_task_group() as tasks:
+            with anyio.fail_after(20):
+                await parts.sessions.adopt_all(tasks)
+                live = parts.sessions.live(record.id)
+                while not live.offset:  # its first words
+                    await anyio.lowlevel.checkpoint()
+                async with live.lock:
+                    live.fed += 7  # words that are not there
+                    await desk.ledger.change(lambda change: change.tx.advance_session(record.id, 0, {}))
+                    with pytest.raises(TryLater):
+                        await parts.sessions.keep_state(live)
+                await live.over.wait()
+                again = await parts.sessions.held(record.id)
+                assert again is not None and again is not live
+                while again.offset < live.offset:
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert again is not None
+        for each in (live, again):
+            await each.session.aclose()
+        await end(parts, record.id)
+        return again.fed >= again.offset > 0
+
+    assert anyio.run(story)
