@@ -90,6 +90,8 @@ class _Index:
 
     staged: str | None = None
     conflicts: str | None = None
+    lost: str | None = None
+    """Why nothing can be told."""
 
     @property
     def commits(self) -> list[str]:
@@ -266,7 +268,7 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
 
 async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     """All there is, with every file read anew: the history is brought already, and what it says of files is damaged."""
-    fresh, lost = await independent(keeping.clone, history), history.lost
+    fresh = await independent(keeping.clone, history)
     empty, snapshot = await _snapshot_of_all(keeping)
     tree = snapshot.tree or empty
     index = await _index(keeping, history.head, empty, tree, bool(snapshot.unmerged))
@@ -274,8 +276,8 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
         if not error.lost:
             raise HistoryUnkept(clone.git_dir, "the index", error.detail)
-        index, lost = _Index(), (*lost, f"what was staged is not kept ({error.detail})")
-    return await _made(keeping, replace(history, lost=lost), tree, fresh, index, snapshot)
+        index = _Index(lost=error.detail)
+    return await _made(keeping, history, tree, fresh, index, snapshot)
 
 
 async def _made(
@@ -286,6 +288,8 @@ async def _made(
     lost = [*shortened(history.lost), *unfinished.lost(keeping.clone.folder, keeping.found)]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
+    if index.lost is not None:
+        lost.append(f"what was staged is not kept, but for what the files have ({index.lost})")
     head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
     return _Contents(
         tree=tree,
@@ -342,9 +346,9 @@ async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unme
         if unmerged:
             conflicts = await _commit(git, await unfinished.conflicts_out_of(own), head)
         staged = await own.text("write-tree", limit=LONG)
-    except GitFailed:
+    except GitFailed as error:
         # It cannot be read, or names what is not there: the files are kept all the same.
-        return _Index()
+        return _Index(lost=error.message)
     if staged == await git.text("rev-parse", f"{base}^{{tree}}"):
         return _Index(None, conflicts)
     return _Index(FILES if staged == tree else await _commit(git, staged, head), conflicts)
