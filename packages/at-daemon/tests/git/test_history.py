@@ -140,10 +140,12 @@ async def test_where_head_is_damaged_the_files_and_the_rest_are_kept(
     assert back.git("for-each-ref", f"refs/heads/{BRANCH}") == ""
 
 
-async def test_a_damaged_staged_file_is_named(rig: Repo, working: Repo) -> None:
+@pytest.mark.parametrize("content", [b"", None])
+async def test_a_damaged_staged_file_is_named(rig: Repo, working: Repo, content: bytes | None) -> None:
     working.write("staged.txt", "staged")
     working.git("add", "staged.txt")
-    _file_of(working, ":staged.txt").write_bytes(b"")
+    damaged = _file_of(working, ":staged.txt")
+    damaged.unlink() if content is None else damaged.write_bytes(content)
     working.write("staged.txt", "later")
     side, tip = working.sha("side"), working.sha()
     entry = await _keep_and_remove(rig, working)

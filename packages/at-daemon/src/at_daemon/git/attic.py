@@ -92,7 +92,8 @@ class _Index:
     staged: str | None = None
     conflicts: str | None = None
     patches: str | None = None
-    unreadable: bool = False
+    lost: str | None = None
+    """Why nothing can be told."""
 
     @property
     def commits(self) -> list[str]:
@@ -275,7 +276,7 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
 
 async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     """All there is, with every file read anew: the history is brought already, and what it says of files is damaged."""
-    fresh, lost = await independent(keeping.clone, history), history.lost
+    fresh = await independent(keeping.clone, history)
     empty, snapshot = await _snapshot_of_all(keeping)
     tree = snapshot.tree or empty
     index = await _index(keeping, history.head, empty, tree, bool(snapshot.unmerged))
@@ -283,8 +284,8 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
         if not error.lost:
             raise HistoryUnkept(clone.git_dir, "the index", error.detail)
-        index, lost = _Index(), (*lost, f"what was staged is not kept ({error.detail})")
-    return await _made(keeping, replace(history, lost=lost), tree, fresh, index, snapshot)
+        index = _Index(lost=error.detail)
+    return await _made(keeping, history, tree, fresh, index, snapshot)
 
 
 async def _made(
@@ -299,8 +300,8 @@ async def _made(
     ]
     if snapshot.unmerged and index.conflicts is None:
         lost.append(f"{marked}: kept with their markers, as any other change")
-    if index.unreadable:
-        lost.append("what was staged is not kept: git cannot read the folder's index")
+    if index.lost is not None:
+        lost.append(f"what was staged is not kept, but for what the files have ({index.lost})")
     head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
     return _Contents(
         tree=tree,
@@ -353,16 +354,17 @@ async def _index(keeping: _Keeping, head: str | None, base: str, tree: str, unme
     if patches is not None:
         patches = await _commit(git, patches, head)
     if await copy_index(git, keeping.clone.folder, index) is None:
-        return _Index(patches=patches, unreadable=has_index(keeping.clone.folder))
+        unread = "git cannot read the folder's index" if has_index(keeping.clone.folder) else None
+        return _Index(patches=patches, lost=unread)
     conflicts = None
     own = git.having(index=index)
     try:
         if unmerged:
             conflicts = await _commit(git, await unfinished.conflicts_out_of(own), head)
         staged = await own.text("write-tree", limit=LONG)
-    except GitFailed:
+    except GitFailed as error:
         # It cannot be read, or names what is not there: the files are kept all the same.
-        return _Index(patches=patches, unreadable=True)
+        return _Index(patches=patches, lost=error.message)
     if staged == await git.text("rev-parse", f"{base}^{{tree}}"):
         return _Index(None, conflicts, patches)
     return _Index(FILES if staged == tree else await _commit(git, staged, head), conflicts, patches)

@@ -35,20 +35,20 @@ class Inside:
 
 
 @dataclass(frozen=True)
-class Found:
+class AllInside:
     """`nested` are repositories with a `.git`; `bare` those that are files like others, but for folders that may be empty."""
 
     nested: tuple[Inside, ...]
     bare: tuple[str, ...]
 
 
-async def repositories_inside(git: Git, folder: Path, known: Iterable[str]) -> Found:
+async def repositories_inside(git: Git, folder: Path, known: Iterable[str]) -> AllInside:
     """Those that are `known`, and those at and around what the index of `git` has."""
     listed = (await git.run("ls-files", "-z", "--stage", limit=LONG)).stdout
     return await to_thread.run_sync(_found, listed, folder, tuple(known))
 
 
-def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> Found:
+def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> AllInside:
     links: dict[str, str] = {}
     directories: set[bytes] = set()
     heads: list[str] = []
@@ -70,7 +70,7 @@ def _found(listed: bytes, folder: Path, known: tuple[str, ...]) -> Found:
     bare = (
         path for path in heads if all(nofollow.is_directory(folder, f"{path}/{each}") for each in _IN_BARE)
     )
-    return Found(tuple(nested), tuple(bare))
+    return AllInside(tuple(nested), tuple(bare))
 
 
 def made_bare(folder: Path, path: str) -> None:
