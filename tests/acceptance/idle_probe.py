@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from acceptance.product import make_product
@@ -31,8 +32,9 @@ def holders() -> list[int]:
     """Process ids of the holders."""
     found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and b"holder" in (folder / "cmdline").read_bytes():
-            found.append(int(folder.name))
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            if folder.name.isdigit() and b"holder" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
     return found
 
 

@@ -58,7 +58,9 @@ def test_killed_at_a_named_place_it_ends_as_if_nothing_had_happened(product: Pro
     first = product.daemon_pid()
     bead = product.start("stream 0.6; write work.txt one\nshell touch made", "--land")
     product.wait(bead, "ask.opened")
-    product.approve_all()
+    for ask in product.json("approvals")["approvals"]:
+        # The daemon that takes it may be the one that dies before it answers; what it took is on record.
+        assert product.at("approve", ask["id"]).code in (0, 69)
     product.wait(bead, "folder.removed")
     assert product.daemon_pid() != first, f"the daemon never passed {place}"
     assert_done_once(product, bead, lines=lines_for(0.6))

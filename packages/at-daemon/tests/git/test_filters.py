@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -97,6 +98,23 @@ async def test_what_the_agent_stored_itself_comes_back_from_the_attic(lfs: Repo,
     shutil.rmtree(folder)
     await git.restore(lfs.top, entry.ref, folder)
     assert (folder / "art/new.bin").read_text() == "made by the agent\n"
+
+
+async def test_a_copy_that_finds_no_room_leaves_nothing(
+    lfs: Repo, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await git.prepare(lfs.top, folder, BRANCH, "main")
+    committed_by_agent(folder, "made by the agent\n")
+    store = lfs.top / ".git/lfs/objects"
+    before = sorted(path for path in store.rglob("*") if path.is_file())
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        await git.collect(lfs.top, folder, BRANCH, REF, lfs.sha("main"), "work")
+    assert sorted(path for path in store.rglob("*") if path.is_file()) == before
 
 
 async def test_what_the_store_lacks_stays_a_pointer_and_is_said(lfs: Repo, folder: Path) -> None:

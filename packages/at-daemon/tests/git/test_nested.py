@@ -118,9 +118,11 @@ async def test_another_entry_of_the_same_name_is_not_taken_for_that_of_a_reposit
     assert "'lib' did not come back" in note and not (tmp_path / "back/lib").exists()
 
 
-@pytest.mark.parametrize("home", ["../../elsewhere/.git", "modules/../../../elsewhere", "objects", "modules"])
+@pytest.mark.parametrize(
+    "recorded", ["../../elsewhere/.git", "modules/../../../elsewhere", "objects", "modules"]
+)
 async def test_a_home_that_is_no_submodules_is_not_looked_into(
-    rig: Repo, agent: Repo, make_repo: Callable[[str], Repo], tmp_path: Path, home: str
+    rig: Repo, agent: Repo, make_repo: Callable[[str], Repo], tmp_path: Path, recorded: str
 ) -> None:
     make_repo("elsewhere")
     inner = _inside(agent, "lib")
@@ -128,7 +130,7 @@ async def test_a_home_that_is_no_submodules_is_not_looked_into(
     body = {
         "nested": dict(entry.nested),
         "nested_shas": dict(entry.nested_shas),
-        "nested_homes": {"lib": home},
+        "nested_homes": {"lib": recorded},
     }
     message = f"Keep the folder of bead {BEAD}\n\n{json.dumps(body)}\n"
     made = rig.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", stdin=message.encode())
@@ -303,3 +305,22 @@ async def test_a_bare_repository_inside_is_one_again(rig: Repo, agent: Repo, tmp
     back = Repo(tmp_path / "back/remotes/one.git")
     assert back.sha("main") == rig.sha() and back.git("fsck") == ""
     assert Repo(tmp_path / "back/remotes/new.git").git("rev-parse", "--is-bare-repository") == "true"
+
+
+@pytest.mark.parametrize("gone", ["removed from the tree", "removed by hand"])
+async def test_work_comes_back_though_the_persons_checkout_of_the_submodule_is_gone(
+    rig: Repo, lib: Repo, folder: Path, tmp_path: Path, gone: str
+) -> None:
+    await git.prepare(rig.top, folder, BRANCH, "main")
+    agent = Repo(folder)
+    own = Repo(folder / "lib").commit("own", **{"own.txt": "own"})
+    agent.write("a.txt", "work of days")
+    entry = await _keep_and_remove(rig, agent)
+    if gone == "removed from the tree":
+        rig.git("rm", "-q", "lib")
+    else:
+        shutil.rmtree(lib.top)
+    restored = await git.restore(rig.top, entry.ref, tmp_path / "back")
+    back = Repo(tmp_path / "back")
+    assert (back.top / "a.txt").read_text() == "work of days"
+    assert (Repo(back.top / "lib").sha(), restored.notes) == (own, ())

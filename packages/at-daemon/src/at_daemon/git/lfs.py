@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from at_daemon.git import nofollow
@@ -42,17 +41,21 @@ def _brought(folder: Path, name: str, store: Path) -> bool:
     if found is None or kept.exists():
         return True
     kept.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, copy = tempfile.mkstemp(prefix="at-", dir=kept.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        digest = hashlib.sha256()
-        for piece in nofollow.pieces(folder, f"{_STORE}/{name}", _PIECE):
-            digest.update(piece)
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != found[3]:
-        os.unlink(copy)
-        return False
-    os.chmod(copy, 0o444)  # as git-lfs has them
-    os.rename(copy, kept)
-    return True
+    copy = kept.with_name(
+        f"at-{kept.name}.part"
+    )  # one name: a killed try leaves what the next one writes over
+    try:
+        with open(copy, "wb") as file:
+            digest = hashlib.sha256()
+            for piece in nofollow.pieces(folder, f"{_STORE}/{name}", _PIECE):
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != found[3]:
+            return False
+        copy.chmod(0o444)  # as git-lfs has them
+        copy.rename(kept)
+        return True
+    finally:
+        copy.unlink(missing_ok=True)

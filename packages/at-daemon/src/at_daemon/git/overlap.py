@@ -74,7 +74,12 @@ async def _overlaps(
     git = place.git.having(
         alternates=folders,
         reads_only=False,
-        config={**place.git.config, "core.commitGraph": "false", "core.multiPackIndex": "false"},
+        config={
+            **place.git.config,
+            "core.commitGraph": "false",
+            "core.multiPackIndex": "false",
+            "core.fsync": "none",
+        },
         env={"GIT_OBJECT_DIRECTORY": str(scratch / "objects")},
         **({"work_tree": scratch / "top", "cwd": scratch / "top"} if attributes else {}),
     )

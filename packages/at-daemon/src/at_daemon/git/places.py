@@ -20,8 +20,11 @@ class Place:
 
     @property
     def git(self) -> Git:
-        """Git on this repository with no working tree: cwd and GIT_DIR are its git folder."""
-        return Git(git_dir=self.git_dir)
+        """Git on this repository with no working tree: cwd and GIT_DIR are its git folder.
+
+        Git refuses all work where the working tree is gone that a submodule's settings name; another one beats these.
+        """
+        return Git(git_dir=self.git_dir, work_tree=None if self.top.is_dir() else self.git_dir)
 
     @property
     def objects(self) -> Path:

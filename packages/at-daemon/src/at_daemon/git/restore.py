@@ -14,7 +14,7 @@ from anyio import to_thread
 from at_core.errors import Duplicate
 from at_daemon.git import nofollow, unfinished
 from at_daemon.git.entries import FILES, AtticEntry, entries_of
-from at_daemon.git.errors import BadName, FolderInTheWay, NotARepository, RevisionMissing
+from at_daemon.git.errors import BadName, FolderInTheWay, GitFailed, NotARepository, RevisionMissing
 from at_daemon.git.filters import filter_notes
 from at_daemon.git.head import looked_up
 from at_daemon.git.include import carry_included
@@ -141,16 +141,16 @@ async def _fill_nested(
 ) -> tuple[str, ...]:
     notes: list[str] = []
     for path in entry.nested:
+        inside = scratch / path
         try:
             home, inner = await nested_entry(place, entry, path)
             if inner.sha in around:
                 raise BadName("entry inside itself", inner.ref)
-        except (BadName, NotARepository, RevisionMissing) as error:
+            await to_thread.run_sync(_emptied, scratch, inside)
+            found = await _fill(home, inner, inside, around=around)
+        except (BadName, GitFailed, NotARepository, RevisionMissing) as error:
             notes.append(f"the repository inside {path!r} did not come back: {error.message}")
             continue
-        inside = scratch / path
-        await to_thread.run_sync(_emptied, scratch, inside)
-        found = await _fill(home, inner, inside, around=around)
         notes += (note for note in found if f"inside {path!r}: {note}" not in entry.incomplete)
     return tuple(notes)
 

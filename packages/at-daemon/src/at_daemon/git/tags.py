@@ -34,8 +34,9 @@ class Tags:
     def end(self, sha: str) -> str:
         """What the tag stands for in the end; anything else stands for itself."""
         for _ in self.written:
-            if sha in self.written:
-                sha = _object_of(self.written[sha])
+            if sha not in self.written:
+                break
+            sha = _object_of(self.written[sha])
         return sha
 
 
