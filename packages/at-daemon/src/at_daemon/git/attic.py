@@ -21,8 +21,17 @@ from anyio import to_thread
 from at_daemon.git import lfs, nofollow, private, unfinished
 from at_daemon.git.clone_index import copy_index, has_index
 from at_daemon.git.entries import FILES, OURS, AtticEntry, entries_of
-from at_daemon.git.errors import BadObjects, GitFailed, HistoryUnkept, Unreadable
-from at_daemon.git.history import Clone, History, each_alone, independent, read_history, shortened
+from at_daemon.git.errors import BadObjects, GitFailed, Unreadable
+from at_daemon.git.history import (
+    Clone,
+    History,
+    each_alone,
+    independent,
+    known_of,
+    read_history,
+    shortened,
+    unkept,
+)
 from at_daemon.git.inside import Inside, git_dir_of, laid_out_as_clone, repositories_inside
 from at_daemon.git.names import ATTIC, checked_ref
 from at_daemon.git.nested import home_of_nested, inside, name_of_home
@@ -36,6 +45,7 @@ from at_daemon.git.snapshot import Snapshot, take_snapshot
 from at_daemon.git.transport import blinded, bring_each, bring_objects
 
 MOST_IGNORED = 1000
+_GIVEN = ("refs/heads/", "refs/tags/", "refs/remotes/")
 _BESIDE = {"reason", "ignored"}
 """What an entry tells, and nothing comes back from."""
 
@@ -144,17 +154,18 @@ async def _keep(request: _Request) -> AtticEntry | None:
     place = request.place
     checked_ref(next_attic_ref(request.bead_id, {}))
     settings = await read_settings(place.git)
-    refs = await read_refs(place.git, "refs/heads/", "refs/tags/", "refs/remotes/")
-    given = {name: ref.sha for name, ref in refs.items() if not name.startswith("refs/heads/at/")}
+    refs = {name: ref.sha for name, ref in (await read_refs(place.git)).items()}
+    given = {name: sha for name, sha in refs.items() if _is_given(name)}
+    known = await known_of(place.git, refs.values(), request.recorded)
     await _open_up(request.folder, ".git")
     around, with_git, git_dir = await to_thread.run_sync(_git_dir, request)
     found = await to_thread.run_sync(private.read_clone, with_git)
     git = folder_git(place, request.folder, settings, request.scratch / "index")
     identity = (settings.identity or FALLBACK).environment(0)
     writer = place.git.having(env=identity, reads_only=False)
-    mine = frozenset(given.values())
+    mine = frozenset(sha for sha in given.values() if sha in known)
     own = None if request.inner else given
-    clone = Clone(writer, with_git, git_dir, request.bead_id, found, own, mine)
+    clone = Clone(writer, with_git, git_dir, request.bead_id, found, own, mine, frozenset(known.values()))
     keeping = _Keeping(place, request.folder, git.having(env=identity), settings, clone, around)
     contents = await _contents(keeping)
     stored = await to_thread.run_sync(lfs.bring_contents, place, settings, with_git)
@@ -187,6 +198,11 @@ async def _keep(request: _Request) -> AtticEntry | None:
         "nested_homes": {path: name_of_home(place, home) for path, (home, _) in nested.items()},
     }
     return await _write_entry(keeping, contents, body, request.date)
+
+
+def _is_given(name: str) -> bool:
+    """Whether a ref of the person's repository is one that clones are given."""
+    return name.startswith(_GIVEN) and not name.startswith("refs/heads/at/")
 
 
 async def _write_entry(
@@ -260,7 +276,7 @@ def _closed(folder: Path, found: Snapshot) -> list[str]:
 
 async def _whole(keeping: _Keeping, history: History) -> _Contents:
     """All there is. Raises `BadObjects` or `GitFailed` if any of it is damaged."""
-    seeing, mine = keeping.seeing, keeping.clone.mine
+    seeing, clone = keeping.seeing, keeping.clone
     fresh = await independent(keeping.clone, history)
     base = history.head or await _empty_tree(keeping.git)
     snapshot = await _snapshot(keeping, seeing, base)
@@ -270,7 +286,7 @@ async def _whole(keeping: _Keeping, history: History) -> _Contents:
     held = await _commit(seeing, tree, history.head)
     head, hung = ([sha] if sha else [] for sha in (history.head, history.hung))
     wanted = [*head, *fresh, *hung, *index.commits, held]
-    await bring_objects(keeping.clone.git, keeping.clone.source, wanted, sorted(mine))
+    await bring_objects(clone.git, clone.source, wanted, sorted(clone.known))
     return await _made(keeping, history, tree, fresh, index, snapshot)
 
 
@@ -281,9 +297,9 @@ async def _files_anew(keeping: _Keeping, history: History) -> _Contents:
     tree = snapshot.tree or empty
     index = await _index(keeping, history.head, empty, tree, bool(snapshot.unmerged))
     clone = keeping.clone
-    for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.mine))).values():
+    for error in (await bring_each(clone.git, clone.source, index.commits, sorted(clone.known))).values():
         if not error.lost:
-            raise HistoryUnkept(clone.git_dir, "the index", error.detail)
+            raise unkept(clone, "the index", error)
         index = _Index(lost=error.detail)
     return await _made(keeping, history, tree, fresh, index, snapshot)
 

@@ -167,17 +167,20 @@ class Unreadable(GitError):
 class HistoryUnkept(GitError):
     """Commits of a folder are whole, and cannot be kept all the same, so the folder stays.
 
-    What to do is in the message, as with `Unreadable`. `partial`: they build on what was fetched without its history.
+    What to do is in the message, as with `Unreadable`: a fetch with the option `fetch`, into another repository than the
+    folder's if one is given, or to do without.
     """
 
     code = "history_unkept"
 
-    def __init__(self, git_dir: Path, name: str, detail: str, *, partial: bool = False) -> None:
+    def __init__(
+        self, git_dir: Path, name: str, why: str, *, fetch: str = "", into: Path | None = None
+    ) -> None:
         quoted = shlex.quote(str(git_dir))
-        why = "it builds on commits fetched without their history" if partial else detail
-        fetch = f"git --git-dir={quoted} fetch --unshallow REMOTE brings that; " if partial else ""
+        command = f"git --git-dir={shlex.quote(str(into or git_dir))} fetch {fetch} REMOTE"
+        brings = f"{command} brings what is missing; " if fetch else ""
         super().__init__(
-            f"{name} in {_shown(git_dir)} cannot be kept ({why}), so the folder is not removed; {fetch}"
+            f"{name} in {_shown(git_dir)} cannot be kept ({why}), so the folder is not removed; {brings}"
             f"mv {quoted} ELSEWHERE sets all history aside, and the files alone are kept then"
         )
         self.name = name
@@ -238,17 +241,19 @@ class RefInTheWay(GitError):
 class BadObjects(GitError):
     """The clone's history cannot be taken over: objects are missing or malformed.
 
-    `lost`: they are missing or damaged in the clone itself, where nobody can have them any more.
+    `lost`: they are missing or damaged in the clone itself, where nobody can have them any more. `promised`: the person's
+    repository was cloned with a filter, and has not fetched them yet.
     """
 
     code = "bad_objects"
 
-    def __init__(self, detail: str, *, lost: bool = False) -> None:
+    def __init__(self, detail: str, *, lost: bool = False, promised: bool = False) -> None:
         super().__init__(
             f"the agent's commits cannot be taken over: {detail}", "git fsck in the agent's folder"
         )
         self.detail = detail
         self.lost = lost
+        self.promised = promised
 
 
 class SigningFailed(GitError):

@@ -9,7 +9,7 @@ from at_daemon.git.errors import GitFailed
 from at_daemon.git.merge import is_ancestor
 from at_daemon.git.private import Found
 from at_daemon.git.run import Git
-from at_daemon.git.transport import says_lost
+from at_daemon.git.transport import says_lost, says_promised
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ async def looked_up(git: Git, asked: list[str]) -> list[tuple[str, str] | None]:
         rows += [line.split(" ") for line in ran.stdout.decode().splitlines()]
         if len(rows) < len(asked):
             # Git goes no further than a damaged object: it is asked for the others anew.
-            if not says_lost(ran.stderr.decode("utf-8", "replace")):
+            said = ran.stderr.decode("utf-8", "replace")
+            if not (says_lost(said) or says_promised(said)):
                 raise GitFailed(command, ran.returncode, ran.stderr)
             rows.append([])
     return [(row[0], row[1]) if len(row) == 3 else None for row in rows]

@@ -26,6 +26,7 @@ _LOST = re.compile(
     r"|inflate|not a valid object|bad packed object|hash mismatch|did not receive expected object"
     r"|Not all child objects"
 )
+_PROMISED = re.compile(r"could not fetch [0-9a-f]+ from promisor remote")
 _PASSING = re.compile(
     r"No space|Too many open files|[Oo]ut of memory|Cannot allocate|Permission denied|quota"
 )
@@ -44,7 +45,17 @@ def blinded(git: Git, source: Path) -> Git:
 
 def says_lost(stderr: str) -> bool:
     """Whether git failed because an object is missing or damaged, and not for want of anything that may pass."""
-    return bool(_LOST.search(stderr)) and not _PASSING.search(stderr)
+    return bool(_LOST.search(stderr)) and not (_PASSING.search(stderr) or says_promised(stderr))
+
+
+def says_promised(stderr: str) -> bool:
+    """Whether git failed because an object is missing that a repository cloned with a filter has still to fetch."""
+    return bool(_PROMISED.search(stderr))
+
+
+def bad_objects(error: GitFailed) -> BadObjects:
+    """What a failure of git says about the objects it was to read."""
+    return BadObjects(error.message, lost=says_lost(error.stderr), promised=says_promised(error.stderr))
 
 
 async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: Iterable[str]) -> int:
@@ -62,7 +73,7 @@ async def bring_objects(git: Git, source: Path, wanted: Iterable[str], known: It
                 limit=LONG,
             )
         except GitFailed as error:
-            raise BadObjects(error.message, lost=says_lost(error.stderr)) from None
+            raise bad_objects(error) from None
         pack.seek(0)
         count = int(_HEADER.unpack(pack.read(_HEADER.size))[2])
         if count == 0:
@@ -103,4 +114,4 @@ async def _unpack(git: Git, pack: IO[bytes], count: int) -> None:
     try:
         await git.run(*(small if count < UNPACK_LIMIT else large), stdin=pack, limit=LONG)
     except GitFailed as error:
-        raise BadObjects(error.message, lost=says_lost(error.stderr)) from None
+        raise bad_objects(error) from None
