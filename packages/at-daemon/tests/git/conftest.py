@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from at_daemon.git import run
 from at_daemon.git.testing import Repo
 
 # Nothing here has to survive a power cut, and fsync is most of what small repositories cost.
@@ -43,6 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("EMAIL", raising=False)
+    monkeypatch.setitem(run._SETTINGS, "core.fsync", "none")
     return folder
 
 

@@ -22,6 +22,14 @@ def _fake_git(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
+def test_what_git_writes_is_on_the_disk_before_anything_else_is_done() -> None:
+    env = Git().environment()
+    names = {
+        env[f"GIT_CONFIG_KEY_{n}"]: env[f"GIT_CONFIG_VALUE_{n}"] for n in range(int(env["GIT_CONFIG_COUNT"]))
+    }
+    assert names["core.fsync"] == "committed"
+
+
 async def test_nothing_of_the_callers_git_environment_is_left(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
