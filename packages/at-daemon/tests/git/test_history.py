@@ -9,7 +9,7 @@ import pytest
 
 from at_daemon import git
 from at_daemon.git import errors
-from at_daemon.git.testing import BEAD, BRANCH, Repo
+from at_daemon.git.testing import BEAD, BRANCH, Repo, keep_and_remove
 
 pytestmark = pytest.mark.anyio
 
@@ -40,15 +40,6 @@ def _file_of(repo: Repo, expression: str) -> Path:
     return path
 
 
-async def _keep_and_remove(rig: Repo, agent: Repo) -> git.AtticEntry:
-    entry = await git.keep(rig.top, agent.top, BEAD, "r")
-    assert await git.keep(rig.top, agent.top, BEAD, "r") == entry
-    await git.set_aside_folder(agent.top, agent.top.parent)
-    await git.remove_set_aside(agent.top.parent)
-    assert rig.git("fsck", "--no-dangling") == ""
-    return entry
-
-
 async def test_an_unborn_branch_is_one_again_and_the_others_are_kept(
     rig: Repo, working: Repo, tmp_path: Path
 ) -> None:
@@ -61,7 +52,7 @@ async def test_an_unborn_branch_is_one_again_and_the_others_are_kept(
     for path in ("page.txt", "new.txt", "forced.log"):
         working.write(path, "later")
     status = working.status()
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert entry.incomplete == () and entry.unborn
     back = Repo(tmp_path / "back")
     assert (await git.restore(rig.top, entry.ref, back.top)).notes == ()
@@ -79,14 +70,14 @@ async def test_a_head_that_is_a_link_names_a_branch(rig: Repo, working: Repo, tm
     working.git("-c", "core.preferSymlinkRefs=true", "checkout", "-q", "side")
     assert (working.top / ".git/HEAD").is_symlink()
     side = working.sha()
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert (entry.head, entry.head_ref, entry.notes) == (side, "refs/heads/side", ())
 
 
 async def test_a_head_that_cannot_be_read_is_named(rig: Repo, working: Repo) -> None:
     tip = working.sha()
     (working.top / f".git/refs/heads/{BRANCH}").write_bytes(b"")
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     (note,) = entry.incomplete
     assert f"refs/heads/{BRANCH} could not be read" in note
     assert rig.git("merge-base", "--is-ancestor", tip, entry.sha) == ""
@@ -101,7 +92,7 @@ async def test_a_damaged_commit_takes_nothing_else_with_it(
     tips = {name: working.sha(name) for name in (BRANCH, "side~1", "stash", "side")}
     damaged = _file_of(working, f"side{what}")
     damaged.unlink() if content is None else damaged.write_bytes(content)
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     (note,) = entry.incomplete
     assert "refs/heads/side" in note and tips["side"][:12] in note
     for name in (BRANCH, "side~1", "stash"):
@@ -115,7 +106,7 @@ async def test_a_damaged_commit_takes_nothing_else_with_it(
 async def test_what_the_files_have_too_is_not_lost(rig: Repo, working: Repo, what: str) -> None:
     tip = working.sha()
     _file_of(working, f"HEAD{what}").write_bytes(b"")
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert (entry.incomplete, entry.head) == ((), tip)
 
 
@@ -129,7 +120,7 @@ async def test_where_head_is_damaged_the_files_and_the_rest_are_kept(
     working.write("staged.txt", "later")
     _file_of(working, f"HEAD{what}").write_bytes(b"")
     working.write("work.txt", "changed")
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert any(f"refs/heads/{BRANCH}" in note for note in entry.incomplete) and entry.unborn
     assert entry.refs["refs/heads/side"] == side
     files = {"work.txt": "changed", "a.txt": "a\nb\nc", "staged.txt": "later"}
@@ -148,7 +139,7 @@ async def test_a_damaged_staged_file_is_named(rig: Repo, working: Repo, content:
     damaged.unlink() if content is None else damaged.write_bytes(content)
     working.write("staged.txt", "later")
     side, tip = working.sha("side"), working.sha()
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     (note,) = entry.incomplete
     assert "what was staged" in note and rig.tree(entry.tree)["staged.txt"] == "later"
     assert (entry.head, entry.refs["refs/heads/side"]) == (tip, side)
@@ -180,7 +171,7 @@ async def test_what_was_fetched_without_its_history_is_kept_as_far_as_it_is_ther
     rig: Repo, working: Repo, fetched: Repo, tmp_path: Path
 ) -> None:
     tips = {name: working.sha(name) for name in (BRANCH, "side", "stash")}
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     (note,) = entry.incomplete
     assert "refs/remotes/other/main" in note and fetched.sha()[:12] in note
     for sha in tips.values():
@@ -201,7 +192,7 @@ async def test_work_on_what_was_fetched_without_its_history_holds_up_the_removal
     with pytest.raises(errors.HistoryUnkept, match="fetch --unshallow"):
         await git.keep(rig.top, working.top, BEAD, "r")
     working.git("fetch", "-q", "--unshallow", "other")
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert entry.incomplete == () and entry.refs["refs/heads/mine"] == mine
 
 
@@ -217,7 +208,7 @@ async def test_tags_come_back_as_they_were(rig: Repo, working: Repo, tmp_path: P
     working.git("branch", "-q", "-D", "side")
     asked = ("for-each-ref", "--format=%(refname) %(objectname) %(*objectname) %(objecttype)", "refs/tags")
     seen = working.git(*asked)
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     rig.git("reflog", "expire", "--expire=now", "--all")
     rig.git("gc", "-q", "--prune=now")
     assert entry.incomplete == ()
@@ -238,7 +229,7 @@ async def test_a_tag_of_what_is_damaged_is_named(rig: Repo, working: Repo) -> No
     _file_of(working, "one^{}").write_bytes(b"")
     working.git("tag", "-a", "gone", "-m", "gone", "side")
     _file_of(working, "side").unlink()
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert {"refs/tags/one", "refs/tags/gone", "refs/heads/side"} == {
         note.split(" ")[0] for note in entry.incomplete
     }
@@ -256,7 +247,7 @@ async def test_stashes_are_stashes_again(rig: Repo, working: Repo, tmp_path: Pat
         (working.top / ".git/logs/refs/stash").unlink()
     asked = ("stash", "list", "--format=%H %gs")
     seen, newest = working.git(*asked), working.sha("refs/stash")
-    entry = await _keep_and_remove(rig, working)
+    entry = await keep_and_remove(rig, working)
     assert not [name for name, sha in entry.refs.items() if sha in seen]
     back = Repo(tmp_path / "back")
     assert (await git.restore(rig.top, entry.ref, back.top)).notes == ()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from at_daemon import git
-from at_daemon.git.testing import BEAD, BRANCH, Repo
+from at_daemon.git.testing import BEAD, BRANCH, Repo, keep_and_remove
 
 pytestmark = pytest.mark.anyio
 
@@ -36,14 +36,6 @@ def _inside(agent: Repo, path: str) -> Repo:
     return inner
 
 
-async def _keep_and_remove(rig: Repo, agent: Repo) -> git.AtticEntry:
-    entry = await git.keep(rig.top, agent.top, BEAD, "r")
-    assert await git.keep(rig.top, agent.top, BEAD, "r") == entry
-    await git.set_aside_folder(agent.top, agent.top.parent)
-    await git.remove_set_aside(agent.top.parent)
-    return entry
-
-
 @pytest.fixture
 def lib(rig: Repo, make_repo: Callable[[str], Repo]) -> Repo:
     """The person's submodule `lib`, which is on `main` of the rig."""
@@ -62,7 +54,7 @@ async def test_no_other_repository_of_the_person_is_written_to(
     before = other.git("for-each-ref"), other.git("count-objects")
     path = "links/theirs" if linked else "theirs"
     sha = _inside(agent, path).sha()
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     assert (other.git("for-each-ref"), other.git("count-objects")) == before
     assert rig.git("merge-base", "--is-ancestor", sha, entry.nested[path]) == ""
     shutil.rmtree(other.top)
@@ -78,7 +70,7 @@ async def test_a_repository_inside_comes_back_without_the_branches_of_the_rig(
     rig.write(".env", "secret")
     inner = _inside(agent, "vendor/lib")
     branches = inner.git("for-each-ref", "refs/heads")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     back = Repo(tmp_path / "back/vendor/lib")
     assert back.git("for-each-ref", "refs/heads", "refs/tags", "refs/remotes") == branches
@@ -92,7 +84,7 @@ async def test_a_submodule_comes_back_though_the_person_has_it_checked_out_no_mo
 ) -> None:
     await git.keep(rig.top, agent.top, BEAD, "an entry of the rig's own")
     agent.write("lib/a.txt", "changed")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     assert len(await git.attic_entries(lib.top)) == 1
     rig.git("submodule", "--quiet", "deinit", "-f", "lib")
     if gone:
@@ -185,7 +177,7 @@ async def test_work_in_a_submodule_that_the_agent_filled_is_kept(
     for name in ("staged.txt", "a.txt", "new.txt"):
         inner.write(name, "later")
     seen = inner.sha(), inner.status(), inner.git("show", ":staged.txt"), filled.status()
-    entry = await _keep_and_remove(rig, filled)
+    entry = await keep_and_remove(rig, filled)
     assert entry.incomplete == () and rig.git("merge-base", "--is-ancestor", stash, entry.nested["lib"]) == ""
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     back = Repo(tmp_path / "back/lib")
@@ -205,7 +197,7 @@ async def test_a_linked_worktree_inside_is_kept(rig: Repo, agent: Repo, tmp_path
     linked.write("b.txt", "staged")
     linked.git("add", "-A")
     linked.write("b.txt", "later")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     assert entry.incomplete == ()
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     back = Repo(tmp_path / "back/beside")
@@ -230,7 +222,7 @@ async def test_a_git_file_that_leads_elsewhere_is_not_followed(
     (filled.top / ".git/modules/odd").symlink_to(other.top / ".git")
     filled.write("lib/.git", f"gitdir: {places.get(leads, '../.git/modules/none')}\n")
     filled.write("lib/a.txt", "changed")
-    entry = await _keep_and_remove(rig, filled)
+    entry = await keep_and_remove(rig, filled)
     assert any("no usable .git" in note and "inside 'lib'" in note for note in entry.incomplete)
     assert rig.tree(entry.nested["lib"])["a.txt"] == "changed"
     assert rig.git("rev-list", "--all", "--objects").find(secret) < 0
@@ -250,7 +242,7 @@ async def test_a_tracked_folder_that_was_made_a_repository_keeps_its_history(
         agent.write("vendor/ignored.log", "changed")
     shas = inner.sha(), inner.sha("side"), inner.sha("stash")
     seen = agent.status(), inner.status()
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     assert entry.incomplete == ()
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     back, inside = Repo(tmp_path / "back"), Repo(tmp_path / "back/vendor")
@@ -265,7 +257,7 @@ async def test_what_is_lost_inside_is_said_of_the_whole(rig: Repo, agent: Repo, 
     sha = inner.sha("side")
     damaged = inner.top / ".git/objects" / sha[:2] / sha[2:]
     damaged.unlink()
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     (note,) = entry.incomplete
     assert "inside 'vendor': refs/heads/side" in note
     assert (await git.restore(rig.top, entry.ref, tmp_path / "back")).notes == (note,)
@@ -277,7 +269,7 @@ async def test_files_in_a_submodule_without_its_git_folder_are_kept(
     assert lib.sha()
     shutil.rmtree(agent.top / "lib/.git")
     agent.write("lib/new.txt", "new")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     assert (tmp_path / "back/lib/new.txt").read_text() == "new"
 
@@ -287,7 +279,7 @@ async def test_a_submodule_on_another_commit_of_the_persons_comes_back_there(
 ) -> None:
     newer = lib.commit("newer", **{"n.txt": "n"})
     Repo(agent.top / "lib").git("checkout", "-q", newer)
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     assert Repo(tmp_path / "back/lib").sha() == newer
 
@@ -299,7 +291,7 @@ async def test_a_bare_repository_inside_is_one_again(rig: Repo, agent: Repo, tmp
     agent.git("push", "-q", str(bare.top), "HEAD:refs/heads/main")
     bare.git("pack-refs", "--all")
     bare.git("gc", "-q")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     assert sorted(entry.bare) == ["remotes/new.git", "remotes/one.git"]
     await git.restore(rig.top, entry.ref, tmp_path / "back")
     back = Repo(tmp_path / "back/remotes/one.git")
@@ -315,7 +307,7 @@ async def test_work_comes_back_though_the_persons_checkout_of_the_submodule_is_g
     agent = Repo(folder)
     own = Repo(folder / "lib").commit("own", **{"own.txt": "own"})
     agent.write("a.txt", "work of days")
-    entry = await _keep_and_remove(rig, agent)
+    entry = await keep_and_remove(rig, agent)
     if gone == "removed from the tree":
         rig.git("rm", "-q", "lib")
     else:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from at_daemon import git
+
 BEAD = "0123abcd-0000-4000-8000-000000000001"
 REF = f"refs/at/beads/{BEAD}"
 BRANCH = "at/0123abcd-work"
@@ -62,3 +64,13 @@ def log_starts(folder: Path, setenv: Callable[[str, str], None]) -> Path:
     setenv("PATH_OF_GIT", os.environ["PATH"])
     setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
     return log
+
+
+async def keep_and_remove(rig: Repo, agent: Repo) -> git.AtticEntry:
+    """What a removal does with a folder; a second look at it makes no second entry, and the repository is whole."""
+    entry = await git.keep(rig.top, agent.top, BEAD, "r")
+    assert await git.keep(rig.top, agent.top, BEAD, "r") == entry
+    await git.set_aside_folder(agent.top, agent.top.parent)
+    await git.remove_set_aside(agent.top.parent)
+    assert rig.git("fsck", "--no-dangling") == ""
+    return entry
